@@ -1,0 +1,1 @@
+"""The centre: journal, time series, judgement, warnings and the API."""

@@ -1,0 +1,1 @@
+"""Queries, actions and the live stream."""

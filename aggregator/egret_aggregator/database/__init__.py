@@ -1,0 +1,1 @@
+"""The relational store: ledger, accounts; SQLAlchemy Core, migrations by Alembic."""

@@ -1,0 +1,1 @@
+"""Condition events and people's acts, folded into warnings on record."""

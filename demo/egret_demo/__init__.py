@@ -1,0 +1,1 @@
+"""One make-believe valley, served over real serial lines to the real programs."""

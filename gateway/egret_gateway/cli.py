@@ -1,0 +1,6 @@
+"""Placeholder entry."""
+
+
+def main() -> int:
+    """Print nothing yet."""
+    return 2
