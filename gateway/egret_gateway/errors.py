@@ -2,7 +2,8 @@
 
 EgretError                  abstract: nobody raises it
   OutboxError               the outbox cannot be opened or written; `remedy` says what to do
-  UplinkError               the broker refused us; trying again later may help
+  UplinkError               the broker refused us or is gone; the uplink tries again by itself
+  MaintenanceError          a maintenance cannot be declared
 """
 
 from __future__ import annotations
@@ -24,4 +25,8 @@ class OutboxError(EgretError):
 
 
 class UplinkError(EgretError):
-    """The broker refused a connection or a subscription; the uplink tries again by itself."""
+    """The broker refused a connection or a subscription, or the connection is gone."""
+
+
+class MaintenanceError(EgretError):
+    """A maintenance cannot be declared; the message says why."""
