@@ -5,6 +5,8 @@ EgretError (core)
   GatewayError              abstract: nobody raises it
     PortError               the machine's or the cabling's: a port that cannot be used just now
     DecodeError             the device's: registers that do not make the value the profile promises
+    OutboxError             the outbox cannot be opened or written; `remedy` says what to do
+    UplinkError             the broker refused us; trying again later may help
 """
 
 from __future__ import annotations
@@ -61,3 +63,20 @@ class PortError(GatewayError):
 
 class DecodeError(GatewayError):
     """Registers that do not make a value of the type asked for; asking again does not help."""
+
+
+class OutboxError(GatewayError):
+    """The outbox cannot be used; retrying helps only after the remedy.
+
+    Attributes:
+        path: the file; remedy: one sentence.
+    """
+
+    def __init__(self, path: str, what: str, remedy: str) -> None:
+        self.path = path
+        self.remedy = remedy
+        super().__init__(f"{path}: {what}: {remedy}")
+
+
+class UplinkError(GatewayError):
+    """The broker refused a connection or a subscription; the uplink tries again by itself."""
