@@ -66,7 +66,7 @@ class Health:
     def changed(self) -> tuple[Any, ...]:
         """Return what, when it differs from before, is worth a status at once."""
         states = tuple(
-            (name, str(health.get("state", ""))) for name, health in self._buses().items()
+            (name, str(health.get("fault", ""))) for name, health in self._buses().items()
         )
         clock: ClockStamp = self._clock.stamped()
         return (self._outbox.current_log, str(clock.source), self._maintenance(), states)
