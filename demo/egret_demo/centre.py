@@ -49,10 +49,10 @@ class Centre:
         self.port = port
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def ready(self) -> bool:
-        """Tell whether the centre answers that it is ready."""
+    def alive(self) -> bool:
+        """Tell whether the centre answers at all."""
         try:
-            return self._ask("/readyz")[0] == http.client.OK
+            return self._ask("/healthz")[0] == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
 
@@ -92,9 +92,9 @@ class Centre:
             page = self.get(path, query)
             for item in page["items"]:
                 yield from_rfc3339(item["time"]), Stored(item["value"], item["flag"])
-            if not page["next"]:
+            if not page["truncated"]:
                 return
-            query["cursor"] = page["next"]
+            query["from"] = page["next_from"]
         raise CentreError(f"{path}: more than {PAGES_MAX} pages")
 
     def listen(self) -> Listener:

@@ -86,7 +86,7 @@ class Story:
         self._family.start("valley", [*python, "egret_demo.station", valley])
         centre = str(self._site.file("aggregator.toml"))
         self._family.start("aggregator", [_command("egret-aggregator"), "run", centre])
-        self._family.wait_until(self._seat.ready, "the centre", START_LIMIT_S)
+        self._family.wait_until(self._seat.alive, "the centre", START_LIMIT_S)
         viewer, officer = self._token("viewer"), self._token("officer")
         self._seat = Centre(self._site.port, viewer)
         self._listener = self._seat.listen()
@@ -131,7 +131,7 @@ class Story:
     def _show_progress(self) -> None:
         """Show the river, the rain and how much has been stored."""
         latest = {
-            (item["station"], item["channel"]): item["value"]
+            (item["station"], item["channel"]): (item["reading"] or {}).get("value")
             for item in self._seat.get("/api/v1/latest")["items"]
         }
         copies = second_copy.read(self._outbox())
