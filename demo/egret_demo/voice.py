@@ -24,6 +24,7 @@ class Voice:
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._colour = sys.stdout.isatty()
+        self._rain_from: float | None = None
 
     @property
     def since_s(self) -> float:
@@ -75,7 +76,10 @@ Ctrl-C ends it.
             for station, channel in (site.WEIR, site.BRIDGE, site.CULVERT)
         )
         rain = latest.get(site.RIDGE)
-        fallen = "-" if rain is None else f"{rain:.1f} mm"
+        if self._rain_from is None:
+            self._rain_from = rain  # the bucket has counted for years
+        since = None if rain is None or self._rain_from is None else rain - self._rain_from
+        fallen = "-" if since is None else f"{since:.1f} mm"
         self.tell(f"{levels}   rain {fallen}   batches {settled} settled, {waiting} on the way")
 
     def verdict(self, verdict: Verdict, undated: int, red_after_s: float | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from egret_aggregator import catalogue
 from egret_core.timescale import Timescale
 from egret_demo import __main__ as demo
 from egret_demo import site, station
@@ -112,4 +113,16 @@ def test_the_gateway_accepts_its_file(tmp_path: Path) -> None:
     assert config.clock.timescale == SCALED
     assert {f"{meta.station}/{meta.channel}" for meta in config.channels()} == {
         *("bridge/wl", "weir/wl", "culvert/wl", "ridge/rain"),
+    }
+
+
+def test_the_centre_accepts_its_catalogue(tmp_path: Path) -> None:
+    place = site.Site(tmp_path, 8420, 1883, 7, SCALED)
+    site.write(place)
+    found = catalogue.load(tmp_path / "catalogue")
+    assert {rule.id for rule in found.rules} >= {
+        *("bridge-level", "ridge-rain", "silence"),
+    }
+    assert {found.owner(*key) for key in (site.BRIDGE, site.WEIR, site.CULVERT, site.RIDGE)} == {
+        site.GATEWAY
     }
