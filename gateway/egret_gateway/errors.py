@@ -5,8 +5,8 @@ EgretError (core)
   GatewayError              abstract: nobody raises it
     PortError               the machine's or the cabling's: a port that cannot be used just now
     DecodeError             the device's: registers that do not make the value the profile promises
-  OutboxError               the outbox cannot be opened or written; `remedy` says what to do
-  UplinkError               the broker refused us; trying again later may help
+    OutboxError             the outbox cannot be opened or written; `remedy` says what to do
+    UplinkError             the broker refused us; trying again later may help
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class PortError(GatewayError):
 class DecodeError(GatewayError):
     """Registers that do not make a value of the type asked for; asking again does not help."""
 
-class OutboxError(EgretError):
+
+class OutboxError(GatewayError):
     """The outbox cannot be used; retrying helps only after the remedy.
 
     Attributes:
@@ -77,5 +78,5 @@ class OutboxError(EgretError):
         super().__init__(f"{path}: {what}: {remedy}")
 
 
-class UplinkError(EgretError):
+class UplinkError(GatewayError):
     """The broker refused a connection or a subscription; the uplink tries again by itself."""
