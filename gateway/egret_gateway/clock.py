@@ -104,6 +104,10 @@ class Clock:
         """Return the monotonic clock, real ms."""
         return self._hands.mono_ms()
 
+    def wall_ms(self) -> int:
+        """Return the system clock as it is, trusted or not, ms since 1970."""
+        return self._hands.wall_ms()
+
     def raise_floor(self, real_ms: int) -> None:
         """No plausible system time lies before this one: the last that was committed."""
         self._floor_ms = max(self._floor_ms, real_ms)

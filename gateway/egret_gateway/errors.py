@@ -6,7 +6,8 @@ EgretError (core)
     PortError               the machine's or the cabling's: a port that cannot be used just now
     DecodeError             the device's: registers that do not make the value the profile promises
     OutboxError             the outbox cannot be opened or written; `remedy` says what to do
-    UplinkError             the broker refused us; trying again later may help
+    UplinkError             the broker refused us or is gone; trying again later may help
+    MaintenanceError        a maintenance cannot be declared; the message says why
 """
 
 from __future__ import annotations
@@ -79,4 +80,8 @@ class OutboxError(GatewayError):
 
 
 class UplinkError(GatewayError):
-    """The broker refused a connection or a subscription; the uplink tries again by itself."""
+    """The broker refused us or is gone; the uplink tries again by itself."""
+
+
+class MaintenanceError(GatewayError):
+    """A maintenance cannot be declared; the message says why."""

@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from egret_core.errors import ConfigError
-from egret_gateway.cli import check, read
-from egret_gateway.errors import PortError
+from egret_gateway.cli import check, maintenance, read, run
+from egret_gateway.errors import MaintenanceError, OutboxError, PortError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OK = 0
 FINDING = 1
 PEER = 3
-_COMMANDS = (check, read)
+_COMMANDS = (check, run, read, maintenance)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         sys.stderr.write(f"egret-gateway: {error}\n")
         return FINDING
-    except PortError as error:
+    except MaintenanceError as error:
+        sys.stderr.write(f"egret-gateway: {error}\n")
+        return FINDING
+    except (PortError, OutboxError) as error:
         sys.stderr.write(f"egret-gateway: {error}\n")
         return PEER
     return code

@@ -6,7 +6,7 @@ Every writing method runs inside a transaction of its caller (`Outbox`); none co
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core import seqranges
 from egret_core.codec import payload_hash
@@ -263,33 +263,32 @@ class OutboxFile:
         self.ranges[log] = seqranges.minus(self.ranges.get(log, ()), ((seq, seq),))
 
 
-def read_parcels(
-    db: sqlite3.Connection, where: str, args: Sequence[object], boot: str, state: int
-) -> list[Parcel]:
-    """Return sealed batches in a state (-1 for any); `where` is one of this package's clauses."""
+def parcels_query(where: str, state: int) -> str:
+    """Return the query for sealed batches in a state (-1: any); `where` is a clause below."""
     # A literal state, so that SQLite may use the partial index of unsettled rows.
     which = "" if state < 0 else f"b.state = {state:d} AND "
-    rows = db.execute(
+    return (
         f"SELECT {_PARCEL} FROM batch b JOIN log l ON l.no = b.log"  # noqa: S608  (ours)
-        f" WHERE {which}b.hash != '' AND {where}",
-        args,
+        f" WHERE {which}b.hash != '' AND {where}"
     )
-    return [
-        Parcel(
-            id=row[0],
-            log=row[1],
-            seq=row[2],
-            hash=row[3],
-            kind=row[4],
-            urgent=bool(row[5]),
-            cut_mono_ms=row[6] if row[7] == boot else None,
-            payload=row[8],
-        )
-        for row in rows
-    ]
+
+
+def parcel_of(row: tuple[Any, ...], boot: str) -> Parcel:
+    """Return a row of `parcels_query` as a parcel."""
+    return Parcel(
+        id=row[0],
+        log=row[1],
+        seq=row[2],
+        hash=row[3],
+        kind=row[4],
+        urgent=bool(row[5]),
+        cut_mono_ms=row[6] if row[7] == boot else None,
+        payload=row[8],
+    )
 
 
 META_FIRST = f"b.kind = '{Kind.META}' ORDER BY b.id LIMIT ?"
 URGENT_FIRST = "b.urgent = 1 AND b.id > ? ORDER BY b.id LIMIT ?"
 OLDEST_FIRST = "b.id > ? ORDER BY b.id LIMIT ?"
 NEWEST_FIRST = "b.id > 0 ORDER BY b.id DESC LIMIT ?"
+OLDEST_CUT = "SELECT cut_mono, boot, cut_real FROM batch WHERE state = 0 ORDER BY id LIMIT 1"

@@ -143,6 +143,10 @@ class Outbox:
             self._keeper.close()
         self._lock.give()
 
+    async def wait_ended(self) -> None:
+        """Return when the thread has ended after `close`; raise what ended it before."""
+        await asyncio.shield(asyncio.wrap_future(self.ended))
+
     def listen(
         self, committed: Callable[[Sequence[Parcel]], None], rewound: Callable[[int], None]
     ) -> None:

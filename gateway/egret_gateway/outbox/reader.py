@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from egret_gateway.outbox.file import (
     META_FIRST,
     NEWEST_FIRST,
+    OLDEST_CUT,
     OLDEST_FIRST,
     URGENT_FIRST,
-    read_parcels,
+    parcel_of,
+    parcels_query,
 )
 from egret_gateway.outbox.schema import connect_reader
 
@@ -54,6 +56,10 @@ class Reader:
         """Return the current meta, settled or not: sent again only to hear the centre's time."""
         return await asyncio.to_thread(self._read_now, "b.kept = 1 ORDER BY b.id LIMIT ?", (1,), -1)
 
+    async def oldest_cut(self) -> tuple[int | None, int] | None:
+        """Return when the oldest unsettled batch was cut: monotonic of this boot, and real ms."""
+        return await asyncio.to_thread(self._oldest_cut)
+
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
@@ -64,14 +70,23 @@ class Reader:
     async def _read(self, where: str, args: Sequence[object]) -> list[Parcel]:
         return await asyncio.to_thread(self._read_now, where, args, 0)
 
+    def _oldest_cut(self) -> tuple[int | None, int] | None:
+        parcels = self._rows(OLDEST_CUT, ())
+        return next(((m if b == self._boot else None, real) for m, b, real in parcels), None)
+
     def _read_now(self, where: str, args: Sequence[object], state: int) -> list[Parcel]:
+        rows = self._rows(parcels_query(where, state), args)
+        return [parcel_of(row, self._boot) for row in rows]
+
+    def _rows(self, query: str, args: Sequence[object]) -> list[Any]:
         with self._lock:
-            if self._db is None:
-                self._db = connect_reader(self._path)
             try:
-                return read_parcels(self._db, where, args, self._boot, state)
+                if self._db is None:
+                    self._db = connect_reader(self._path)
+                return self._db.execute(query, args).fetchall()
             except sqlite3.DatabaseError:
                 # The file may have been replaced under us: the next read opens it anew.
-                self._db.close()
+                if self._db is not None:
+                    self._db.close()
                 self._db = None
                 return []
