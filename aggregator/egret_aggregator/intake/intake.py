@@ -202,10 +202,10 @@ class Intake:
             while self._gone:
                 await self._journal.lose(*self._gone[0])
                 self._gone.pop(0)
-            changed, self._changed = self._changed, set()
-            if changed:
-                kept = {gateway: self._gateways.keep(gateway) for gateway in changed}
+            if self._changed:
+                kept = {gateway: self._gateways.keep(gateway) for gateway in self._changed}
                 await self._journal.save(STATE, {}, kept)
+                self._changed -= kept.keys()
         except JournalError as error:
             _log.error("event=gateway_state_not_kept error=%r", str(error))
 
