@@ -6,7 +6,7 @@ import http.client
 import json
 import queue
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -18,6 +18,8 @@ STREAM_LIMIT_S = 10.0  # the stream's heartbeat comes every 2 s
 EVENTS_MAX = 1000  # events waiting to be shown
 PAGE = 1000
 PAGES_MAX = 1000  # a million readings: no demo takes so many
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class Event(NamedTuple):
@@ -159,10 +161,10 @@ class Listener(threading.Thread):
 
 
 def rfc3339(time_ms: int) -> str:
-    """Return an instant as the API writes it."""
-    return datetime.fromtimestamp(time_ms / 1000, tz=UTC).isoformat(timespec="milliseconds")
+    """Return an instant as the API writes it, exact to the millisecond."""
+    return (EPOCH + time_ms * MILLISECOND).isoformat(timespec="milliseconds")
 
 
 def from_rfc3339(text: str) -> int:
-    """Return ms since 1970 of an instant as the API writes it."""
-    return round(datetime.fromisoformat(text).timestamp() * 1000)
+    """Return ms since 1970 of an instant as the API writes it, without a detour by floats."""
+    return (datetime.fromisoformat(text) - EPOCH) // MILLISECOND
