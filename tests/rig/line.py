@@ -173,7 +173,14 @@ class Field(Program):
     """A gateway with one stage gauge on one line; its outbox can be read beside it."""
 
     def __init__(
-        self, folder: Path, gateway: str, mqtt_port: int, port: Path, *, period_s: float
+        self,
+        folder: Path,
+        gateway: str,
+        mqtt_port: int,
+        port: Path,
+        *,
+        period_s: float,
+        baud: int = BAUD,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.data = folder, folder / "data"
@@ -181,7 +188,7 @@ class Field(Program):
         self.config.write_text(
             f'[gateway]\nid = "{gateway}"\ndata = "{self.data}"\nstatus_s = 5\n'
             f'[broker]\nhost = "127.0.0.1"\nport = {mqtt_port}\n'
-            f'[[bus]]\nname = "bus0"\nport = "{port}"\nbaud = {BAUD}\ncut_s = 0.1\n'
+            f'[[bus]]\nname = "bus0"\nport = "{port}"\nbaud = {baud}\ncut_s = 0.1\n'
             f'[[bus.device]]\nprofile = "generic-stage-u16"\nunit = 1\nstation = "st1"\n'
             f"period_s = {period_s}\n"
             '[bus.device.channels.stage]\nchannel = "wl"\ndatum = "gauge"\n'
