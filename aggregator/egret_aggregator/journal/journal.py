@@ -91,6 +91,11 @@ class Journal:
         return self._tail.newest
 
     @property
+    def commits(self) -> int:
+        """Return how many commits there were since the start."""
+        return self._writer.commits
+
+    @property
     def fill(self) -> Fill:
         """Return how full the file was at the last commit."""
         return self._fill
