@@ -121,7 +121,7 @@ def thrice(arrivals: Iterable[Arrival], seed: int) -> list[Arrival]:
 
 
 def timeline(
-    arrivals: Sequence[Arrival], tail_s: float = 120, ticks: bool = True, head_s: float = 0
+    arrivals: Sequence[Arrival], tail_s: float = 120, *, ticks: bool = True, head_s: float = 0
 ) -> list[Item]:
     """Arrivals with the centre's ticks between them, and for a while after."""
     first = START_MS - round(head_s * 1000)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from egret_aggregator.catalogue import from_payload, load, packaged
 from egret_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STATIONS = """
 [[station]]
@@ -45,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def refused(folder, stations=STATIONS, rules=RULES):
+def refused(folder: Path, stations: str = STATIONS, rules: str = RULES) -> Any:
     (folder / "stations.toml").write_text(stations)
     (folder / "rules.toml").write_text(rules)
     with pytest.raises(ConfigError) as caught:
@@ -53,7 +57,7 @@ def refused(folder, stations=STATIONS, rules=RULES):
     return caught.value
 
 
-def test_a_good_folder_is_read_whole(folder):
+def test_a_good_folder_is_read_whole(folder: Path) -> None:
     catalogue = load(folder)
     station = catalogue.stations["st0007"]
     assert (station.name, station.extra) == ("Luoling bridge", {"river": "Jiulong"})
@@ -66,13 +70,13 @@ def test_a_good_folder_is_read_whole(folder):
     assert [place.name for place in catalogue.places()] == ["st0007/wl", "st0007/rn"]
 
 
-def test_a_payload_is_the_same_catalogue(folder):
+def test_a_payload_is_the_same_catalogue(folder: Path) -> None:
     catalogue = load(folder)
     again = from_payload(catalogue.payload())
     assert again == catalogue
 
 
-def test_the_version_follows_every_file(folder):
+def test_the_version_follows_every_file(folder: Path) -> None:
     first = load(folder).version
     assert load(folder).version == first
     (folder / "stations.toml").write_text(STATIONS.replace("bridge", "ford"))
@@ -101,31 +105,33 @@ def test_the_version_follows_every_file(folder):
         ("[[station]]", "[[station]", "(file)", "TOML"),
     ],
 )
-def test_a_wrong_station_names_file_key_and_remedy(folder, old, new, key, says):
+def test_a_wrong_station_names_file_key_and_remedy(
+    folder: Path, old: str, new: str, key: str, says: str
+) -> None:
     error = refused(folder, STATIONS.replace(old, new, 1))
     assert error.file.endswith("stations.toml")
     assert error.key == key
     assert says in error.remedy
 
 
-def test_a_station_twice_is_refused(folder):
+def test_a_station_twice_is_refused(folder: Path) -> None:
     assert refused(folder, STATIONS + STATIONS).key == "station[1].id"
 
 
-def test_a_rule_on_an_unknown_station_names_the_rules_file(folder):
+def test_a_rule_on_an_unknown_station_names_the_rules_file(folder: Path) -> None:
     error = refused(folder, rules=RULES.replace("st0007/", "st0008/"))
     assert error.file.endswith("rules.toml")
     assert "st0007" in error.remedy
 
 
-def test_a_datum_unlike_the_channels_is_refused_by_name(folder):
+def test_a_datum_unlike_the_channels_is_refused_by_name(folder: Path) -> None:
     error = refused(folder, rules=RULES.replace('"Luoling"', '"Yellow Sea"'))
     assert (error.key, error.seen) == ("rule[0].parameters.datum", "Yellow Sea")
     assert "Luoling" in error.remedy
 
 
 @pytest.mark.parametrize("name", ["stations.toml", "rules.toml"])
-def test_a_missing_or_unreadable_file_is_named(folder, name):
+def test_a_missing_or_unreadable_file_is_named(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=name):
         load(folder)
@@ -135,12 +141,12 @@ def test_a_missing_or_unreadable_file_is_named(folder, name):
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b'{"texts": 3}', b'{"texts": {}}', b"\xff"])
-def test_a_change_entry_that_is_no_catalogue_is_refused(payload):
+def test_a_change_entry_that_is_no_catalogue_is_refused(payload: bytes) -> None:
     with pytest.raises(ConfigError):
         from_payload(payload)
 
 
-def test_a_change_entry_brings_its_own_packs(folder):
+def test_a_change_entry_brings_its_own_packs(folder: Path) -> None:
     catalogue = load(folder)
     body = json.loads(catalogue.payload())
     text = body["texts"]["pack generic-level"]
@@ -150,5 +156,5 @@ def test_a_change_entry_brings_its_own_packs(folder):
     assert old.rules[0].version != catalogue.rules[0].version
 
 
-def test_the_packs_come_with_the_program():
+def test_the_packs_come_with_the_program() -> None:
     assert {pack.id for pack in packaged()} >= {"generic-level", "absence", "cn-rain-signals"}

@@ -3,16 +3,21 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from typing import Any, TYPE_CHECKING
 
 import pytest
-from egret_aggregator.catalogue import load
+from rig.paperjournal import PaperJournal
+from rig.rulebook import GATEWAY, START_MS, at, prompt, shuffled, timeline
+
+from egret_aggregator.catalogue import Catalogue, load
 from egret_aggregator.judge import CONSUMER, Judge
 from egret_core.messages import ChannelMeta
 from egret_core.partition import ALL
 from egret_core.reading import Reading
-from egret_core.rules.event import Phase, settled_hash
-from rig.paperjournal import PaperJournal
-from rig.rulebook import GATEWAY, START_MS, at, prompt, shuffled, timeline
+from egret_core.rules.event import ConditionEvent, Phase, settled_hash
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LIMIT_S = 30  # generous: nothing here takes a second
 
@@ -57,13 +62,13 @@ limit_s = 900
 class Sink:
     """Takes events as the ledger does: durable, inserted or ignored by id."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.events = {}
         self.calls = 0
         self.heard = asyncio.Event()
         self.fail = False
 
-    async def take(self, events):
+    async def take(self, events: Any) -> None:
         self.calls += 1
         if self.fail:
             raise ConnectionError("the ledger is gone")
@@ -71,23 +76,23 @@ class Sink:
             self.events.setdefault(event.id, event)
         self.heard.set()
 
-    def settled(self):
+    def settled(self) -> list[ConditionEvent]:
         return [e for e in self.events.values() if e.phase is Phase.SETTLED]
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "stations.toml").write_text(STATIONS)
     (tmp_path / "rules.toml").write_text(RULES)
     return tmp_path
 
 
 @pytest.fixture
-def catalogue(folder):
+def catalogue(folder: Path) -> Catalogue:
     return load(folder)
 
 
-def river(steps=400, seed=3, silent=(120, 160)):
+def river(steps: int = 400, seed: int = 3, silent: Any = (120, 160)) -> list[Reading]:
     dice, level, out = random.Random(seed), 2.5, []
     for n in range(steps):
         level = max(0.5, level + dice.choice((-0.4, 0.0, 0.42)) + 0.02 * (3 - level))
@@ -97,7 +102,7 @@ def river(steps=400, seed=3, silent=(120, 160)):
     return out
 
 
-async def written(journal, items):
+async def written(journal: PaperJournal, items: Any) -> None:
     for item in items:
         if hasattr(item, "readings"):
             await journal.readings(item.gateway, item.received_ms, item.readings)
@@ -105,11 +110,11 @@ async def written(journal, items):
             await journal.tick(item.now_ms)
 
 
-def judge_of(journal, sink, catalogue):
+def judge_of(journal: PaperJournal, sink: Sink, catalogue: Catalogue) -> Judge:
     return Judge(journal, sink.take, catalogue, lambda: START_MS)
 
 
-async def run_to_end(judge, journal):
+async def run_to_end(judge: Judge, journal: PaperJournal) -> None:
     """Run until every entry is judged, then stop it as a kill would."""
     async with asyncio.timeout(LIMIT_S):
         task = asyncio.create_task(judge.run())
@@ -120,7 +125,7 @@ async def run_to_end(judge, journal):
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def judged(catalogue, items):
+async def judged(catalogue: Catalogue, items: Any) -> Any:
     journal, sink = PaperJournal(), Sink()
     first = judge_of(journal, sink, catalogue)
     await run_to_end(first, journal)
@@ -129,7 +134,7 @@ async def judged(catalogue, items):
     return sink
 
 
-async def test_readings_become_events_that_name_rule_and_subject(catalogue):
+async def test_readings_become_events_that_name_rule_and_subject(catalogue: Catalogue) -> None:
     sink = await judged(catalogue, timeline(prompt(river())))
     kinds = {(e.hazard, e.subject) for e in sink.settled()}
     assert {("level", "st1/wl"), ("rain", "st1/rn"), ("absence", "gateway/GW-1")} <= kinds
@@ -137,7 +142,9 @@ async def test_readings_become_events_that_name_rule_and_subject(catalogue):
     assert {e.rule for e in sink.settled()} <= names
 
 
-async def test_kills_anywhere_and_disorder_give_the_same_settled_events(catalogue, monkeypatch):
+async def test_kills_anywhere_and_disorder_give_the_same_settled_events(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("egret_aggregator.judge.ENTRIES_MAX", 5)
     rows = river()
     whole = await judged(catalogue, timeline(prompt(rows)))
@@ -157,7 +164,7 @@ async def test_kills_anywhere_and_disorder_give_the_same_settled_events(catalogu
     assert settled_hash(sink.events.values()) == settled_hash(whole.events.values())
 
 
-async def test_events_are_durable_before_the_position_is_saved(catalogue):
+async def test_events_are_durable_before_the_position_is_saved(catalogue: Catalogue) -> None:
     journal, sink = PaperJournal(), Sink()
     judge = judge_of(journal, sink, catalogue)
     await run_to_end(judge, journal)
@@ -174,7 +181,9 @@ async def test_events_are_durable_before_the_position_is_saved(catalogue):
     assert [e.level for e in sink.events.values()] == ["red"]
 
 
-async def test_a_provisional_event_is_taken_while_the_journal_is_quiet(catalogue):
+async def test_a_provisional_event_is_taken_while_the_journal_is_quiet(
+    catalogue: Catalogue,
+) -> None:
     journal, sink = PaperJournal(), Sink()
     task = asyncio.create_task(judge_of(journal, sink, catalogue).run())
     await journal.wait(0)
@@ -186,7 +195,9 @@ async def test_a_provisional_event_is_taken_while_the_journal_is_quiet(catalogue
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_it_saves_when_the_journal_rests(catalogue, monkeypatch):
+async def test_it_saves_when_the_journal_rests(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("egret_aggregator.judge.SAVE_EVERY_S", 0.05)
     journal, sink = PaperJournal(), Sink()
     task = asyncio.create_task(judge_of(journal, sink, catalogue).run())
@@ -204,7 +215,7 @@ async def test_it_saves_when_the_journal_rests(catalogue, monkeypatch):
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_only_what_changed_is_saved(catalogue):
+async def test_only_what_changed_is_saved(catalogue: Catalogue) -> None:
     journal, sink = PaperJournal(), Sink()
     judge = judge_of(journal, sink, catalogue)
     await run_to_end(judge, journal)
@@ -213,7 +224,7 @@ async def test_only_what_changed_is_saved(catalogue):
     await run_to_end(judge, journal)
     seen = {}
 
-    async def spy(consumer, positions, changed):
+    async def spy(consumer: str, positions: Any, changed: dict[str, bytes | None]) -> None:
         seen.update(changed)
 
     journal.save = spy
@@ -221,7 +232,7 @@ async def test_only_what_changed_is_saved(catalogue):
     assert set(seen) == {"channel/st1/wl", "gateway/GW-1"}
 
 
-async def test_a_change_takes_effect_at_its_entry(folder, catalogue):
+async def test_a_change_takes_effect_at_its_entry(folder: Path, catalogue: Catalogue) -> None:
     journal, sink = PaperJournal(), Sink()
     await run_to_end(judge_of(journal, sink, catalogue), journal)
     for second in (0, 60):
@@ -240,7 +251,7 @@ async def test_a_change_takes_effect_at_its_entry(folder, catalogue):
     assert [e.time_ms for e in sink.settled()] == [at(60)]
 
 
-async def test_the_same_catalogue_is_announced_once(catalogue):
+async def test_the_same_catalogue_is_announced_once(catalogue: Catalogue) -> None:
     journal, sink = PaperJournal(), Sink()
     for _ in range(3):
         judge = judge_of(journal, sink, catalogue)
@@ -249,7 +260,9 @@ async def test_the_same_catalogue_is_announced_once(catalogue):
     assert len(journal.entries) == 1
 
 
-async def test_foreign_unknown_damaged_and_conflicting_entries_cost_no_neighbour(catalogue):
+async def test_foreign_unknown_damaged_and_conflicting_entries_cost_no_neighbour(
+    catalogue: Catalogue,
+) -> None:
     journal, sink = PaperJournal(), Sink()
     judge = judge_of(journal, sink, catalogue)
     await run_to_end(judge, journal)
@@ -264,7 +277,7 @@ async def test_foreign_unknown_damaged_and_conflicting_entries_cost_no_neighbour
     assert (health["foreign"], health["unknown"], health["unreadable"]) == (1, 1, 2)
 
 
-async def test_meta_with_another_datum_stops_judgement_and_is_shown(catalogue):
+async def test_meta_with_another_datum_stops_judgement_and_is_shown(catalogue: Catalogue) -> None:
     journal, sink = PaperJournal(), Sink()
     judge = judge_of(journal, sink, catalogue)
     await run_to_end(judge, journal)
@@ -276,7 +289,7 @@ async def test_meta_with_another_datum_stops_judgement_and_is_shown(catalogue):
     assert "Yellow Sea" in judge.health()["misfits"]["st1/wl"]
 
 
-async def test_it_breathes_within_a_large_batch(catalogue):
+async def test_it_breathes_within_a_large_batch(catalogue: Catalogue) -> None:
     journal, sink = PaperJournal(), Sink()
     judge = judge_of(journal, sink, catalogue)
     await run_to_end(judge, journal)
@@ -296,7 +309,9 @@ async def test_it_breathes_within_a_large_batch(catalogue):
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_saved_catalogue_that_is_no_longer_read_gives_way_to_todays(catalogue):
+async def test_a_saved_catalogue_that_is_no_longer_read_gives_way_to_todays(
+    catalogue: Catalogue,
+) -> None:
     journal, sink = PaperJournal(), Sink()
     await journal.save(CONSUMER, {}, {"catalogue": b'{"texts": {}}'})
     judge = judge_of(journal, sink, catalogue)

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rig.rulebook import GATEWAY, place
+
 from egret_core.errors import ConfigError
 from egret_core.rules.binding import bind
-from egret_core.rules.model import AbsenceLaw, Family, LadderLaw, RainLaw
+from egret_core.rules.model import AbsenceLaw, BoundRule, Family, LadderLaw, RainLaw
 from egret_core.rules.packs import parse_pack
-from rig.rulebook import GATEWAY, place
 
 FOLDER = Path(__file__).parents[3] / "core" / "egret_core" / "packs"
 PACKS = {p.stem: parse_pack(p.read_text(), p.name) for p in sorted(FOLDER.glob("*.toml"))}
@@ -30,23 +32,23 @@ STORM = '[[rule]]\nid = "storm"\npack = "cn-rain-signals"\nchannels = ["st1/rn"]
 SILENT = '[[rule]]\nid = "silent"\npack = "absence"\nchannels = ["st1/*", "gateway/GW-1"]\n'
 
 
-def bound(text):
+def bound(text: str) -> tuple[BoundRule, ...]:
     return bind(text, "rules.toml", PACKS, PLACES)
 
 
-def refused(text):
+def refused(text: str) -> Any:
     with pytest.raises(ConfigError) as caught:
         bound(text)
     assert caught.value.file == "rules.toml"
     return caught.value.key, caught.value.remedy
 
 
-def test_packs_have_the_names_of_their_files_and_a_citation():
+def test_packs_have_the_names_of_their_files_and_a_citation() -> None:
     assert set(PACKS) == {"generic-level", "generic-rain", "cn-rain-signals", "absence"}
     assert all(pack.id == name and pack.citation for name, pack in PACKS.items())
 
 
-def test_a_ladder_is_turned_into_canonical_units():
+def test_a_ladder_is_turned_into_canonical_units() -> None:
     (rule,) = bound(RIVER)
     assert isinstance(rule.law, LadderLaw)
     assert [(r.label, r.raise_at, r.clear_at) for r in rule.law.rungs] == [
@@ -58,7 +60,7 @@ def test_a_ladder_is_turned_into_canonical_units():
     assert rule.name == f"river@{rule.version}"
 
 
-def test_the_national_signals_are_bound_without_a_number():
+def test_the_national_signals_are_bound_without_a_number() -> None:
     (rule,) = bound(STORM)
     assert isinstance(rule.law, RainLaw)
     rows = [(lv.label, lv.rank, lv.window_ms // 3_600_000, lv.sum_nm) for lv in rule.law.levels]
@@ -71,7 +73,7 @@ def test_the_national_signals_are_bound_without_a_number():
     assert "CMA" in rule.citation
 
 
-def test_an_absence_rule_takes_whole_stations_and_gateways():
+def test_an_absence_rule_takes_whole_stations_and_gateways() -> None:
     (rule,) = bound(SILENT)
     assert rule.law == AbsenceLaw("fault", 600_000)
     assert rule.channels == (("st1", "wl"), ("st1", "rn"))
@@ -79,16 +81,17 @@ def test_an_absence_rule_takes_whole_stations_and_gateways():
     assert rule.family is Family.ABSENCE
 
 
-def test_five_windows_in_inches():
+def test_five_windows_in_inches() -> None:
     rows = ",".join(f'{{level="red",window_h={h},sum=2}}' for h in (1, 3, 6, 12, 24))
-    text = f'{STORM.replace("cn-rain-signals", "generic-rain")}[rule.parameters]\nunit="in"\nlevels=[{rows}]'
+    text = STORM.replace("cn-rain-signals", "generic-rain")
+    text += f'[rule.parameters]\nunit="in"\nlevels=[{rows}]'
     (rule,) = bound(text)
     assert {lv.sum_nm for lv in rule.law.levels} == {50_800_000}
     assert {lv.rank for lv in rule.law.levels} == {1}
     assert len(rule.law.levels) == 5
 
 
-def test_the_version_changes_with_a_number_and_with_the_pack_and_with_nothing_else():
+def test_the_version_changes_with_a_number_and_with_the_pack_and_with_nothing_else() -> None:
     (first,) = bound(RIVER)
     assert bound(RIVER.replace("  ", " "))[0].version == first.version
     assert bound(RIVER.replace("500", "501"))[0].version != first.version
@@ -143,7 +146,7 @@ def test_the_version_changes_with_a_number_and_with_the_pack_and_with_nothing_el
         ("[[rules]]", "rules", "did you mean 'rule'"),
     ],
 )
-def test_a_wrong_rule_names_file_key_and_remedy(wrong, key, says):
+def test_a_wrong_rule_names_file_key_and_remedy(wrong: str, key: str, says: str) -> None:
     seen_key, remedy = refused(wrong)
     assert seen_key == key
     assert says in remedy
@@ -152,19 +155,19 @@ def test_a_wrong_rule_names_file_key_and_remedy(wrong, key, says):
 @pytest.mark.parametrize(
     ("window", "says"), [(0, "more than 0"), (25, "at most 24"), ('"3"', "a number")]
 )
-def test_a_window_is_bounded(window, says):
+def test_a_window_is_bounded(window: object, says: str) -> None:
     text = f"{STORM.replace('cn-rain-signals', 'generic-rain')}[rule.parameters]\n"
     text += f'levels=[{{level="red",window_h={window},sum=2}}]'
     assert says in refused(text)[1]
 
 
-def test_levels_are_bounded():
+def test_levels_are_bounded() -> None:
     many = ",".join('{level="red",window_h=1,sum=2}' for _ in range(33))
     text = f"{STORM.replace('cn-rain-signals', 'generic-rain')}[rule.parameters]\nlevels=[{many}]"
     assert "1 to 32" in refused(text)[1]
 
 
-def test_one_ladder_judges_one_quantity():
+def test_one_ladder_judges_one_quantity() -> None:
     text = RIVER.replace('"st1/wl"', '"st1/*"')
     places = {**PLACES, ("st1", "rn"): replace(GAUGE, datum="Local")}
     with pytest.raises(ConfigError, match="one quantity"):
@@ -182,9 +185,9 @@ def test_one_ladder_judges_one_quantity():
         ("wrong = 1", "wrong"),
     ],
 )
-def test_a_wrong_pack_names_its_key(text, key):
+def test_a_wrong_pack_names_its_key(text: str, key: str) -> None:
     good = {"id": "p", "version": "1", "family": "level", "hazard": "level", "citation": "c"}
-    name = text.split(" ")[0]
+    name = text.split(" ", maxsplit=1)[0]
     lines = [f'{k} = "{v}"' for k, v in good.items() if k != name]
     with pytest.raises(ConfigError) as caught:
         parse_pack("\n".join([*lines, text]), "p.toml")

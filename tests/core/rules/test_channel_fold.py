@@ -2,12 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from egret_core.messages import ChannelMeta
-from egret_core.quality import Flag, Reason
-from egret_core.rules.channel import SNAPSHOTS_MAX, WAITING_MAX
-from egret_core.rules.event import Phase
-from egret_core.rules.model import Family
-from egret_core.rules.step import Change, Facts, Receipt, Tick, step
 from rig.rulebook import (
     GATEWAY,
     Arrival,
@@ -24,37 +18,50 @@ from rig.rulebook import (
     timeline,
 )
 
+from egret_core.messages import ChannelMeta
+from egret_core.quality import Flag, Reason
+from egret_core.rules.channel import SNAPSHOTS_MAX, WAITING_MAX, Channel
+from egret_core.rules.event import ConditionEvent, Phase
+from egret_core.rules.model import Family
+from egret_core.rules.step import Change, Facts, Fold, Receipt, Tick, step
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from egret_core.reading import Reading
+
 LAW = ladder(("blue", 3.0, 2.8))
 RULE = bound(LAW, Family.LEVEL, place())
 
 
-def fresh():
+def fresh() -> Fold:
     return fold_of([place()], [RULE])
 
 
-def channel(fold):
+def channel(fold: Fold) -> Channel:
     return fold.channels["st1"]["wl"]
 
 
-def receive(fold, second, *readings, gateway=GATEWAY):
+def receive(
+    fold: Fold, second: float, *readings: Reading, gateway: str = GATEWAY
+) -> list[ConditionEvent]:
     return step(fold, Receipt(gateway, at(second), readings))[1]
 
 
-def test_a_reading_is_settled_by_one_that_much_newer():
+def test_a_reading_is_settled_by_one_that_much_newer() -> None:
     fold = fresh()
     assert brief(receive(fold, 1, reading(0, 3.5))) == []
     assert brief(receive(fold, 30, reading(29.999, 1.0))) == []
     assert brief(receive(fold, 31, reading(30, 1.0))) == [("raised", "blue", 0)]
 
 
-def test_a_reading_is_settled_after_the_lateness_in_ticks():
+def test_a_reading_is_settled_after_the_lateness_in_ticks() -> None:
     fold = fresh()
     receive(fold, 1, reading(0, 3.5))
     assert brief(play(fold, [Tick(at(10)), Tick(at(20)), Tick(at(30))])) == []
     assert brief(play(fold, [Tick(at(40))])) == [("raised", "blue", 0)]
 
 
-def test_downtime_does_not_settle():
+def test_downtime_does_not_settle() -> None:
     fold = fresh()
     play(fold, [Tick(at(0))])
     receive(fold, 1, reading(0, 3.5))
@@ -62,7 +69,7 @@ def test_downtime_does_not_settle():
     assert brief(play(fold, [Tick(at(29))])) == []
 
 
-def test_readings_within_the_lateness_are_put_in_order():
+def test_readings_within_the_lateness_are_put_in_order() -> None:
     fold = fresh()
     rows = [
         Arrival(at(40), reading(30, 3.4)),
@@ -76,7 +83,7 @@ def test_readings_within_the_lateness_are_put_in_order():
     ]
 
 
-def test_a_late_reading_changes_no_state_and_is_counted():
+def test_a_late_reading_changes_no_state_and_is_counted() -> None:
     fold = fresh()
     receive(fold, 100, reading(100, 1.0))
     assert receive(fold, 101, reading(70, 9.0)) == []
@@ -84,7 +91,7 @@ def test_a_late_reading_changes_no_state_and_is_counted():
     assert (channel(fold).late, channel(fold).late_span) == (1, [at(70), at(70)])
 
 
-def test_the_first_of_one_identity_stays():
+def test_the_first_of_one_identity_stays() -> None:
     fold = fresh()
     receive(fold, 1, reading(0, 1.0))
     assert receive(fold, 2, reading(0, 9.0)) == []
@@ -93,7 +100,7 @@ def test_the_first_of_one_identity_stays():
     assert channel(fold).late == 0
 
 
-def test_a_reading_ahead_is_judged_at_its_receipt_and_moves_no_watermark():
+def test_a_reading_ahead_is_judged_at_its_receipt_and_moves_no_watermark() -> None:
     fold = fresh()
     first = receive(fold, 0, reading(7200, 3.5))
     assert brief(first, "provisional") == [("raised", "blue", 0)]
@@ -106,13 +113,13 @@ def test_a_reading_ahead_is_judged_at_its_receipt_and_moves_no_watermark():
     assert (channel(fold).ahead, channel(fold).late) == (1, 0)
 
 
-def test_a_reading_sixty_seconds_ahead_is_not_ahead():
+def test_a_reading_sixty_seconds_ahead_is_not_ahead() -> None:
     fold = fresh()
     receive(fold, 0, reading(60, 3.5))
     assert channel(fold).ahead == 0
 
 
-def test_bad_and_maintained_values_raise_nothing():
+def test_bad_and_maintained_values_raise_nothing() -> None:
     fold = fresh()
     rows = [
         reading(0, 9.0, flag=Flag.FAIL),
@@ -125,14 +132,14 @@ def test_bad_and_maintained_values_raise_nothing():
     assert [e.phase for e in suspect] == [Phase.PROVISIONAL]
 
 
-def test_foreign_and_unknown_readings_are_not_judged_and_counted():
+def test_foreign_and_unknown_readings_are_not_judged_and_counted() -> None:
     fold = fresh()
     assert receive(fold, 0, reading(0, 9.0), gateway="GW-2") == []
     assert receive(fold, 0, reading(0, 9.0, place("other"))) == []
     assert (fold.counts.judged, fold.counts.foreign, fold.counts.unknown) == (0, 1, 1)
 
 
-def test_the_buffer_is_bounded():
+def test_the_buffer_is_bounded() -> None:
     fold = fresh()
     rows = [reading(n / 1000, 1.0) for n in range(WAITING_MAX + 10)]
     receive(fold, 1, *rows)
@@ -140,7 +147,7 @@ def test_the_buffer_is_bounded():
     assert channel(fold).settled_ms >= at(WAITING_MAX / 2000)
 
 
-def test_the_start_of_a_gap_is_kept_and_the_gaps_are_bounded():
+def test_the_start_of_a_gap_is_kept_and_the_gaps_are_bounded() -> None:
     fold = fresh()
     rows = [
         reading(10_000 * n + 60 * m, 1.0 + n) for n in range(SNAPSHOTS_MAX + 3) for m in range(5)
@@ -155,7 +162,7 @@ def test_the_start_of_a_gap_is_kept_and_the_gaps_are_bounded():
     assert "gap/st1/wl" in fold.changed()
 
 
-def test_meta_sets_the_lateness_and_a_misfit_stops_judgement():
+def test_meta_sets_the_lateness_and_a_misfit_stops_judgement() -> None:
     one = replace(place(), late_s=None)
     fold = fold_of([one], [RULE, bound(silence(300), Family.ABSENCE, one)])
     meta = ChannelMeta("st1", "wl", "water_level", "m", "Local", cut_s=90.0)
@@ -174,7 +181,7 @@ def test_meta_sets_the_lateness_and_a_misfit_stops_judgement():
     assert channel(fold).misfit
 
 
-def test_a_change_keeps_the_state_of_a_rule_that_stays():
+def test_a_change_keeps_the_state_of_a_rule_that_stays() -> None:
     fold = fresh()
     receive(fold, 0, reading(0, 3.5))
     receive(fold, 60, reading(60, 3.5))
@@ -187,7 +194,7 @@ def test_a_change_keeps_the_state_of_a_rule_that_stays():
     )
 
 
-def test_a_withdrawn_rule_refutes_its_provisional_event_and_is_forgotten():
+def test_a_withdrawn_rule_refutes_its_provisional_event_and_is_forgotten() -> None:
     fold = fresh()
     said = receive(fold, 0, reading(0, 3.5))
     fold.changed()
@@ -199,7 +206,7 @@ def test_a_withdrawn_rule_refutes_its_provisional_event_and_is_forgotten():
     assert fold.changed()["channel/st1/wl"] is None
 
 
-def test_another_datum_is_a_new_channel():
+def test_another_datum_is_a_new_channel() -> None:
     fold = fresh()
     receive(fold, 0, reading(0, 3.5))
     receive(fold, 60, reading(60, 3.5))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
+from typing import Any, TYPE_CHECKING
 
 import pytest
-from egret_core.rules.event import settled_hash
-from egret_core.rules.model import Family
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig.rulebook import (
@@ -28,6 +27,12 @@ from rig.rulebook import (
     timeline,
 )
 
+from egret_core.rules.event import settled_hash
+from egret_core.rules.model import Family
+
+if TYPE_CHECKING:
+    from egret_core.reading import Reading
+
 LEVEL, GAUGE = place(), place("rn", "rain_total")
 PLACES = [LEVEL, GAUGE]
 RULES = [
@@ -38,7 +43,7 @@ RULES = [
 SLOW = bound(ladder(*FOUR, persistence_s=600, hold_s=1200, gap_s=1800), Family.LEVEL, LEVEL)
 
 
-def river_and_rain(seed, steps, silent=()):
+def river_and_rain(seed: int, steps: int, silent: Any = ()) -> list[Reading]:
     """A flashy river and a storm, one reading a minute each, with spells of silence."""
     dice, level, total, out = random.Random(seed), 2.5, 100.0, []
     for n in range(steps):
@@ -57,8 +62,10 @@ SPELLS = st.lists(
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000), SPELLS, st.sets(st.integers(0, 400), max_size=5), st.booleans())
-def test_order_copies_and_kills_change_no_settled_event(seed, silent, cuts, slow):
+@given(st.integers(0, 10_000), SPELLS, st.sets(st.integers(0, 400), max_size=5), st.integers(0, 1))
+def test_order_copies_and_kills_change_no_settled_event(
+    seed: int, silent: Any, cuts: set[int], slow: int
+) -> None:
     rules = [SLOW, *RULES[1:]] if slow else RULES
     rows = river_and_rain(seed, 140, silent)
     whole = play(fold_of(PLACES, rules), timeline(prompt(rows)))
@@ -72,7 +79,7 @@ def test_order_copies_and_kills_change_no_settled_event(seed, silent, cuts, slow
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_month_in_order_shuffled_repeated_and_killed(seed):
+def test_a_month_in_order_shuffled_repeated_and_killed(seed: int) -> None:
     rows = river_and_rain(seed, 30 * 24 * 4, [(500, 560), (2000, 2030)])
     whole = play(fold_of(PLACES, RULES), timeline(prompt(rows)))
     assert len(whole) > 100
@@ -81,13 +88,13 @@ def test_a_month_in_order_shuffled_repeated_and_killed(seed):
     assert settled_hash(killed(PLACES, RULES, items, cuts)) == settled_hash(whole)
 
 
-def test_a_kill_gives_the_very_same_events_provisional_ones_too():
+def test_a_kill_gives_the_very_same_events_provisional_ones_too() -> None:
     items = timeline(shuffled(river_and_rain(7, 300), 7))
     expected = play(fold_of(PLACES, RULES), items)
     assert killed(PLACES, RULES, items, set(range(0, len(items), 3))) == expected
 
 
-def test_the_hash_sees_a_difference():
+def test_the_hash_sees_a_difference() -> None:
     rows = river_and_rain(7, 300)
     other = [one._replace(value=9.0) if n == 100 else one for n, one in enumerate(rows)]
     hashes = {

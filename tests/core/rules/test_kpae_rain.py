@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rig.rulebook import GATEWAY, HOUR_MS, SIGNALS, bound, fold_of, place, rain
+
 from egret_core.reading import Reading
 from egret_core.rules.event import Phase
 from egret_core.rules.model import Family
 from egret_core.rules.step import Receipt, step
 from egret_core.rules.windows import Increment, Windows
-from rig.rulebook import GATEWAY, HOUR_MS, SIGNALS, bound, fold_of, place, rain
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "rain_seattle_landslides"
 GAUGE = place("rn", "rain_total")
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def hourly():
+def hourly() -> list[tuple[int, int]]:
     """(ms at the end of the hour, hundredths of an inch)."""
     out = []
     for line in (DATA / "KPAE_t.txt").read_text().split():
@@ -36,7 +37,7 @@ def hourly():
     return out
 
 
-def totals(hourly):
+def totals(hourly: list[tuple[int, int]]) -> list[Reading]:
     """The same rain as a never-decreasing total in mm."""
     total, out = 0, []
     for ms, hundredths in hourly:
@@ -45,11 +46,11 @@ def totals(hourly):
     return out
 
 
-def test_the_file_is_the_one_that_was_described(hourly):
+def test_the_file_is_the_one_that_was_described(hourly: list[tuple[int, int]]) -> None:
     assert (len(hourly), sum(n for _, n in hourly)) == (12_521, 4_978)
 
 
-def test_the_greatest_sums_by_the_clock(hourly):
+def test_the_greatest_sums_by_the_clock(hourly: list[tuple[int, int]]) -> None:
     windows = Windows(tuple(hours * HOUR_MS for hours in HOURS))
     greatest = dict.fromkeys(HOURS, (0, 0))
     for ms, hundredths in hourly:
@@ -61,7 +62,9 @@ def test_the_greatest_sums_by_the_clock(hourly):
 
 
 @pytest.mark.parametrize("hours", HOURS)
-def test_a_threshold_at_the_greatest_sum_is_reached_once_and_just_above_never(hourly, hours):
+def test_a_threshold_at_the_greatest_sum_is_reached_once_and_just_above_never(
+    hourly: list[tuple[int, int]], hours: int
+) -> None:
     greatest_mm = GREATEST[hours] * 0.254
     for extra, count in ((0.0, 1), (0.000001, 0)):
         law = rain(("red", 1, hours, greatest_mm + extra))
@@ -73,7 +76,7 @@ def test_a_threshold_at_the_greatest_sum_is_reached_once_and_just_above_never(ho
         assert all(e.time_ms == round(PEAK.timestamp() * 1000) for e in up)
 
 
-def test_no_national_signal_is_ever_reached(hourly):
+def test_no_national_signal_is_ever_reached(hourly: list[tuple[int, int]]) -> None:
     fold = fold_of([GAUGE], [bound(rain(*SIGNALS), Family.RAIN, GAUGE)], hourly[0][0])
     rows = totals(hourly)
     assert step(fold, Receipt(GATEWAY, rows[-1].time_ms, rows))[1] == []

@@ -8,14 +8,15 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from rig.rulebook import GATEWAY, fold_of
+
 from egret_core.reading import Reading
 from egret_core.rules.binding import bind
 from egret_core.rules.event import Phase
-from egret_core.rules.model import ChannelPlace
+from egret_core.rules.model import BoundRule, ChannelPlace
 from egret_core.rules.packs import parse_pack
 from egret_core.rules.step import Receipt, step
 from egret_core.units import convert
-from rig.rulebook import GATEWAY, fold_of
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT.parent / "shared" / "data" / "stream_plumtree_2016_2017"
@@ -28,24 +29,24 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def epoch_ms(text):
+def epoch_ms(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 @pytest.fixture(scope="module")
-def stage():
+def stage() -> list[Reading]:
     with gzip.open(DATA / "stage_5min.csv.gz", "rt") as file:
         rows = [(epoch_ms(row["time_utc"]), float(row["stage_ft"])) for row in csv.DictReader(file)]
     return [Reading("plumtree", "wl", ms, convert("water_level", feet, "ft")) for ms, feet in rows]
 
 
-def crossings(threshold_ft):
+def crossings(threshold_ft: float) -> list[int]:
     with (DATA / "crossings.csv").open() as file:
         rows = list(csv.DictReader(file))
     return [epoch_ms(r["crossed_at_utc"]) for r in rows if float(r["threshold_ft"]) == threshold_ft]
 
 
-def rule_in_feet(hysteresis_ft):
+def rule_in_feet(hysteresis_ft: float) -> tuple[BoundRule, ...]:
     text = f"""
         [[rule]]
         id = "plumtree"
@@ -64,7 +65,9 @@ def rule_in_feet(hysteresis_ft):
 
 
 @pytest.mark.parametrize("hysteresis_ft", [0, 0.1, 0.33])
-def test_every_crossing_is_raised_at_its_first_reading(stage, hysteresis_ft):
+def test_every_crossing_is_raised_at_its_first_reading(
+    stage: list[Reading], hysteresis_ft: float
+) -> None:
     fold = fold_of([PLACE], rule_in_feet(hysteresis_ft), stage[0].time_ms)
     events = []
     for start in range(0, len(stage), 200):
@@ -83,7 +86,7 @@ def test_every_crossing_is_raised_at_its_first_reading(stage, hysteresis_ft):
     assert fold.channels["plumtree"]["wl"].late == 0
 
 
-def test_the_first_raise_says_what_was_measured(stage):
+def test_the_first_raise_says_what_was_measured(stage: list[Reading]) -> None:
     at = crossings(4.0)[1]
     near = [one for one in stage if abs(one.time_ms - at) <= 3_600_000]
     fold = fold_of([PLACE], rule_in_feet(0.1), near[0].time_ms)
