@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rig.rulebook import (
     GATEWAY,
@@ -24,7 +25,6 @@ from egret_core.rules.channel import SNAPSHOTS_MAX, WAITING_MAX, Channel
 from egret_core.rules.event import ConditionEvent, Phase
 from egret_core.rules.model import Family
 from egret_core.rules.step import Change, Facts, Fold, Receipt, Tick, step
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from egret_core.reading import Reading
