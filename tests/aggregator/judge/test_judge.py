@@ -181,6 +181,31 @@ async def test_events_are_durable_before_the_position_is_saved(catalogue: Catalo
     assert [e.level for e in sink.events.values()] == ["red"]
 
 
+async def test_cut_short_within_an_entry_it_saves_nothing_and_loses_no_event(
+    catalogue: Catalogue,
+) -> None:
+    journal, sink = PaperJournal(), Sink()
+    judge = judge_of(journal, sink, catalogue)
+    await run_to_end(judge, journal)
+    await judge.flush()
+    reached = asyncio.Event()
+
+    async def never(events: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    stuck = Judge(journal, never, catalogue, lambda: START_MS)
+    await journal.readings(GATEWAY, START_MS, [Reading("st1", "wl", START_MS, 9.0)])
+    task = asyncio.create_task(stuck.run())
+    async with asyncio.timeout(LIMIT_S):
+        await reached.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await stuck.flush()
+    await run_to_end(judge_of(journal, sink, catalogue), journal)
+    assert [e.level for e in sink.events.values()] == ["red"]
+
+
 async def test_a_provisional_event_is_taken_while_the_journal_is_quiet(
     catalogue: Catalogue,
 ) -> None:
