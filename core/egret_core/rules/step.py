@@ -142,6 +142,13 @@ class Fold:
 
     def changed(self) -> dict[str, bytes | None]:
         """Return what changed since the last call, by key; None for what is gone."""
+        out: dict[str, bytes | None] = {}
+        for part in self.changed_slices():
+            out.update(part)
+        return out
+
+    def changed_slices(self) -> Iterator[dict[str, bytes | None]]:
+        """Yield what `changed` returns, in slices of at most `SLICE` subjects."""
         out: dict[str, bytes | None] = dict.fromkeys(self._gone)
         self._gone.clear()
         if self._ticked:
@@ -154,7 +161,10 @@ class Fold:
             if isinstance(subject, Channel) and subject.snapshots_changed:
                 out[f"gap/{subject.place.name}"] = _json(subject.snapshots)
                 subject.snapshots_changed = False
-        return out
+            if len(out) >= SLICE:
+                yield out
+                out = {}
+        yield out
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Take what `changed` returned since the beginning, for the rules that are bound."""
