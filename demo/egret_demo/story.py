@@ -126,7 +126,9 @@ class Story:
             return
         if after["level"] == RED and happened["phase"] != "refuted" and self._red_after_s is None:
             self._red_after_s = self._voice.since_s
-        self._voice.warning(happened["level"], told(happened))
+        # What was told when it was provisional is not told again when it is settled.
+        if happened["phase"] != "settled" or not happened.get("provisional_id"):
+            self._voice.warning(happened["level"], told(happened))
 
     def _show_progress(self) -> None:
         """Show the river, the rain and how much has been stored."""

@@ -62,7 +62,7 @@ Ctrl-C ends it.
 
     def warning(self, level: str, text: str) -> None:
         """Tell a warning, its level in its own colour on a terminal."""
-        mark = f"{level.upper():7}"
+        mark = f"{level.upper() or 'OVER?':7}"  # no level holds: a person may close it
         if self._colour and level in PAINT:
             mark = f"\x1b[{PAINT[level]}m{mark}\x1b[0m"
         self.tell(f"WARNING  {mark} {text}")
