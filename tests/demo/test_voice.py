@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from egret_core.timescale import Timescale
 from egret_demo.audit import Verdict
 from egret_demo.site import Site
@@ -13,6 +11,8 @@ from egret_demo.voice import NAMES_MAX, Voice
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 GOOD = Verdict(700, 700, (), (), ())
 
