@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from egret_core.timescale import Timescale
@@ -51,16 +52,17 @@ def test_rain_is_shown_since_the_start_and_silence_as_silence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     voice = Voice()
-    voice.progress({}, 0, 0)
-    voice.progress({("ridge", "rain"): 429_456.7, ("bridge", "wl"): 0.493}, 3, 1)
-    voice.progress({("ridge", "rain"): 429_468.9, ("bridge", "wl"): None}, 9, 0)
+    polls = Counter(ok=40, timeout=7, crc=2)
+    voice.progress({}, 0, 0, Counter())
+    voice.progress({("ridge", "rain"): 429_456.7, ("bridge", "wl"): 0.493}, 12, 3, polls)
+    voice.progress({("ridge", "rain"): 429_468.9, ("bridge", "wl"): None}, 30, 9, polls)
     first, second, third = said(capsys).splitlines()
     assert "rain -" in first
     assert "rain 0.0 mm" in second
     assert "bridge 0.49 m" in second
-    assert "3 settled, 1 on the way" in second
+    assert "12 stored, 3 batches | line: 40 answers, 7 silent, 2 damaged" in second
     assert "rain 12.2 mm" in third
-    assert "bridge   -" in third
+    assert "bridge -" in third
 
 
 def test_the_welcome_gives_commands_that_can_be_copied(
@@ -70,7 +72,8 @@ def test_the_welcome_gives_commands_that_can_be_copied(
     Voice().welcome(place, 60, "viewer-secret", "officer-secret")
     text = said(capsys)
     assert text.count("http://127.0.0.1:8555/api/v1/") == 4
-    assert text.count('curl -H "Authorization: Bearer viewer-secret"') == 2
+    assert text.count('curl -H "Authorization: Bearer $TOKEN"') == 2
+    assert "export TOKEN=viewer-secret\n" in text
     assert "officer-secret" in text
 
 
