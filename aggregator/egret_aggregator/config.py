@@ -118,7 +118,7 @@ def _broker(table: TomlTable) -> BrokerSettings:
     settings = BrokerSettings(
         embedded=table.flag("embedded", default=True),
         host=table.text("host", "127.0.0.1"),
-        port=table.whole("port", 1883, 0, _PORT_MAX),
+        port=table.whole("port", 1883, 1, _PORT_MAX),
         username=table.text("username", ""),
         password_file=password_file,
     )

@@ -111,6 +111,7 @@ class Context:
     Attributes:
         settings: limits; clock: the centre's, `real`: the machine's, for the life of sessions.
         ledger, tokens, places, series, line, hub: one room each.
+        stale_s: judgement older than this is called stale, on the centre's clock.
     """
 
     settings: ApiSettings
@@ -122,6 +123,7 @@ class Context:
     series: Series
     line: Line
     hub: Hub
+    stale_s: float = JUDGED_STALE_S
 
     def judgement(self) -> tuple[Judgement, int | None, float | None]:
         """Return how judgement stands, its newest instant in ms, and that one's age in s."""
@@ -129,4 +131,4 @@ class Context:
         if judged is None:
             return Judgement.NEVER, None, None
         age_s = max(0.0, (self.clock.now_ms() - judged) / 1000)
-        return (Judgement.CURRENT if age_s <= JUDGED_STALE_S else Judgement.STALE), judged, age_s
+        return (Judgement.CURRENT if age_s <= self.stale_s else Judgement.STALE), judged, age_s

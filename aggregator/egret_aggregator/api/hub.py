@@ -57,16 +57,15 @@ class Hub:
                 for mailbox in tuple(self._mailboxes):
                     mailbox.put_warning(event)
 
-    def observe(self, items: Sequence[Mapping[str, Any]]) -> None:
+    def observe(self, items: Sequence[Mapping[str, Any]], *, more: bool = False) -> None:
         """Tell the clients that want it of new latest values.
 
         `n` counts observations and `after` is the one before: a client that sees a gap has been
         given only the latest and reads `/api/v1/latest` for the rest.
         """
         before, self._observed = self._observed, self._observed + 1
-        event = Event(
-            0, encoded("observation", {"n": self._observed, "after": before, "items": items})
-        )
+        body = {"n": self._observed, "after": before, "items": items, "more": more}
+        event = Event(0, encoded("observation", body))
         for mailbox in tuple(self._mailboxes):
             mailbox.put_observation(event)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from egret_aggregator import config, service
+from egret_aggregator import catalogue, config, service
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
@@ -29,10 +31,41 @@ _HEAD = re.compile(r"([1-9]\d{0,17}):([0-9a-f]{64})")
 
 
 def check(arguments: argparse.Namespace, output: Output) -> int:
-    """Read the settings as `run` does, and open nothing."""
-    config.load(arguments.config)
-    output.said([f"{arguments.config}: ok"], {"ok": True})
+    """Read settings and catalogue as `run` does, and open nothing."""
+    settings = config.load(arguments.config)
+    places = catalogue.load(settings.catalogue)
+    channels = sum(len(station.channels) for station in places.stations.values())
+    counts = f"{len(places.stations)} stations, {channels} channels, {len(places.rules)} rules"
+    output.said(
+        [f"{arguments.config}: ok", f"catalogue {places.version}: {counts}"],
+        {
+            "ok": True,
+            "catalogue": places.version,
+            "stations": len(places.stations),
+            "channels": channels,
+            "rules": len(places.rules),
+        },
+    )
     return 0
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Run the centre until SIGTERM or SIGINT."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    for foreign in ("alembic", "uvicorn"):
+        logging.getLogger(foreign).setLevel(logging.WARNING)
+    settings = config.load(arguments.config)
+    places = catalogue.load(settings.catalogue)
+
+    def ready(host: str, port: int) -> None:
+        url = f"http://{host}:{port}"
+        output.said([f"egret-aggregator: {url}"], {"url": url})
+
+    return asyncio.run(service.run(settings, places, ready))
 
 
 def token_add(arguments: argparse.Namespace, output: Output) -> int:

@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     _verb(verbs, "check", "read settings and catalogue, open nothing", commands.check)
+    _verb(verbs, "run", "run the centre until SIGTERM", commands.run)
     tokens = verbs.add_parser("token", help="who may use the API")
     token_verbs = tokens.add_subparsers(required=True, metavar="ACTION")
     add = _verb(token_verbs, "add", "make a token; it is shown once", commands.token_add)

@@ -149,8 +149,7 @@ def _risen(state: WarningState, event: ConditionEvent) -> WarningState:
     before = state.holding_rank
     refuted = state.condition is Condition.REFUTED
     onset = event.time_ms if refuted else min(state.onset_ms, event.time_ms)
-    kept = _without(state.steps, event.provisional_id)
-    steps = (*(step for step in kept if step.rank != event.rank), _step(event))
+    steps = (*(step for step in state.steps if not _covers(event, step)), _step(event))
     if state.state is not State.CLOSED and news:
         if event.rank > state.rank:
             peak = max(state.peak_rank, event.rank)
@@ -180,6 +179,12 @@ def _held(state: WarningState, steps: tuple[Step, ...], empty: Condition) -> War
         holding_level=top.level,
         holding_rank=top.rank,
     )
+
+
+def _covers(event: ConditionEvent, step: Step) -> bool:
+    """Tell whether a rising event stands in for a step: its like, or a guess it settles."""
+    guess = event.phase is Phase.SETTLED and step.phase == Phase.PROVISIONAL
+    return step.rank == event.rank or (guess and step.rank < event.rank)
 
 
 def _without(steps: tuple[Step, ...], event_id: str) -> tuple[Step, ...]:
