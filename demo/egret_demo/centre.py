@@ -71,6 +71,14 @@ class Centre:
         found: dict[str, Any] = json.loads(body)
         return found
 
+    def figure(self, name: str) -> int:
+        """Return one figure of `/metrics`, 0 where the centre does not give it."""
+        for line in self._ask("/metrics")[1].decode().splitlines():
+            key, _, value = line.partition(" ")
+            if key == name:
+                return int(float(value))
+        return 0
+
     def _ask(self, where: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REPLY_LIMIT_S)
         try:

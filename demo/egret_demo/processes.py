@@ -95,16 +95,19 @@ class Family:
         return child.process.returncode
 
     def stop_all(self, children: Sequence[Child] | None = None) -> None:
-        """Ask all to end, together; after 2 s end them."""
+        """Ask all to end, together; after 2 s end them with all that they started.
+
+        Asked is each child, not its group: it ends its own children in its own order.
+        """
         going = list(self._children if children is None else children)
         for child in going:
-            _signal(child, signal.SIGTERM)
+            child.process.terminate()
         deadline = time.monotonic() + STOP_LIMIT_S
         for child in going:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.process.wait(max(deadline - time.monotonic(), 0))
             # The whole group: a child of a child must not outlive it either.
-            _signal(child, signal.SIGKILL)
+            _kill(child)
             child.process.wait()
         self._children = [child for child in self._children if child not in going]
 
@@ -120,11 +123,9 @@ def _launch(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     )
 
 
-def _signal(child: Child, number: int) -> None:
-    try:
-        os.killpg(child.process.pid, number)
-    except ProcessLookupError:
-        return
+def _kill(child: Child) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.process.pid, signal.SIGKILL)
 
 
 def main(argv: list[str]) -> int:

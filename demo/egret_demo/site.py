@@ -117,7 +117,7 @@ def _gateway(site: Site) -> str:
     return f"""[gateway]
 id = "{GATEWAY}"
 data = "{site.gateway_data}"
-status_s = 30
+status_s = 5
 
 [broker]
 host = "127.0.0.1"

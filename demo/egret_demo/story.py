@@ -124,9 +124,14 @@ class Story:
         happened, after = event.data.get("event"), event.data.get("warning")
         if event.name != "warning" or not happened or not after:
             return
-        if after["level"] == RED and happened["phase"] != "refuted" and self._red_after_s is None:
+        first_red = self._red_after_s is None and after["level"] == RED
+        if first_red and happened["phase"] != "refuted":
             self._red_after_s = self._voice.since_s
-        self._voice.warning(happened["level"], told(happened))
+        # What was told when it was provisional is not told again when it is settled.
+        if happened["phase"] != "settled" or not happened.get("provisional_id"):
+            self._voice.warning(happened["level"], told(happened))
+        if first_red:
+            self._voice.invite(self._site.url, after["id"])
 
     def _show_progress(self) -> None:
         """Show the river, the rain and how much has been stored."""
@@ -134,9 +139,18 @@ class Story:
             (item["station"], item["channel"]): (item["reading"] or {}).get("value")
             for item in self._seat.get("/api/v1/latest")["items"]
         }
-        copies = second_copy.read(self._outbox())
-        counts = Counter(copy.settled for copy in copies)
-        self._voice.progress(latest, counts[True], counts[False])
+        settled = sum(copy.settled for copy in second_copy.read(self._outbox()))
+        stored = self._seat.figure("egret_recorder_readings_total")
+        self._voice.progress(latest, stored, settled, self._polls())
+
+    def _polls(self) -> Counter[str]:
+        """Return how the polls of the line ended, as the gateway last told the centre."""
+        counts: Counter[str] = Counter()
+        for gateway in self._seat.get("/api/v1/gateways")["items"]:
+            for bus in ((gateway["status"] or {}).get("buses") or {}).values():
+                for unit in bus["units"].values():
+                    counts.update({key: unit[key] for key in ("ok", "timeout", "crc")})
+        return counts
 
     def _close(self) -> int:
         """Take a moment, wait until all before it is settled, and hold both sides together.

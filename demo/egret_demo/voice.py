@@ -54,24 +54,37 @@ the MQTT broker, the centre. Make-believe: the valley's clock, its water and its
   data and logs  {where.folder}
 
 Try in another terminal:
-  curl -H "Authorization: Bearer {viewer}" {where.url}/api/v1/latest
-  curl -H "Authorization: Bearer {viewer}" {where.url}/api/v1/warnings
-  curl -N -H "Authorization: Bearer {viewer}" {where.url}/api/v1/warnings/stream
+  export TOKEN={viewer}
+  curl -H "Authorization: Bearer $TOKEN" {where.url}/api/v1/latest
+  curl -H "Authorization: Bearer $TOKEN" {where.url}/api/v1/warnings
+  curl -N -H "Authorization: Bearer $TOKEN" {where.url}/api/v1/warnings/stream
 Ctrl-C ends it.
 """)
 
     def warning(self, level: str, text: str) -> None:
         """Tell a warning, its level in its own colour on a terminal."""
-        mark = f"{level.upper():7}"
+        mark = f"{level.upper() or 'OVER?':7}"  # no level holds: a person may close it
         if self._colour and level in PAINT:
             mark = f"\x1b[{PAINT[level]}m{mark}\x1b[0m"
         self.tell(f"WARNING  {mark} {text}")
 
+    def invite(self, url: str, warning: str) -> None:
+        """Show how an officer takes a warning over."""
+        self.say(f"""
+  It is acknowledged by a person, with the officer's token in OFFICER:
+  curl -X POST -H "Authorization: Bearer $OFFICER" -H "Idempotency-Key: first" \\
+    --json '{{"note": "seen"}}' {url}/api/v1/warnings/{warning}/acknowledge
+""")
+
     def progress(
-        self, latest: Mapping[tuple[str, str], float | None], settled: int, waiting: int
+        self,
+        latest: Mapping[tuple[str, str], float | None],
+        stored: int,
+        settled: int,
+        polls: Mapping[str, int],
     ) -> None:
         """Tell how the valley is, and how the readings travel."""
-        levels = "   ".join(
+        levels = "  ".join(
             f"{station} {_metres(latest.get((station, channel)))}"
             for station, channel in (site.WEIR, site.BRIDGE, site.CULVERT)
         )
@@ -80,7 +93,8 @@ Ctrl-C ends it.
             self._rain_from = rain  # the bucket has counted for years
         since = None if rain is None or self._rain_from is None else rain - self._rain_from
         fallen = "-" if since is None else f"{since:.1f} mm"
-        self.tell(f"{levels}   rain {fallen}   batches {settled} settled, {waiting} on the way")
+        line = f"{polls['ok']} answers, {polls['timeout']} silent, {polls['crc']} damaged"
+        self.tell(f"{levels}  rain {fallen:8} | {stored} stored, {settled} batches | line: {line}")
 
     def verdict(self, verdict: Verdict, undated: int, red_after_s: float | None) -> None:
         """Say how it ended."""
@@ -106,17 +120,28 @@ Ctrl-C ends it.
 
 
 def told(event: Mapping[str, Any]) -> str:
-    """Return one line for a condition event: what, where, since when and on what evidence."""
-    evidence = event.get("evidence", {})
-    numbers = ", ".join(f"{key} {_short(value)}" for key, value in evidence.items())
+    """Return one line for a condition event: where, what, on what evidence and since when."""
     at = datetime.fromisoformat(str(event["time"])).strftime("%H:%M:%S")
-    what = f"{event['change']} ({event['phase']})"
-    return f"{event['subject']:10} {what}, {event['reason']} since {at}; {numbers}"
+    return f"{event['subject']:10}  {_why(event)}; {event['change']} as of {at}, {event['phase']}"
+
+
+def _why(event: Mapping[str, Any]) -> str:
+    """Return an event's evidence in words; one of an unknown kind shows its numbers."""
+    evidence = event["evidence"]
+    try:
+        if event["hazard"] == "level":
+            unit, datum = evidence["unit"], evidence["datum"]
+            value, threshold = evidence["value"], evidence["threshold"]
+            return f"{value:.2f} {unit} against {threshold:.2f} {unit} ({datum})"
+        if event["hazard"] == "rain":
+            window, amount = evidence["window_h"], evidence["value"]
+            return f"{amount:.1f} mm in {window:g} h against {evidence['threshold']:g} mm"
+        if event["hazard"] == "absence":
+            return f"no good reading for {evidence['limit_s'] / 60:g} min"
+    except (KeyError, TypeError, ValueError):
+        pass  # an event without these numbers is told by the ones it has
+    return ", ".join(f"{key} {value}" for key, value in evidence.items())
 
 
 def _metres(value: float | None) -> str:
-    return "  -   " if value is None else f"{value:.2f} m"
-
-
-def _short(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    return "-     " if value is None else f"{value:.2f} m"

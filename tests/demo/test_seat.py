@@ -92,16 +92,29 @@ def test_times_go_there_and_back(time_ms: int) -> None:
     assert from_rfc3339(rfc3339(time_ms).replace("+00:00", "Z")) == time_ms
 
 
-def test_a_warning_is_told_in_one_line_with_its_evidence() -> None:
-    event = {
-        "subject": "bridge/wl",
-        "change": "raised",
-        "phase": "provisional",
-        "reason": "at_or_above",
-        "time": "2026-11-22T12:31:40.000Z",
-        "evidence": {"value_m": 4.5123, "threshold_m": 4.5, "datum": "valley-zero"},
-    }
-    assert told(event) == (
-        "bridge/wl  raised (provisional), at_or_above since 12:31:40; "
-        "value_m 4.51, threshold_m 4.50, datum valley-zero"
-    )
+EVENT = {
+    "subject": "bridge/wl",
+    "hazard": "level",
+    "change": "raised",
+    "phase": "provisional",
+    "time": "2026-11-22T12:31:40.000Z",
+    "evidence": {"value": 4.5123, "threshold": 4.5, "unit": "m", "datum": "zero"},
+}
+RAIN = {"window_h": 3.0, "value": 100.58, "threshold": 100.0, "unit": "mm"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "4.51 m against 4.50 m (zero)"),
+        ({"hazard": "rain", "evidence": RAIN}, "100.6 mm in 3 h against 100 mm"),
+        ({"hazard": "absence", "evidence": {"limit_s": 900}}, "no good reading for 15 min"),
+        ({"hazard": "slope", "evidence": {"rate_mm_h": 4}}, "rate_mm_h 4"),
+        ({"evidence": {"value": None, "threshold": 4.5}}, "value None, threshold 4.5"),
+    ],
+    ids=["level", "rain", "absence", "unknown", "numbers-missing"],
+)
+def test_a_warning_is_told_in_one_line_with_its_evidence(
+    change: dict[str, Any], words: str
+) -> None:
+    assert told(EVENT | change) == f"bridge/wl   {words}; raised as of 12:31:40, provisional"
