@@ -82,6 +82,7 @@ class Bus:
         self._watched: dict[str, bool] = {}
         self._schedule = self._lay()
         self._fault = "not opened yet"
+        self._turn = asyncio.Lock()
 
     async def run(self) -> None:
         """Poll until cancelled; the port is taken up again whenever it comes back."""
@@ -104,6 +105,10 @@ class Bus:
                 self._gone(error)
             finally:
                 port.close()
+
+    async def rest(self) -> None:
+        """Return when the transaction under way is over; no other begins after it."""
+        await self._turn.acquire()
 
     def health(self) -> Mapping[str, Any]:
         """Return the port's state, overruns, and per unit its counts, breaker and answer time."""
@@ -161,7 +166,8 @@ class Bus:
             if pick.job is None:
                 await line.idle(pick.wake_s)
             else:
-                await self._poll(line, pick.job)
+                async with self._turn:
+                    await self._poll(line, pick.job)
 
     async def _poll(self, line: Transactions, index: int) -> None:
         block = self._blocks[index]
