@@ -73,7 +73,7 @@ async def test_ids_are_never_reused_below_a_saved_position(tmp_path: Path) -> No
 async def test_every_entry_is_read_once_from_memory_and_from_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chance = random.Random(7)  # noqa: S311  (repeatable)
+    chance = random.Random(7)
     gateways = [f"gw{n}" for n in range(20)]
     async with opened(tmp_path) as journal:
         for seq in range(1, 151):
