@@ -142,8 +142,9 @@ async def test_a_filling_journal_keeps_room_for_fresh_batches_and_shows_them_whe
         assert await journal.append([fresh], T0_MS) == [Verdict.NEW]
         seq += 1
         while journal.fill.level is not Level.FULL:
-            seq += 1
-            await journal.append([incoming(seq, series(150), lane=Leaf.DATA)], T0_MS)
+            item = incoming(seq + 1, series(150), lane=Leaf.DATA)
+            if await journal.append([item], T0_MS) == [Verdict.NEW]:
+                seq += 1
         assert journal.fill.taking is Taking.NONE
         head = journal.head
         shown, hidden = incoming(9001), incoming(9002, lane=Leaf.BACKLOG)
