@@ -177,8 +177,8 @@ def river_and_storm(seed: int, steps: int, silent: Sequence[tuple[int, int]] = (
         level = max(0.5, level + dice.choice((-0.4, -0.1, 0.0, 0.1, 0.45)) + 0.02 * (3 - level))
         total = round(total + dice.choice((0.0, 0.0, 0.2, 1.4)), 3)
         if not any(start <= n < end for start, end in silent):
-            out.append(reading(60 * n, round(level, 3), river))
-            out.append(reading(60 * n + 7, total, gauge))
+            out.append(reading(step_s * n, round(level, 3), river))
+            out.append(reading(step_s * n + 7, total, gauge))
     return out
 
 

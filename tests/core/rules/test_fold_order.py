@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig.rulebook import (
@@ -63,13 +62,12 @@ def test_order_copies_and_kills_change_no_settled_event(
     assert settled_hash(killed(PLACES, rules, mixed, cuts)) == expected
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_month_in_order_shuffled_repeated_and_killed(seed: int) -> None:
-    rows = river_and_storm(seed, 30 * 24 * 4, [(500, 560), (2000, 2030)])
+def test_thirty_days_in_order_shuffled_repeated_and_killed() -> None:
+    rows = river_and_storm(1, 30 * 144, [(500, 560), (2000, 2030)], step_s=600)
     whole = play(fold_of(PLACES, RULES), timeline(prompt(rows)))
     assert len(whole) > 100
-    items = timeline(thrice(shuffled(rows, seed), seed))
-    cuts = set(random.Random(seed).sample(range(len(items)), 5))
+    items = timeline(thrice(shuffled(rows, 1), 1))
+    cuts = set(random.Random(1).sample(range(len(items)), 5))
     assert settled_hash(killed(PLACES, RULES, items, cuts)) == settled_hash(whole)
 
 
