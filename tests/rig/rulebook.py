@@ -169,8 +169,10 @@ def killed(
     return out
 
 
-def river_and_storm(seed: int, steps: int, silent: Sequence[tuple[int, int]] = ()) -> list[Reading]:
-    """A flashy river and a storm, one reading a minute each, with spells of silence."""
+def river_and_storm(
+    seed: int, steps: int, silent: Sequence[tuple[int, int]] = (), step_s: int = 60
+) -> list[Reading]:
+    """A flashy river and a storm, one reading a step each, with spells of silence."""
     dice, level, total = random.Random(seed), 2.5, 100.0
     river, gauge, out = place(), place("rn", "rain_total"), []
     for n in range(steps):
