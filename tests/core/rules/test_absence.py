@@ -77,6 +77,14 @@ def test_an_old_backlog_clears_nothing() -> None:
     ]
 
 
+def test_a_copy_of_the_last_reading_is_no_news() -> None:
+    fold = fold_of([place()], [RULE])
+    copies = [Arrival(at(700 + 50 * n), EVERY_MINUTE[-1]) for n in range(6)]
+    items = timeline([*prompt(EVERY_MINUTE), *copies], tail_s=400)
+    said_ms = next(item.now_ms for item in items if step(fold, item)[1])
+    assert at(840) <= said_ms <= at(850) + 500
+
+
 def test_failed_readings_end_no_silence() -> None:
     failing = [reading(600 + 60 * n, None, flag=Flag.MISSING) for n in range(10)]
     assert brief(judged(prompt([*EVERY_MINUTE, *failing]))) == [("raised", "fault", 840)]

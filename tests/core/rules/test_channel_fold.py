@@ -159,7 +159,9 @@ def test_the_start_of_a_gap_is_kept_and_the_gaps_are_bounded() -> None:
         at(10_000 * (SNAPSHOTS_MAX + 1) + 240),
         at(10_000 * (SNAPSHOTS_MAX + 2)),
     ]
-    assert "gap/st1/wl" in fold.changed()
+    assert "gap/channel/st1/wl" in fold.changed()
+    step(fold, Change([place()], [RULE], at(10**6)))
+    assert channel(fold).snapshots == kept
 
 
 def test_meta_sets_the_lateness_and_a_misfit_stops_judgement() -> None:
