@@ -140,11 +140,12 @@ def from_payload(payload: bytes) -> Catalogue:
     """
     try:
         texts = {str(key): str(text) for key, text in json.loads(payload)["texts"].items()}
+        files_in = {name: texts[name] for name in (STATIONS, RULES)}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         remedy = "change entries are written by Catalogue.payload"
         raise ConfigError("(journal)", "change", str(error), remedy) from None
     packs = [parse_pack(text, key) for key, text in texts.items() if key.startswith("pack ")]
-    return _made(texts, packs, "(journal)")
+    return _made(files_in, packs, "(journal)")
 
 
 def packaged() -> tuple[Pack, ...]:

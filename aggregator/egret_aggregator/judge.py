@@ -106,6 +106,7 @@ class Judge:
         self._changed: dict[str, bytes | None] = {}
         self._since_breath = 0
         self._unsaved = False
+        self._within_entry = False
         self._saved_at_s = 0.0
         self._events = 0
         self._unreadable = 0
@@ -125,11 +126,17 @@ class Judge:
                 await self._rest()
 
     async def flush(self) -> None:
-        """Save positions and state now; for an orderly end, after `run` was cancelled."""
-        if not self._unsaved:
+        """Save positions and state now; for an orderly end, after `run` was cancelled.
+
+        Where it was cancelled within an entry nothing is saved: the state is ahead of the
+        positions, and the entry is judged again from the last save.
+        """
+        if not self._unsaved or self._within_entry:
             return
-        changed = {**self._changed, **self._fold.changed()}
-        await self._journal.save(CONSUMER, dict(self._positions), changed)
+        for part in self._fold.changed_slices():
+            self._changed.update(part)
+            await asyncio.sleep(0)
+        await self._journal.save(CONSUMER, dict(self._positions), dict(self._changed))
         self._changed = {}
         self._unsaved = False
         self._saved_at_s = asyncio.get_running_loop().time()
@@ -154,6 +161,11 @@ class Judge:
 
     async def _resume(self) -> None:
         self._positions, state = await self._journal.load(CONSUMER)
+        self._fold = Fold()
+        self._changed = {}
+        self._in_force = ""
+        self._unsaved = False
+        self._within_entry = False
         self._saved_at_s = asyncio.get_running_loop().time()
         payload = state.get(_CATALOGUE)
         if payload is not None:
@@ -173,6 +185,7 @@ class Judge:
             return self._catalogue
 
     async def _judge(self, entry: Entry) -> None:
+        self._within_entry = True
         if entry.kind is EntryKind.TICK:
             for events in self._fold.tick(entry.received_ms):
                 await self._say(events, SLICE)
@@ -183,6 +196,7 @@ class Judge:
         self._positions[entry.partition] = entry.id
         self._judged_to_ms = entry.received_ms
         self._unsaved = True
+        self._within_entry = False
 
     async def _batch(self, entry: Entry) -> None:
         try:

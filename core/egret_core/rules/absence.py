@@ -85,15 +85,14 @@ class Absence:
         if received_ms - time_ms > self._fresh_ms:
             self._seen = running_ms
             return
-        if self._state == _PRESENT:
-            self._mark = running_ms
-            if time_ms > self._last_ms or not self._seen_good:
-                self._last_ms = time_ms
-                self._seen_good = True
-            return
         if time_ms <= self._last_ms and self._seen_good:
+            self._seen = running_ms  # a copy, or older than what is known: nothing new
             return
         self._mark = running_ms
+        if self._state == _PRESENT:
+            self._last_ms = time_ms
+            self._seen_good = True
+            return
         if self._back_ms is None:
             self._back_ms, self._back_at, self._newest_ms = time_ms, running_ms, time_ms
         self._back_ms = min(self._back_ms, time_ms)

@@ -1,0 +1,128 @@
+"""What is remembered of one unit: its open questions, and how long it takes to answer.
+
+An RTU reply does not say which request it answers, so after a timeout the unit is tainted: its
+late reply may still come. Until that is over no request may have the shape of one that is still
+open; where no other shape exists the unit is left alone for a while. Time is an argument, in
+seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from egret_gateway.protocols.modbus_rtu import Shape
+
+SILENCE_S = 2.0  # a unit silent so long has forgotten a question; fieldbus practice
+TAU_FACTOR = 3.0  # nor is a reply expected after three times its slowest
+LATE_WINDOW_S = 1.0  # least quarantine of a unit that can be asked in one shape only
+WAIT_MIN_S = 0.05  # least patience beyond the learnt answer time: USB adapters add 16 ms
+DEVIATIONS = 6.0
+_TAU_SHARE = 1 / 8  # weight of a new answer time, as for round trips in RFC 6298
+_DEVIATION_SHARE = 1 / 4
+
+
+class Span(NamedTuple):
+    """One way to ask: `words` registers from `address`."""
+
+    address: int
+    words: int
+
+
+class Patience(NamedTuple):
+    """A profile's limits, seconds.
+
+    Attributes:
+        least_s, most_s: bounds of the wait for an answer beyond its wire time.
+        late_window_s: quarantine of a unit with one shape only, 0 for the learnt one.
+        gap_s: least silence before a request, beside the 3.5 characters.
+    """
+
+    least_s: float = 0.05
+    most_s: float = 1.0
+    late_window_s: float = 0.0
+    gap_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """How a unit's polls ended since the start."""
+
+    ok: int = 0
+    timeout: int = 0
+    crc: int = 0
+    exception: int = 0
+    quarantined: int = 0
+    late_dropped: int = 0
+    resync: int = 0  # replies found behind a glitch, an echo or a foreign frame
+
+
+@dataclass(slots=True)
+class Unit:
+    """One unit's memory; it outlives a replugged port.
+
+    Attributes:
+        open: shapes asked and not answered; quiet_since_s: when it was last asked or heard.
+        tau_s: learnt answer time, None before the first; deviation_s: its mean deviation.
+        tau_max_s: the slowest answer, late ones included; counts: for health.
+    """
+
+    open: list[Shape] = field(default_factory=list)
+    quiet_since_s: float = 0.0
+    tau_s: float | None = None
+    deviation_s: float = 0.0
+    tau_max_s: float = 0.0
+    counts: Counts = field(default_factory=Counts)
+
+    def timeout_s(self, patience: Patience) -> float:
+        """Return how long to wait beyond the reply's wire time; the most at first contact."""
+        if self.tau_s is None:
+            return patience.most_s
+        learnt = self.tau_s + max(WAIT_MIN_S, DEVIATIONS * self.deviation_s)
+        return min(max(learnt, patience.least_s), patience.most_s)
+
+    def free_s(self, ways: Sequence[Span], patience: Patience) -> float:
+        """Return when every open question is forgotten, given no more bytes of this unit."""
+        if len({way.words for way in ways}) > 1:
+            window = max(TAU_FACTOR * self.tau_max_s, SILENCE_S)
+        else:
+            window = patience.late_window_s or max(LATE_WINDOW_S, 2 * self.tau_max_s)
+        # Less than the longest wait would end a quarantine while an answer is still awaited.
+        return self.quiet_since_s + max(window, patience.most_s)
+
+    def choose(self, fc: int, ways: Sequence[Span], patience: Patience, now_s: float) -> int | None:
+        """Return the index of the way to ask now, None while every shape is still open."""
+        if self.open and now_s >= self.free_s(ways, patience):
+            self.open.clear()
+        taken = {shape.words for shape in self.open if shape.fc == fc}
+        for index, way in enumerate(ways):
+            if way.words not in taken:
+                return index
+        return None
+
+    def answered(self, tau_s: float) -> None:
+        """Learn from a right answer that took `tau_s`; it ends the taint."""
+        self.open.clear()
+        tau_s = max(0.0, tau_s)
+        self.tau_max_s = max(self.tau_max_s, tau_s)
+        if self.tau_s is None:
+            self.tau_s, self.deviation_s = tau_s, tau_s / 2
+            return
+        self.deviation_s += _DEVIATION_SHARE * (abs(tau_s - self.tau_s) - self.deviation_s)
+        self.tau_s += _TAU_SHARE * (tau_s - self.tau_s)
+
+    def left_open(self, shape: Shape, now_s: float) -> None:
+        """Remember a question whose answer may still come."""
+        self.open.append(shape)
+        self.quiet_since_s = now_s
+
+    def came_late(self, shape: Shape, now_s: float) -> None:
+        """Strike off a question whose answer came when nobody waited for it any more."""
+        self.counts.late_dropped += 1
+        self.tau_max_s = max(self.tau_max_s, now_s - self.quiet_since_s)
+        self.quiet_since_s = now_s
+        if shape in self.open:
+            self.open.remove(shape)

@@ -1,0 +1,87 @@
+"""`egret-gateway check CONFIG.toml`: says what is wrong before any port opens."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from egret_core.errors import ConfigError
+from egret_gateway import config as settings
+from egret_gateway.bus.plan import blocks, wire_s
+from egret_gateway.ports.serial_port import line_times
+
+if TYPE_CHECKING:
+    import argparse
+
+    from egret_gateway.config import BusSettings, GatewayConfig
+
+LOAD_MAX = 0.85  # of the wire's time: above it repeats and probes find no room
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the subcommand."""
+    parser = subparsers.add_parser("check", help="check a configuration and its profiles")
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(handler=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check and report; 0 when it can run, 1 with the finding otherwise."""
+    try:
+        config = settings.load(arguments.config)
+    except ConfigError as error:
+        if not arguments.json:
+            raise
+        found = {"file": error.file, "key": error.key, "seen": repr(error.seen)}
+        _say(json.dumps({"ok": False, **found, "remedy": error.remedy}))
+        return 1
+    if arguments.json:
+        buses = {bus.name: round(load(config, bus), 3) for bus in config.buses}
+        report: dict[str, Any] = {"ok": True, "gateway": config.gateway, "load": buses}
+        _say(json.dumps({**report, "warnings": warnings(config)}))
+        return 0
+    count = len(config.channels())
+    _say(f"{config.file}: ok: gateway {config.gateway}, {len(config.buses)} bus, {count} channels")
+    for bus in config.buses:
+        _say(f"  {bus.name} {bus.port} {bus.baud} baud: {load(config, bus):.1%} of the wire's time")
+    for warning in warnings(config):
+        _say(f"  warning: {warning}")
+    return 0
+
+
+def load(config: GatewayConfig, bus: BusSettings) -> float:
+    """Return the share of the wire's time that a bus's polls take."""
+    times = line_times(bus.baud, bus.parity, bus.stop_bits)
+    real_s = config.clock.timescale.real_s
+    return sum(
+        wire_s(block.ways[0].words, *times) / real_s(block.period_s)
+        for device in bus.devices
+        for block in blocks(device, *times)
+    )
+
+
+def warnings(config: GatewayConfig) -> list[str]:
+    """Return what can run, and yet deserves a look."""
+    found = []
+    for bus in config.buses:
+        if bus.port.startswith(("/dev/ttyUSB", "/dev/ttyACM")):
+            found.append(f"{bus.name}: {bus.port} may be another port after a restart: use by-id")
+        share = load(config, bus)
+        if share > LOAD_MAX:
+            found.append(
+                f"{bus.name}: polls take {share:.0%} of the wire's time: lengthen period_s"
+            )
+        found.extend(
+            f"{bus.name}: profile {device.profile.name} is set for {device.profile.baud} baud "
+            f"{device.profile.parity} by its maker, the bus runs {bus.baud} {bus.parity}"
+            for device in bus.devices
+            if (device.profile.baud, device.profile.parity) != (bus.baud, bus.parity)
+        )
+    return found
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")

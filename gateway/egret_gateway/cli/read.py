@@ -1,0 +1,132 @@
+"""`egret-gateway read CONFIG.toml`: polls one device once and shows every byte of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from egret_core.errors import ConfigError
+from egret_core.quality import Flag, Reason
+from egret_core.units import canonical
+from egret_gateway import config as settings
+from egret_gateway.bus.plan import Block, blocks
+from egret_gateway.bus.poll import ask_of, raw_of
+from egret_gateway.bus.transaction import Fault, Outcome, Transactions
+from egret_gateway.convert import to_canonical
+from egret_gateway.ports.serial_port import line_times, open_serial
+
+if TYPE_CHECKING:
+    import argparse
+
+    from egret_gateway.config import BusSettings, GatewayConfig
+    from egret_gateway.profiles import DeviceSettings
+
+_ADVICE = {
+    Fault.TIMEOUT: "no answer: check unit, baud {baud} and parity {parity}, swap A and B, look at "
+    "the device's supply",
+    Fault.CRC: "something answers, but damaged: wrong baud (now {baud}) or parity (now {parity}), "
+    "two devices with one address, missing termination, or a long stub",
+    Fault.BABBLE: "the line is never silent: another master is at work, or the baud (now {baud}) "
+    "is wrong",
+    Fault.EXCEPTION: "the device refuses these registers: wrong profile, or another variant of it",
+    Fault.QUARANTINED: "still waiting for a late answer: try again in a few seconds",
+}
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the subcommand."""
+    parser = subparsers.add_parser("read", help="poll one device once and show its bytes")
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument("--bus", help="name of the bus; the first by default")
+    parser.add_argument("--unit", type=int, help="address on the bus; the first by default")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(handler=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read and show; 0 when every block was answered, 3 when one was not."""
+    config = settings.load(arguments.config)
+    bus, device = _chosen(config, arguments.bus, arguments.unit)
+    outcomes = asyncio.run(_read(bus, device))
+    reports = [_report(bus, block, outcome) for block, outcome in outcomes]
+    if arguments.json:
+        head = {"bus": bus.name, "port": bus.port, "unit": device.unit}
+        sys.stdout.write(json.dumps({**head, "reads": reports}) + "\n")
+    else:
+        sys.stdout.write(f"{bus.name} {bus.port} unit {device.unit} {device.profile.ref}\n")
+        for report in reports:
+            _show(report)
+    return 0 if all(outcome.fault is Fault.NONE for _, outcome in outcomes) else 3
+
+
+def _chosen(
+    config: GatewayConfig, name: str | None, unit: int | None
+) -> tuple[BusSettings, DeviceSettings]:
+    buses = [bus for bus in config.buses if name in (None, bus.name)]
+    if not buses:
+        known = ", ".join(bus.name for bus in config.buses)
+        raise ConfigError(config.file, "--bus", name, f"the buses are: {known}")
+    for bus in buses:
+        for device in bus.devices:
+            if unit in (None, device.unit):
+                return bus, device
+    known = ", ".join(str(device.unit) for bus in buses for device in bus.devices)
+    raise ConfigError(config.file, "--unit", unit, f"the units are: {known}")
+
+
+async def _read(bus: BusSettings, device: DeviceSettings) -> list[tuple[Block, Outcome]]:
+    times = line_times(bus.baud, bus.parity, bus.stop_bits)
+    port = open_serial(bus)
+    try:
+        line = Transactions(port, {}, post_timeout_quiet_s=bus.post_timeout_quiet_ms / 1000)
+        return [(block, await line.read(ask_of(block))) for block in blocks(device, *times)]
+    finally:
+        port.close()
+
+
+def _report(bus: BusSettings, block: Block, outcome: Outcome) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "sent": outcome.sent.hex(" "),
+        "got": outcome.got.hex(" "),
+        "fault": str(outcome.fault),
+        "values": [],
+    }
+    if outcome.fault is not Fault.NONE:
+        report["exception"] = outcome.exception
+        report["advice"] = _ADVICE[outcome.fault].format(baud=bus.baud, parity=bus.parity)
+        return report
+    for channel in block.channels:
+        raw = raw_of(channel, block.ways[outcome.way], outcome.registers)
+        if raw is None:
+            continue
+        converted = to_canonical(channel, raw, "")
+        report["values"].append(
+            {
+                "channel": channel.key,
+                "item": channel.item.name,
+                "raw": raw if converted.raw is not None or converted.value is not None else None,
+                "value": converted.value,
+                "unit": canonical(channel.item.quantity),
+                "quality": Flag(converted.flag).name,
+                "reasons": [bit.name for bit in Reason(converted.reasons)],
+            }
+        )
+    return report
+
+
+def _show(report: dict[str, Any]) -> None:
+    out = sys.stdout.write
+    out(f"  out {report['sent']}\n  in  {report['got'] or '(nothing)'}\n")
+    for value in report["values"]:
+        reasons = " ".join(value["reasons"])
+        out(
+            f"  {value['channel']} {value['item']}: raw {value['raw']} = {value['value']} "
+            f"{value['unit']} {value['quality']} {reasons}".rstrip()
+            + "\n"
+        )
+    if "advice" in report:
+        code = f" {report['exception']}" if report["exception"] else ""
+        out(f"  {report['fault']}{code}: {report['advice']}\n")

@@ -1,0 +1,87 @@
+"""What can go wrong in the gateway.
+
+EgretError (core)
+  ConfigError (core)        ours to fix: file, key, value seen, remedy
+  GatewayError              abstract: nobody raises it
+    PortError               the machine's or the cabling's: a port that cannot be used just now
+    DecodeError             the device's: registers that do not make the value the profile promises
+    OutboxError             the outbox cannot be opened or written; `remedy` says what to do
+    UplinkError             the broker refused us or is gone; trying again later may help
+    MaintenanceError        a maintenance cannot be declared; the message says why
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from egret_core.errors import EgretError
+
+
+class GatewayError(EgretError):
+    """Root of the gateway's own errors."""
+
+
+class PortFault(StrEnum):
+    """Why a port cannot be used."""
+
+    MISSING = "missing"
+    DENIED = "denied"
+    BUSY = "busy"
+    UNFIT = "unfit"
+    VANISHED = "vanished"
+
+    @property
+    def remedy(self) -> str:
+        """What a technician does about it, one sentence."""
+        return _REMEDIES[self]
+
+
+_REMEDIES = {
+    PortFault.MISSING: "plug the adapter in, or name the port that `ls -l /dev/serial/by-id` shows",
+    PortFault.DENIED: "add the service's user to the group that owns the port (Debian: dialout)",
+    PortFault.BUSY: "another program holds the port (a second gateway, ModemManager, brltty): "
+    "stop it (`fuser -v PORT` names it)",
+    PortFault.UNFIT: "this is not a serial line that takes these settings: "
+    "check port, baud, parity and stop_bits",
+    PortFault.VANISHED: "the adapter was unplugged or lost power: check plug and supply; "
+    "it is taken up again by itself",
+}
+
+
+class PortError(GatewayError):
+    """A port that cannot be opened or has gone; trying again later may help.
+
+    Attributes:
+        port: its path; fault: the named reason; detail: what the system said.
+    """
+
+    def __init__(self, port: str, fault: PortFault, detail: str) -> None:
+        self.port = port
+        self.fault = fault
+        self.detail = detail
+        super().__init__(f"{port}: {fault} ({detail}): {fault.remedy}")
+
+
+class DecodeError(GatewayError):
+    """Registers that do not make a value of the type asked for; asking again does not help."""
+
+
+class OutboxError(GatewayError):
+    """The outbox cannot be used; retrying helps only after the remedy.
+
+    Attributes:
+        path: the file; remedy: one sentence.
+    """
+
+    def __init__(self, path: str, what: str, remedy: str) -> None:
+        self.path = path
+        self.remedy = remedy
+        super().__init__(f"{path}: {what}: {remedy}")
+
+
+class UplinkError(GatewayError):
+    """The broker refused us or is gone; the uplink tries again by itself."""
+
+
+class MaintenanceError(GatewayError):
+    """A maintenance cannot be declared; the message says why."""

@@ -1,0 +1,104 @@
+"""A damaged file is kept aside; what can still be read of it goes into a new one.
+
+Salvaged batches keep their bytes and their old log; a loss record `damaged` names the seqs of the
+old log that could not be read (those already settled and aged out among them: the centre knows).
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from egret_core import seqranges
+from egret_core.codec import decode_batch
+from egret_core.messages import Loss
+from egret_gateway.outbox.file import LogRow, OutboxFile
+from egret_gateway.outbox.schema import is_damage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ASIDE_MAX = 3  # damaged files kept: evidence, on a card that is already failing
+_COLUMNS = "log, seq, kind, state, urgent, kept, readings, cut_mono, boot, cut_real, hash, payload"
+_log = logging.getLogger(__name__)
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged file and its companions away; return its new place."""
+    taken = [path.with_name(f"{path.name}.damaged-{n}") for n in range(1, ASIDE_MAX + 1)]
+    place = next((p for p in taken if not p.exists()), taken[-1])
+    for suffix in ("", "-wal"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(place.with_name(place.name + suffix))
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
+    return place
+
+
+def salvage(aside: Path, file: OutboxFile) -> list[Loss]:
+    """Copy what can be read into the new file (in the caller's transaction); name the rest."""
+    try:
+        with closing(sqlite3.connect(aside)) as old:
+            return _salvage(old, file)
+    except sqlite3.Error as error:
+        _log.error("outbox damaged file=%s unreadable error=%s", aside, error)
+        return []
+
+
+def _salvage(old: sqlite3.Connection, file: OutboxFile) -> list[Loss]:
+    logs = [LogRow(*row) for row in _readable(old, "SELECT no, id, next_seq, meta FROM log", "no")]
+    found: dict[int, list[int]] = {}
+    for row in _readable(old, f"SELECT id, {_COLUMNS} FROM batch", "id"):  # noqa: S608
+        if row[1] not in {log.no for log in logs}:
+            if row[11] == "":
+                continue  # a draft whose log is unknown has no identity left
+            batch = decode_batch(row[12])
+            logs.append(LogRow(row[1], batch.log, batch.seq + 1, batch.meta_version))
+        found.setdefault(row[1], []).append(row[2])
+        file.db.execute(
+            f"INSERT INTO batch (id, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+            row,
+        )
+    fresh = file.current
+    file.db.execute("DELETE FROM log")
+    file.logs.clear()
+    for row in logs:
+        file.adopt_log(row)
+    file.adopt_log(fresh._replace(no=max([0, *(row.no for row in logs), *found]) + 1))
+    for key, value in _readable(old, "SELECT key, value FROM memory", "key"):
+        file.remember({key: value})
+    file.db.execute("UPDATE batch SET kept = 0")
+    # No id of the damaged file may come back for another batch: marks for it are still under way.
+    file.db.execute("DELETE FROM sqlite_sequence")
+    file.db.execute(
+        "INSERT INTO sqlite_sequence VALUES ('batch', ?)", ((1 + secrets.randbelow(2**20)) << 32,)
+    )
+    file.reload()
+    _log.error("outbox damaged salvaged=%d logs=%d", sum(map(len, found.values())), len(logs))
+    return [_missing(row, found.get(row.no, [])) for row in logs if row.next_seq > 1]
+
+
+def _missing(log: LogRow, found: list[int]) -> Loss:
+    lost = seqranges.minus(((1, log.next_seq - 1),), seqranges.of_numbers(found))
+    return Loss(log.id, lost, None, None, (), 0, "damaged")
+
+
+def _readable(old: sqlite3.Connection, query: str, key: str) -> Iterator[tuple[Any, ...]]:
+    """Yield rows from the front until damage, then from the back until damage."""
+    seen: set[Any] = set()
+    for order in ("ASC", "DESC"):
+        try:
+            for row in old.execute(f"{query} ORDER BY {key} {order}"):
+                if row[0] in seen:
+                    return
+                seen.add(row[0])
+                yield row
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error) and not isinstance(error, sqlite3.OperationalError):
+                raise
+        else:
+            return

@@ -1,0 +1,125 @@
+"""The outbox file: one row per batch, its payload a blob; opened, refused or called damaged.
+
+WAL with synchronous=FULL: a commit that returned survives a power cut. Ids and seqs never come
+back, so a position in the file and an identity on the wire mean one thing for ever.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APPLICATION_ID = 0x45475242  # "EGRB": this file is ours
+SCHEMA_VERSION = 1
+BUSY_S = 10.0  # only our own reader shares the file; its reads end within milliseconds
+WAL_MAX_B = 8 * 1024 * 1024  # what the write-ahead file is cut back to after a burst
+CACHE_KIB = 2048  # page cache of one connection: a gateway has 64 MB for everything
+_CORRUPT = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
+_FULL = 13  # SQLITE_FULL
+_PRIMARY = 0xFF  # extended result codes keep the primary one in their low byte
+
+_SCHEMA = """
+CREATE TABLE log (
+  no INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,          -- 32 hex digits, random
+  next_seq INTEGER NOT NULL,
+  meta TEXT NOT NULL                -- version of the meta in force
+);
+CREATE TABLE batch (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  log INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  state INTEGER NOT NULL,           -- 0 unsettled, 1 settled, 2 quarantined
+  urgent INTEGER NOT NULL,
+  kept INTEGER NOT NULL,            -- 1 while it is the current meta: never given up
+  readings INTEGER NOT NULL,
+  cut_mono INTEGER NOT NULL,        -- monotonic ms of `boot`
+  boot TEXT NOT NULL,
+  cut_real INTEGER NOT NULL,        -- ms since 1970, unscaled, 0 where unknown
+  hash TEXT NOT NULL,               -- '' while a draft waits for its dates
+  payload BLOB NOT NULL,
+  UNIQUE (log, seq)
+);
+CREATE INDEX unsettled ON batch (id) WHERE state = 0;
+CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE fact (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+class DamagedError(Exception):
+    """The file is not, or no longer, a readable outbox; what can be read is salvaged."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file for writing, laying out a new one.
+
+    Raises:
+        DamagedError: the file is there and is no outbox of ours.
+        sqlite3.OperationalError: it cannot be opened or written.
+    """
+    connection = _plain(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_MAX_B}")
+        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
+            _lay_out(connection)
+        _recognise(connection)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if is_damage(error):
+            raise DamagedError(str(error)) from error
+        raise
+    except DamagedError:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open a second connection that only reads."""
+    connection = _plain(path)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell a damaged file from a full disk, a lock or a mistake of ours."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & _PRIMARY in _CORRUPT
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Tell a disk without room from other refusals."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY == _FULL
+
+
+def _plain(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+    )
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    return connection
+
+
+def _recognise(connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA application_id").fetchone()[0]
+    if found != APPLICATION_ID:
+        raise DamagedError(f"application id {found}")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION:
+        raise DamagedError(f"schema version {version}")
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")

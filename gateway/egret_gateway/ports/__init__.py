@@ -1,0 +1,1 @@
+"""Ports: bytes in and out of one line."""

@@ -1,0 +1,1 @@
+"""Protocols: bytes in, values out; nothing here awaits, opens, logs or reads a clock."""

@@ -1,0 +1,111 @@
+"""The gateway as one process: buses into the outbox, the outbox up to the centre.
+
+A task that ends unexpectedly ends the process with an error, so that its keeper starts it anew
+from what is on disk; only a signal ends it well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from typing import TYPE_CHECKING, Any
+
+from egret_gateway.bus.poll import Bus
+from egret_gateway.clock import Clock
+from egret_gateway.health import Health
+from egret_gateway.maintenance import Maintenance
+from egret_gateway.outbox import Outbox
+from egret_gateway.uplink import Uplink
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from egret_gateway.config import GatewayConfig
+
+STOP_S = 2.0  # seconds for the tasks to end; the outbox then commits what it holds
+OK = 0
+PEER = 3
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """Builds the parts from a checked configuration; `run` keeps them going."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        timescale = config.clock.timescale
+        self._config = config
+        self._clock = Clock(config.clock.source, timescale)
+        self._outbox = Outbox(
+            config.data, config.gateway, self._clock, config.channels(), config.outbox
+        )
+        self._maintenance = Maintenance(config.data, self._clock)
+        self._buses: dict[str, Bus] = {}
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT; return the exit code.
+
+        Raises:
+            OutboxError: the outbox cannot be opened.
+        """
+        await asyncio.to_thread(self._outbox.open)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            return await self._until_stopped()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+            await asyncio.to_thread(self._outbox.close)
+            _log.info("gateway=%s stopped", self._config.gateway)
+
+    async def _until_stopped(self) -> int:
+        memory = self._outbox.memory()
+        timescale = self._config.clock.timescale
+        for settings in self._config.buses:
+            emit = self._outbox.emitter(timescale.real_s(settings.cut_s))
+            self._buses[settings.name] = Bus(
+                settings, timescale, emit, memory, self._maintenance.active
+            )
+        health = Health(
+            self._config.gateway, self._outbox, self._clock, self._health, self._maintenance.active
+        )
+        uplink = Uplink(
+            self._config.gateway,
+            self._config.broker,
+            self._outbox,
+            self._clock,
+            health,
+            status_s=self._config.status_s,
+        )
+        tasks = [asyncio.create_task(uplink.run(), name="uplink")]
+        tasks += [
+            asyncio.create_task(bus.run(), name=f"bus {name}") for name, bus in self._buses.items()
+        ]
+        tasks.append(asyncio.create_task(self._outbox.wait_ended(), name="outbox"))
+        stop = asyncio.create_task(self._stop.wait())
+        _log.info("gateway=%s buses=%d started", self._config.gateway, len(self._buses))
+        await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        code = OK if self._stop.is_set() else PEER
+        for task in tasks:
+            if task.done() and code:
+                _log.error("task=%r ended error=%r", task.get_name(), _why(task))
+        await _cancelled([stop, *tasks])
+        return code
+
+    def _health(self) -> Mapping[str, Mapping[str, Any]]:
+        return {name: bus.health() for name, bus in self._buses.items()}
+
+
+def _why(task: asyncio.Task[Any]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
+
+
+async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), STOP_S)

@@ -1,0 +1,64 @@
+"""The centre's orders: each is carried out once, and answered as often as it is repeated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from egret_core.codec import is_log
+from egret_core.messages import INTEGER_MAX, CommandAck, Outcome
+from egret_core.seqranges import normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from egret_core.messages import Command
+    from egret_core.seqranges import Ranges
+    from egret_gateway.outbox import Outbox
+
+ANSWERS_MAX = 256  # answers kept for repeated commands; the centre has few open at a time
+RANGES_MAX = 400  # ranges in one resend: the answer names them again and must fit 32 kB
+
+
+class Commands:
+    """Carries out commands over one outbox."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._answers: dict[str, CommandAck] = {}
+
+    async def answer(self, command: Command) -> CommandAck:
+        """Return the outcome; what it promises is committed."""
+        known = self._answers.get(command.id)
+        if known is not None:
+            return known
+        if command.now_ms > command.expires_ms:
+            return CommandAck(command.id, Outcome.EXPIRED)
+        ack = await self._carry_out(command)
+        self._answers[command.id] = ack
+        while len(self._answers) > ANSWERS_MAX:
+            del self._answers[next(iter(self._answers))]
+        return ack
+
+    async def _carry_out(self, command: Command) -> CommandAck:
+        if command.do != "resend":
+            return CommandAck(
+                command.id, Outcome.REFUSED, detail=f"unknown command {command.do[:40]!r}"
+            )
+        try:
+            log, wanted = _resend_args(command.args)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            return CommandAck(command.id, Outcome.REFUSED, detail=f"resend: {error}"[:200])
+        queued, gone = await self._outbox.requeue(log, wanted)
+        outcome = Outcome.QUEUED if queued else Outcome.GONE
+        return CommandAck(command.id, outcome, log, queued, gone)
+
+
+def _resend_args(args: Mapping[str, Any]) -> tuple[str, Ranges]:
+    log, wanted = args["log"], normalised(args["seqs"])
+    if not is_log(log):
+        raise ValueError("log is not 32 hex digits")
+    if not wanted or len(wanted) > RANGES_MAX:
+        raise ValueError(f"{len(wanted)} ranges, 1 to {RANGES_MAX} are taken at once")
+    if wanted[0][0] < 1 or wanted[-1][1] > INTEGER_MAX:
+        raise ValueError("a seq is out of range")
+    return log, wanted

@@ -1,0 +1,80 @@
+"""The test runner's own arithmetic, and that a missing component is named."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+
+
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(TOOLS))
+
+    def load(name: str) -> ModuleType:
+        sys.modules.pop(name, None)
+        return __import__(name)
+
+    return load
+
+
+def test_quick_ones_run_in_parallel_and_slow_ones_alone(tool: Any) -> None:
+    quick, slow = tool("test").phases(["tests/core"], long=False)
+    assert quick == ["-n", "2", "-m", "not system and not long", "tests/core"]
+    assert slow == ["-m", "system and not long", "tests/core"]
+
+
+def test_long_takes_everything_slow(tool: Any) -> None:
+    assert tool("test").phases([], long=True)[1] == ["-m", "system or long"]
+
+
+def test_a_selection_of_the_callers_own_is_one_run(tool: Any) -> None:
+    assert tool("test").phases(["-m", "system"], long=False) == [["-m", "system"]]
+
+
+REPORT = """<testsuites><testsuite tests="7" failures="1" errors="1" skipped="2"/></testsuites>"""
+
+
+def test_both_reports_are_added_up(tool: Any, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(REPORT)
+    counts: Counter[str] = Counter(passed=10)
+    tool("test").add(report, counts)
+    assert counts == Counter(passed=13, failed=1, error=1, skipped=2)
+
+
+def test_summary_reads_like_pytests_own(tool: Any) -> None:
+    line = tool("test").summary(Counter(passed=3, failed=1), 1.5)
+    assert line.strip("=") == " 1 failed, 3 passed in 1.50s "
+    assert len(line) == 80
+
+
+def test_a_missing_package_is_named_with_what_is_skipped(
+    tool: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    debian, runner = tool("debian"), tool("test")
+    absent = debian.Package("egret-none", ("egret-none",), "a test of nothing")
+    monkeypatch.setattr(runner.debian, "PACKAGES", (absent,))
+    monkeypatch.setattr(runner.debian, "install", lambda _: "not root")
+    monkeypatch.delenv("CI", raising=False)
+    assert runner.components() == 0
+    assert "without egret-none (not root): skipped is a test of nothing" in capsys.readouterr().out
+    monkeypatch.setenv("CI", "true")
+    assert runner.components() == 1
+
+
+def test_nothing_is_installed_where_all_is_there(
+    tool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debian, runner = tool("debian"), tool("test")
+    monkeypatch.setattr(runner.debian, "PACKAGES", (debian.Package("sh", ("true",), ""),))
+    monkeypatch.setattr(runner.debian, "install", lambda _: pytest.fail("installed"))
+    assert runner.components() == 0
