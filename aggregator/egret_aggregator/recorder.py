@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 NAME = "recorder"
 AHEAD_MS = 60_000  # a clock this far ahead is named (DESIGN, clocks ahead)
-ENTRIES_MAX = 256  # of one transaction: about 10,000 readings
+ENTRIES_MAX = 64  # of one transaction: 12,800 readings of full batches
+SLICE = 8  # entries before the event loop gets a turn: about 1 ms
 SAVE_EVERY = 2048  # entries between two notes to the journal of how far it may trim
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # after a failed write; the journal holds the data
 _CACHE_MAX = 100_000  # channels whose standing is remembered
+_AHEAD = int(Note.CLOCK_AHEAD)
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class Standing(NamedTuple):
     """What the catalogue says of one channel from one gateway."""
 
     foreign: bool
-    note: Note
+    notes: int
 
 
 class Work(NamedTuple):
@@ -69,7 +71,8 @@ class Recorder:
         self._store = store
         self._owner = owner
         self._known = known
-        self._standing: dict[tuple[str, str, str], Standing] = {}
+        self._standing: dict[str, dict[tuple[str, str], Standing]] = {}
+        self._standings = 0
         self._positions: dict[int, int] = {}
         self._unsaved = 0
         self.recorded = 0
@@ -105,7 +108,10 @@ class Recorder:
         return max(self._positions.values(), default=0)
 
     async def _record(self, entries: Sequence[Entry]) -> None:
-        work = self.work(entries)
+        work = Work([], [], [])
+        for at in range(0, len(entries), SLICE):
+            self.add(entries[at : at + SLICE], work)
+            await asyncio.sleep(0)
         moved = {entry.partition: entry.id for entry in entries}
         attempt = 0
         while True:
@@ -132,15 +138,13 @@ class Recorder:
             self._unsaved = 0
             await self._journal.save(NAME, self._positions, {})
 
-    def work(self, entries: Sequence[Entry]) -> Work:
-        """Return what entries become; ticks and changes become nothing."""
-        work = Work([], [], [])
+    def add(self, entries: Sequence[Entry], work: Work) -> None:
+        """Add what entries become; ticks and changes become nothing."""
         for entry in entries:
             if entry.kind is EntryKind.CONFLICT:
                 work.asides.append(_whole(entry, "conflict"))
             elif entry.kind is EntryKind.BATCH:
                 self._batch(entry, work)
-        return work
 
     def _batch(self, entry: Entry, work: Work) -> None:
         batch = self._journal.decoded(entry)
@@ -159,21 +163,25 @@ class Recorder:
 
     def _readings(self, entry: Entry, work: Work) -> None:
         readings = self._journal.readings(entry)
-        received_ms, gateway, standings = entry.received_ms, entry.gateway, self._standing
+        received_ms, gateway = entry.received_ms, entry.gateway
+        standings = self._standing.setdefault(gateway, {})
         latest_ms = received_ms + AHEAD_MS
-        add = work.rows.append
+        add, make = work.rows.append, tuple.__new__
         strangers: list[dict[str, object]] = []
         for reading in readings.dated:
-            station, channel, time_ms = reading[:3]
-            standing = standings.get((gateway, station, channel))
+            station, channel, time_ms, value, raw, flag, reasons = reading
+            standing = standings.get((station, channel))
             if standing is None:
                 standing = self._stand(gateway, station, channel)
-            foreign, note = standing
+            foreign, notes = standing
             if foreign:
                 strangers.append(reading._asdict())
                 continue
-            notes = int(note) if time_ms <= latest_ms else int(note | Note.CLOCK_AHEAD)
-            add(StoredReading(*reading, notes, received_ms - time_ms))
+            if time_ms > latest_ms:
+                notes |= _AHEAD
+            lag_ms = received_ms - time_ms
+            row = (station, channel, time_ms, value, raw, flag, reasons, notes, lag_ms)
+            add(make(StoredReading, row))
         if strangers:
             body = json.dumps(strangers, separators=(",", ":")).encode()
             work.asides.append(_aside(entry, -1, "foreign", body))
@@ -199,17 +207,18 @@ class Recorder:
         return "foreign" if foreign else "undated"
 
     def _stand(self, gateway: str, station: str, channel: str) -> Standing:
-        found = self._standing.get((gateway, station, channel))
+        standings = self._standing.setdefault(gateway, {})
+        found = standings.get((station, channel))
         if found is None:
             owner = self._owner(station, channel)
             known = (station, channel) in self._known
             found = Standing(
                 owner is not None and owner != gateway,
-                Note.NONE if known else Note.UNKNOWN_CHANNEL,
+                int(Note.NONE if known else Note.UNKNOWN_CHANNEL),
             )
-            if len(self._standing) >= _CACHE_MAX:
-                self._standing.clear()
-            self._standing[gateway, station, channel] = found
+            if self._standings < _CACHE_MAX:
+                self._standings += 1
+                standings[station, channel] = found
         return found
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import fields
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from egret_aggregator.database import sqlite
@@ -94,16 +95,16 @@ def _rows(db: sqlite3.Connection, rows: Sequence[StoredReading]) -> tuple[int, l
 
 
 def _newest(fresh: dict[tuple[str, str], StoredReading], rows: Sequence[StoredReading]) -> None:
-    for row in rows:
-        key = (row[0], row[1])
+    """Keep the latest of each channel; identities are unique, so there are no ties."""
+    ordered = sorted(rows, key=_moment if any(row[7] for row in rows) else itemgetter(2))
+    for key, row in {(row[0], row[1]): row for row in ordered}.items():
         old = fresh.get(key)
-        if old is None:
+        if old is None or _moment(row) > _moment(old):
             fresh[key] = row
-        elif row[7] | old[7]:
-            if (as_of_ms(row), row[2]) > (as_of_ms(old), old[2]):
-                fresh[key] = row
-        elif row[2] > old[2]:
-            fresh[key] = row
+
+
+def _moment(row: StoredReading) -> tuple[int, int]:
+    return as_of_ms(row), row.time_ms
 
 
 def _different(db: sqlite3.Connection, part: Sequence[StoredReading]) -> list[StoredReading]:

@@ -1,4 +1,4 @@
-"""Gateway to store through a real broker: what is acknowledged is there, what is not comes again."""
+"""Gateway to store through a real broker: what is acknowledged is there, else it comes again."""
 
 from __future__ import annotations
 
