@@ -129,7 +129,7 @@ class Story:
             self._red_after_s = self._voice.since_s
         # What was told when it was provisional is not told again when it is settled.
         if happened["phase"] != "settled" or not happened.get("provisional_id"):
-            self._voice.warning(happened["level"], told(happened))
+            self._voice.warning(happened["level"], happened["change"], told(happened))
         if first_red:
             self._voice.invite(self._site.url, after["id"])
 
