@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 FOR_S = 45  # the river is red after some 30
 LIMIT_S = 150
+ENOUGH = 40  # some 4 a second, fewer on a busy machine
 README_BLOCK = re.compile(r"^```sh demo\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 pytestmark = pytest.mark.system
 
@@ -120,7 +121,7 @@ def test_a_storm_leads_to_a_red_warning_and_nothing_is_lost(
     assert re.search(r"WARNING +RED +bridge/wl", demo.text), demo.text
     counts = re.search(r"(\d+) readings taken by the gateway, (\d+) stored", demo.text)
     assert counts, demo.text
-    assert int(counts[1]) == int(counts[2]) > 4 * (FOR_S - 20)
+    assert int(counts[1]) == int(counts[2]) > ENOUGH
     assert left_behind(tmp_path) == []
     # The dead sensor is told of: silence is never an all-clear.
     assert re.search(r"WARNING .*culvert/wl", demo.text), demo.text
