@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -164,6 +165,27 @@ def test_its_children_die_with_it(run: Callable[..., Demo], tmp_path: Path) -> N
     demo.process.kill()
     demo.ended()
     gone(tmp_path)
+
+
+def test_a_part_that_dies_is_named_and_ends_the_rest(
+    run: Callable[..., Demo], tmp_path: Path
+) -> None:
+    demo = run("--for", "600", "--data", str(tmp_path / "demo"))
+    demo.until(lambda text: "officer token" in text)
+    os.kill(pid_of(f"egret-gateway run {tmp_path}"), signal.SIGKILL)
+    assert demo.ended() == 3, demo.text
+    assert "gateway ended with -9" in demo.text
+    gone(tmp_path)
+
+
+def pid_of(command: str) -> int:
+    """The process whose command line holds some words."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if command in (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode():
+                    return int(entry.name)
+    raise AssertionError(command)
 
 
 def test_its_own_folder_goes_with_it(run: Callable[..., Demo]) -> None:
