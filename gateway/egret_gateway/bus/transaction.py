@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_gateway.bus.unit import Patience, Span, Unit
-from egret_gateway.ports.byte_port import FINE_S
 from egret_gateway.protocols.modbus_rtu import (
     FRAME_MAX_B,
     REQUEST_CHARS,
@@ -209,8 +208,7 @@ class Transactions:
                 return True
             if now >= give_up_s:
                 return False
-            # In two steps: the loop's coarse timer first, the last of it on time.
-            await self._port.wait(quiet_s - FINE_S if quiet_s - now > FINE_S else quiet_s)
+            await self._port.wait(quiet_s)
 
     def _idle(self, data: bytes) -> None:
         """Drop and count late frames that come while nobody waits."""
