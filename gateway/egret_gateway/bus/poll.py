@@ -82,6 +82,7 @@ class Bus:
         self._watched: dict[str, bool] = {}
         self._schedule = self._lay()
         self._fault = "not opened yet"
+        self._silent = False  # every unit failed: told once, the port reopened once
 
     async def run(self) -> None:
         """Poll until cancelled; the port is taken up again whenever it comes back."""
@@ -98,7 +99,7 @@ class Bus:
             delay_s = REOPEN_MIN_S
             self._fault = ""
             LOG.info("bus=%s port=%s opened", self._settings.name, self._settings.port)
-            try:
+            try:  # it returns when the line itself is suspect: then the port is opened anew
                 await self._serve(port)
             except PortError as error:
                 self._gone(error)
@@ -110,6 +111,7 @@ class Bus:
         return {
             "port": self._settings.port,
             "fault": self._fault,
+            "silent": self._silent,
             "overruns": self._schedule.overruns,
             "units": {
                 str(address): {
@@ -162,6 +164,10 @@ class Bus:
                 await line.idle(pick.wake_s)
             else:
                 await self._poll(line, pick.job)
+            if self._schedule.all_open and not self._silent:
+                self._silent = True
+                LOG.warning("bus=%s every unit is silent: port reopened", self._settings.name)
+                return
 
     async def _poll(self, line: Transactions, index: int) -> None:
         block = self._blocks[index]
@@ -181,6 +187,7 @@ class Bus:
                 free_s=outcome.free_s,
             )
         if turn is Next.DONE:
+            self._silent = False
             self._values(block, outcome)
         elif turn is Next.FAILED:
             self._missing(block.channels, _REASONS[outcome.fault])
