@@ -106,6 +106,13 @@ def test_a_total_never_decreases_and_loses_no_tip_over_wraps() -> None:
     assert values[-1] == pytest.approx(true * 0.2, abs=1e-6)
 
 
+def test_a_memory_that_cannot_be_read_makes_the_total_doubtful_not_the_task_dead() -> None:
+    for memory in ("{", "[1]", "[null, 2]", '{"a": 1, "b": 2}'):
+        converted = to_canonical(bucket(), 25, memory)
+        assert (converted.value, converted.flag) == (5.0, Flag.SUSPECT)
+        assert converted.reasons == Reason.COUNTER_RESET
+
+
 def test_it_goes_on_from_memory_after_a_restart() -> None:
     before = totals(bucket(), [10, 20])[-1]
     after = to_canonical(bucket(), 25, before.memory)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from egret_core.quality import Flag, Reason
 from egret_core.screening.gap import GAP_PERIODS, check_gap
 from egret_core.screening.verdict import Verdict, combined
+from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.plan import Block, blocks
 from egret_gateway.bus.schedule import BACKOFF_MAX_S, Job, Next, Schedule
-from egret_gateway.bus.transaction import Ask, Fault, Outcome, Transactions
+from egret_gateway.bus.transaction import Ask, Outcome, Transactions
 from egret_gateway.bus.unit import Span, Unit
 from egret_gateway.convert import Converted, to_canonical
 from egret_gateway.errors import PortError

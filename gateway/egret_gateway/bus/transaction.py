@@ -8,9 +8,9 @@ a reply is when its last byte arrived.
 from __future__ import annotations
 
 import time
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.unit import Patience, Span, Unit
 from egret_gateway.protocols.modbus_rtu import (
     FRAME_MAX_B,
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
 BABBLE_S = 2.0  # a line that is not silent for one gap in so long carries no answers
 DAMAGE_WAIT_S = 0.02  # after a broken frame: time for a whole one behind it (USB adds 16 ms)
 BUFFER_MAX_B = 4 * FRAME_MAX_B  # a pending frame behind echo, glitch and late frames
-
-
-class Fault(StrEnum):
-    """How a transaction ended."""
-
-    NONE = "ok"
-    TIMEOUT = "timeout"
-    CRC = "crc"
-    EXCEPTION = "exception"
-    QUARANTINED = "quarantined"
-    BABBLE = "babble"
 
 
 class Ask(NamedTuple):

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.schedule import BACKOFF_MAX_S, Job, Next, Schedule
-from egret_gateway.bus.transaction import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,8 @@ import random
 import pytest
 from rig.virtual_line import VirtualLine, Words
 
-from egret_gateway.bus.transaction import Ask, Fault, Outcome, Transactions
+from egret_gateway.bus.fault import Fault
+from egret_gateway.bus.transaction import Ask, Outcome, Transactions
 from egret_gateway.bus.unit import Patience, Span, Unit
 from egret_gateway.protocols.modbus_rtu import Shape, read_request, sealed
 from egret_gateway.protocols.modbus_rtu_slave import Request, exception, reply
