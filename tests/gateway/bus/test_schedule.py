@@ -105,7 +105,12 @@ def test_a_probe_waits_until_nobody_else_is_due() -> None:
             turns.done(1, 0.5, Fault.NONE)
     assert turns.breakers[9].open
     assert turns.pick(2.0) == (1, (0,), 2.0), "parked while the backoff lasts"
-    assert turns.pick(3.5).job == 1, "both are due: the live one goes first"
+    for at_s in (2.0, 2.6):
+        turns.done(1, at_s, Fault.NONE)
+    assert turns.pick(3.4).job == 0, "nobody else is due"
+    assert turns.pick(3.5).job == 1, (
+        "both are due: the live one goes first, though its end is later"
+    )
 
 
 def test_a_failure_right_after_a_neighbour_s_timeout_does_not_count() -> None:

@@ -101,6 +101,15 @@ async def test_a_broken_reply_is_told_before_the_timeout_and_a_whole_one_behind_
     assert units[7].counts.resync == 1
 
 
+async def test_a_broken_reply_ends_no_older_question() -> None:
+    good = reply(Request(7, 3, 0, 3, 8), [1, 2, 3])
+    _, transactions, units = line_of([], [Words(0.01, good[:-1] + bytes([good[-1] ^ 1]))])
+    ask = Ask(7, 3, ways(0), PATIENCE)
+    assert (await transactions.read(ask)).fault is Fault.TIMEOUT
+    assert (await transactions.read(ask)).fault is Fault.CRC
+    assert units[7].open == [Shape(7, 3, 2), Shape(7, 3, 3)]
+
+
 async def test_garbage_of_no_shape_leaves_the_question_open() -> None:
     _, transactions, units = line_of([Words(0.01, b"\x55" * 9)])
     outcome = await transactions.read(Ask(7, 3, ways(0), PATIENCE))

@@ -147,6 +147,8 @@ def test_a_broken_whole_frame_is_called_damaged_and_a_short_one_is_not() -> None
     assert hunt(RIGHT[:-1] + b"\x00", (PENDING,)).damaged
     assert not hunt(RIGHT[:-1], (PENDING,)).damaged
     assert not hunt(b"\x01\x02\x03", (PENDING,)).damaged
+    other_length = slave_reply(Shape(7, 3, 5), [1, 2, 3, 4, 5])
+    assert not hunt(other_length, (PENDING,)).damaged
 
 
 def test_missing_counts_only_what_lacks() -> None:
