@@ -26,7 +26,8 @@ from rig.libmodbus import LibmodbusSlave, why_missing
 from rig.paced import PacedLine
 from rig.pty import FarEnd, PtyPair, why_no_pair
 
-from egret_gateway.bus.transaction import Ask, Fault, Transactions
+from egret_gateway.bus.fault import Fault
+from egret_gateway.bus.transaction import Ask, Transactions
 from egret_gateway.bus.unit import Patience, Span, Unit
 from egret_gateway.config import BusSettings
 from egret_gateway.ports.serial_port import GAP_CHARS, open_serial

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from egret_core.quality import Flag, Reason
 from egret_core.screening.gap import GAP_PERIODS, check_gap
 from egret_core.screening.verdict import Verdict, combined
+from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.plan import Block, blocks
 from egret_gateway.bus.schedule import BACKOFF_MAX_S, Job, Next, Schedule
-from egret_gateway.bus.transaction import Ask, Fault, Outcome, Transactions
+from egret_gateway.bus.transaction import Ask, Outcome, Transactions
 from egret_gateway.bus.unit import Span, Unit
 from egret_gateway.convert import Converted, to_canonical
 from egret_gateway.errors import PortError
@@ -83,6 +84,7 @@ class Bus:
         self._schedule = self._lay()
         self._fault = "not opened yet"
         self._turn = asyncio.Lock()
+        self._silent = False  # every unit failed: told once, the port reopened once
 
     async def run(self) -> None:
         """Poll until cancelled; the port is taken up again whenever it comes back."""
@@ -99,7 +101,7 @@ class Bus:
             delay_s = REOPEN_MIN_S
             self._fault = ""
             LOG.info("bus=%s port=%s opened", self._settings.name, self._settings.port)
-            try:
+            try:  # it returns when the line itself is suspect: then the port is opened anew
                 await self._serve(port)
             except PortError as error:
                 self._gone(error)
@@ -115,6 +117,7 @@ class Bus:
         return {
             "port": self._settings.port,
             "fault": self._fault,
+            "silent": self._silent,
             "overruns": self._schedule.overruns,
             "units": {
                 str(address): {
@@ -168,6 +171,10 @@ class Bus:
             else:
                 async with self._turn:
                     await self._poll(line, pick.job)
+            if self._schedule.all_open and not self._silent:
+                self._silent = True
+                LOG.warning("bus=%s every unit is silent: port reopened", self._settings.name)
+                return
 
     async def _poll(self, line: Transactions, index: int) -> None:
         block = self._blocks[index]
@@ -187,6 +194,7 @@ class Bus:
                 free_s=outcome.free_s,
             )
         if turn is Next.DONE:
+            self._silent = False
             self._values(block, outcome)
         elif turn is Next.FAILED:
             self._missing(block.channels, _REASONS[outcome.fault])
