@@ -126,7 +126,10 @@ GOOD = {
         "y = datetime.datetime.fromtimestamp(1, tz=datetime.UTC)\n"
     ),
     "gateway/egret_gateway/uplink.py": '"""U."""\nimport aiomqtt\nx = 1\n',
-    "gateway/egret_gateway/deep.py": '"""D."""\n\n\ndef _hidden(): ...\n',
+    "gateway/egret_gateway/deep.py": (
+        '"""D."""\n\n\ndef _hidden(): ...\n\n\nclass P(Protocol):\n    """Has x."""\n\n'
+        "    @property\n    def x(self) -> int: ...\n"
+    ),
     "gateway/egret_gateway/clock.py": '"""C."""\nimport time\nnow = time.time()\n',
     "gateway/egret_gateway/cli.py": '"""C."""\nimport egret_gateway.clock\n',
     "aggregator/egret_aggregator/intake/mqtt.py": '"""M."""\nimport aiomqtt\n',

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from egret_core.timescale import REAL, Timescale
+from egret_aggregator.toml_table import TomlTable, read_toml
+from egret_core.errors import ConfigError
+from egret_core.timescale import REAL, SCALE_MAX, Timescale
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_PORT_MAX = 65_535
+_TIME_MAX_MS = 4_102_444_800_000  # the year 2100
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +82,81 @@ class CentreConfig:
     api: ApiSettings = field(default_factory=ApiSettings)
     timescale: Timescale = REAL
     file: str = ""
+
+
+def load(path: Path) -> CentreConfig:
+    """Return the settings in a TOML file, wholly checked; nothing is opened but the file.
+
+    Raises:
+        ConfigError: names file, key, value seen and remedy.
+    """
+    root = TomlTable(str(path), "", read_toml(path))
+    centre = root.table("centre")
+    config = CentreConfig(
+        data=centre.folder("data"),
+        catalogue=centre.folder("catalogue"),
+        broker=_broker(root.table("broker")),
+        journal=_journal(root.table("journal")),
+        api=_api(root.table("api")),
+        timescale=_timescale(root.table("clock")),
+        file=str(path),
+    )
+    centre.done()
+    root.done()
+    if config.timescale != REAL and config.broker.host not in _LOOPBACK:
+        raise ConfigError(
+            str(path),
+            "clock.scaled",
+            config.broker.host,
+            "a scaled clock is for demonstrations on one machine: set broker.host = '127.0.0.1'",
+        )
+    return config
+
+
+def _broker(table: TomlTable) -> BrokerSettings:
+    password_file = table.folder("password_file") if table.has("password_file") else None
+    settings = BrokerSettings(
+        embedded=table.flag("embedded", default=True),
+        host=table.text("host", "127.0.0.1"),
+        port=table.whole("port", 1883, 1, _PORT_MAX),
+        username=table.text("username", ""),
+        password_file=password_file,
+    )
+    table.done()
+    return settings
+
+
+def _journal(table: TomlTable) -> JournalSettings:
+    settings = JournalSettings(
+        max_mb=table.whole("max_mb", 8192, 1, 1024 * 1024),
+        keep_days=table.number("keep_days", 7.0, 0.01, 3650.0),
+    )
+    table.done()
+    return settings
+
+
+def _api(table: TomlTable) -> ApiSettings:
+    settings = ApiSettings(
+        host=table.text("host", "127.0.0.1"),
+        port=table.whole("port", 8420, 0, _PORT_MAX),
+        page_max=table.whole("page_max", 1000, 1, 10_000),
+        span_max_days=table.number("span_max_days", 400.0, 0.01, 4000.0),
+        body_max_kb=table.whole("body_max_kb", 256, 1, 10_240),
+    )
+    table.done()
+    return settings
+
+
+def _timescale(clock: TomlTable) -> Timescale:
+    if not clock.has("scaled"):
+        clock.done()
+        return REAL
+    table = clock.table("scaled")
+    scale = Timescale(
+        scale=table.number("scale", None, 1.0, SCALE_MAX),
+        from_ms=table.whole("from_ms", None, 0, _TIME_MAX_MS),
+        to_ms=table.whole("to_ms", None, 0, _TIME_MAX_MS),
+    )
+    table.done()
+    clock.done()
+    return scale

@@ -84,7 +84,7 @@ class Box:
         """Wait until the file says that nothing waits any more."""
 
         async def look() -> None:
-            while self.outbox.stats()["unsettled"] or self.outbox.stats()["buffered"]:  # noqa: ASYNC110
+            while self.outbox.stats()["unsettled"] or self.outbox.stats()["buffered"]:
                 await asyncio.sleep(0.05)
 
         await asyncio.wait_for(look(), limit_s)

@@ -242,9 +242,22 @@ def _public(parent: ast.AST) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.As
             marks = {ast.unparse(d).rpartition(".")[2] for d in node.decorator_list}
             if node.name.startswith("_") or marks & {"overload", "override", "setter"}:
                 continue
+            if _is_stub(parent, node):
+                continue
             yield node
             if isinstance(node, ast.ClassDef):
                 yield from _public(node)
+
+
+def _is_stub(parent: ast.AST, node: ast.AST) -> bool:
+    """Tell whether a Protocol's own docstring speaks for a property that is only declared."""
+    return (
+        isinstance(parent, ast.ClassDef)
+        and any(ast.unparse(base).endswith("Protocol") for base in parent.bases)
+        and isinstance(node, ast.FunctionDef)
+        and [ast.unparse(mark) for mark in node.decorator_list] == ["property"]
+        and ast.unparse(node.body[-1]) == "..."
+    )
 
 
 # Put together here, so that this file does not break the rule it states.

@@ -7,29 +7,29 @@ import contextlib
 import json
 import os
 import signal
-import socket
+import sqlite3
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
+from rig.broker import free_port
+
+from egret_core.codec import decode_batch
+from egret_core.entries import read_readings
+from egret_core.messages import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 WAIT_S = 60.0  # generous: a busy machine is no fault
 STEP_S = 0.05
+BAUD = 115200
+STORE_FILE = "egret-ts.db"
 BIN = Path(sys.executable).parent
 
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    """Return a loopback TCP port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until(ask: Callable[[], Awaitable[T]], what: str, wait_s: float = WAIT_S) -> T:
@@ -142,6 +142,15 @@ class Centre(Program):
             return False
         return answer.status_code == httpx2.codes.OK
 
+    def rows(self, station: str, channel: str) -> list[tuple[int, float | None, float | None]]:
+        """Return (time_ms, value, raw) of a series in time order, from the store's own file."""
+        with contextlib.closing(sqlite3.connect(self.data / STORE_FILE, timeout=30)) as db:
+            return db.execute(
+                "SELECT time, value, raw FROM reading WHERE station = ? AND channel = ?"
+                " ORDER BY time",
+                (station, channel),
+            ).fetchall()
+
     @property
     def url(self) -> str:
         """Where the API listens."""
@@ -158,6 +167,52 @@ class Centre(Program):
             )
         assert answer.status_code == httpx2.codes.OK, answer.text
         return answer.json()
+
+
+class Field(Program):
+    """A gateway with one stage gauge on one line; its outbox can be read beside it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        gateway: str,
+        mqtt_port: int,
+        port: Path,
+        *,
+        period_s: float,
+        baud: int = BAUD,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.data = folder, folder / "data"
+        self.config = folder / "gateway.toml"
+        self.config.write_text(
+            f'[gateway]\nid = "{gateway}"\ndata = "{self.data}"\nstatus_s = 5\n'
+            f'[broker]\nhost = "127.0.0.1"\nport = {mqtt_port}\n'
+            f'[[bus]]\nname = "bus0"\nport = "{port}"\nbaud = {baud}\ncut_s = 0.1\n'
+            f'[[bus.device]]\nprofile = "generic-stage-u16"\nunit = 1\nstation = "st1"\n'
+            f"period_s = {period_s}\n"
+            '[bus.device.channels.stage]\nchannel = "wl"\ndatum = "gauge"\n'
+        )
+        command = [str(BIN / "egret-gateway"), "run", str(self.config)]
+        super().__init__("gateway", command, folder / "gateway.log")
+
+    def committed(self, after: int = 0) -> tuple[dict[float, int], int]:
+        """Return (how often each raw number was committed, the last row looked at)."""
+        found: dict[float, int] = {}
+        path = self.data / "outbox.db"
+        if not path.exists():
+            return found, after
+        with contextlib.closing(sqlite3.connect(path, timeout=30)) as db:
+            rows = db.execute(
+                "SELECT id, payload FROM batch WHERE kind = ? AND id > ? ORDER BY id",
+                (Kind.READINGS, after),
+            ).fetchall()
+        for row, payload in rows:
+            after = row
+            for reading in read_readings(decode_batch(payload)).dated:
+                if reading.raw is not None:
+                    found[reading.raw] = found.get(reading.raw, 0) + 1
+        return found, after
 
 
 def station_toml(station: str, channels: dict[str, str], gateway: str, datum: str) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from egret_core.messages import ChannelMeta
 
 
 class Note(IntFlag):
@@ -66,3 +69,53 @@ class Aside(NamedTuple):
     why: str
     received_ms: int
     body: bytes
+
+
+class KeptAside(NamedTuple):
+    """An aside as it is kept: `id` grows with each one and pages through them."""
+
+    id: int
+    aside: Aside
+
+
+class MetaFact(NamedTuple):
+    """What a gateway said of one of its channels.
+
+    Attributes:
+        meta: the facts; gateway: whose word it is.
+        version: hash of the gateway's whole meta (`mv`); since_ms: when it was cut.
+    """
+
+    meta: ChannelMeta
+    gateway: str
+    version: str
+    since_ms: int
+
+
+class StoreHealth(NamedTuple):
+    """How the store is.
+
+    Attributes:
+        engine: name and version; used_b: bytes on disk, 0 in memory.
+        conflicts: second values refused since the store was made.
+        asides: kept ones; asides_dropped: oldest ones that gave way to the limit.
+        last_error: of the last failed write or read, "" for none since the start.
+    """
+
+    engine: str
+    used_b: int
+    conflicts: int
+    asides: int
+    asides_dropped: int
+    last_error: str
+
+
+def as_of_ms(reading: StoredReading) -> int:
+    """Return the instant a reading speaks for when the latest one is wanted.
+
+    A reading ahead of its receipt speaks for the receipt: one dated 2100 must not be the latest
+    for the rest of the century.
+    """
+    if reading.notes & Note.CLOCK_AHEAD:
+        return reading.time_ms + reading.lag_ms
+    return reading.time_ms

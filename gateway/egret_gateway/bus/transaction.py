@@ -7,12 +7,12 @@ a reply is when its last byte arrived.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_gateway.bus.unit import Patience, Span, Unit
+from egret_gateway.ports.byte_port import FINE_S
 from egret_gateway.protocols.modbus_rtu import (
     FRAME_MAX_B,
     REQUEST_CHARS,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 BABBLE_S = 2.0  # a line that is not silent for one gap in so long carries no answers
 DAMAGE_WAIT_S = 0.02  # after a broken frame: time for a whole one behind it (USB adds 16 ms)
 BUFFER_MAX_B = 4 * FRAME_MAX_B  # a pending frame behind echo, glitch and late frames
-SLEEP_SHARE = 0.9  # of the time the missing bytes take: few wakeups, and none too late
-SLEEP_ABOVE_CHARS = 3  # for fewer the timer costs more than the wakeups
 
 
 class Fault(StrEnum):
@@ -146,10 +144,7 @@ class Transactions:
                 until_s = min(deadline_s, self._port.last_byte_s + DAMAGE_WAIT_S)
             if self._now() >= until_s:
                 return self._failed(unit, request, bytes(got), damaged=damaged, tainted=tainted)
-            if got and missing > SLEEP_ABOVE_CHARS:
-                nap_s = missing * self._port.char_s * SLEEP_SHARE
-                await asyncio.sleep(min(nap_s, until_s - self._now()))
-            await self._port.wait(until_s)
+            await self._port.wait(until_s, missing if got else 1)
             data = self._port.take()
             got += data
             self._buffer += data
@@ -214,7 +209,8 @@ class Transactions:
                 return True
             if now >= give_up_s:
                 return False
-            await self._port.wait(quiet_s)
+            # In two steps: the loop's coarse timer first, the last of it on time.
+            await self._port.wait(quiet_s - FINE_S if quiet_s - now > FINE_S else quiet_s)
 
     def _idle(self, data: bytes) -> None:
         """Drop and count late frames that come while nobody waits."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+FINE_S = 0.001  # an event loop rounds its timers up to whole ms: one character at 9600 baud
+
 
 class BytePort(Protocol):
     """A half-duplex line of characters.
@@ -26,5 +28,10 @@ class BytePort(Protocol):
     def take(self) -> bytes:
         """Return what has come in, b"" for nothing; never waits."""
 
-    async def wait(self, until_s: float) -> None:
-        """Return when bytes are there, or at `until_s` of the monotonic clock."""
+    async def wait(self, until_s: float, missing: int = 1) -> None:
+        """Return when bytes are there, or at `until_s` of the monotonic clock.
+
+        While a frame comes in, `missing` characters are known to lack: no need to wake for each.
+
+        The last millisecond is waited without giving way, so that it ends on time.
+        """

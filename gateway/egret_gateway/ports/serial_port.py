@@ -7,6 +7,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import select
 import termios
 import time
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import serial
 
 from egret_gateway.errors import PortError, PortFault
+from egret_gateway.ports.byte_port import FINE_S
 
 if TYPE_CHECKING:
     from egret_gateway.config import BusSettings
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 GAP_CHARS = 3.5  # MODBUS over Serial Line V1.02 2.5.1.1
 GAP_FAST_S = 0.00175  # fixed above 19200 baud, same clause
 FAST_BAUD = 19200
+NAP_ABOVE_CHARS = 3  # for fewer a timer costs more than the wakeups
+NAP_SHARE = 0.9  # of the time the missing characters take: few wakeups, and none too late
 _CHUNK_B = 4096  # a tty's own buffer
 _FAULTS = {
     errno.ENOENT: PortFault.MISSING,
@@ -66,8 +70,15 @@ class SerialPort:
         self.last_byte_s = time.monotonic()
         return data
 
-    async def wait(self, until_s: float) -> None:
+    async def wait(self, until_s: float, missing: int = 1) -> None:
         """Return when bytes (or a hang-up) are there, or at `until_s`."""
+        if missing > NAP_ABOVE_CHARS:
+            nap_s = missing * self.char_s * NAP_SHARE
+            await asyncio.sleep(max(0.0, min(nap_s, until_s - time.monotonic())))
+        left_s = until_s - time.monotonic()
+        if left_s <= FINE_S:
+            select.select([self._fd], [], [], max(0.0, left_s))
+            return
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
 

@@ -1,0 +1,95 @@
+"""The app: routes, limits, problems and the description of the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from egret_aggregator.api import gateways, health, problems, readings, session, warnings
+from egret_aggregator.api.body_limit import BodyLimit
+from egret_aggregator.api.stream import Stream
+
+if TYPE_CHECKING:
+    from egret_aggregator.api.context import Context
+
+STREAM_PATH = "/api/v1/warnings/stream"
+OPENAPI_PATH = "/api/v1/openapi.json"
+_KIB = 1024
+
+
+def create_app(context: Context) -> FastAPI:
+    """Return the API over the rooms in `context`."""
+    app = FastAPI(
+        title="Egret",
+        summary="Early warning for water, rain and slopes",
+        version="1",
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,  # its page would load scripts from another host
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.egret = context
+    problems.install(app)
+    # Before `/warnings/{warning}`, which would take it for an id.
+    app.router.routes.append(Route(STREAM_PATH, Stream(), include_in_schema=False))
+    for room in (health, session, warnings, readings, gateways):
+        app.include_router(room.router)
+    app.add_middleware(BodyLimit, most_b=context.settings.body_max_kb * _KIB)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return _described(describe())
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    return app
+
+
+def _described(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the description with the stream, which is no FastAPI route, and the tokens."""
+    paths = schema["paths"]
+    paths[STREAM_PATH] = {
+        "get": {
+            "tags": ["warnings"],
+            "summary": "Warnings as they change, as server-sent events",
+            "description": (
+                "Events: `hello`, `warning` (its id is the ledger's line: resume with "
+                "Last-Event-ID), `heartbeat` every 2 s with the ledger's head, and with "
+                "`observations=1` also `observation`, of which only the latest is kept."
+            ),
+            "parameters": [
+                {
+                    "name": "Last-Event-ID",
+                    "in": "header",
+                    "required": False,
+                    "schema": {"type": "integer", "minimum": 0},
+                },
+                {
+                    "name": "after",
+                    "in": "query",
+                    "required": False,
+                    "schema": {"type": "integer", "minimum": 0},
+                },
+                {
+                    "name": "observations",
+                    "in": "query",
+                    "required": False,
+                    "schema": {"type": "string", "enum": ["1"]},
+                },
+            ],
+            "responses": {
+                "200": {
+                    "description": "The stream",
+                    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                }
+            },
+        }
+    }
+    schemes = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "cookie": {"type": "apiKey", "in": "cookie", "name": "egret_session"},
+    }
+    schema.setdefault("components", {})["securitySchemes"] = schemes
+    schema["security"] = [{"bearer": []}, {"cookie": []}]
+    return schema

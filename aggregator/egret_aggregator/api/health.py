@@ -1,0 +1,66 @@
+"""`/healthz`, `/readyz`, `/metrics`: for machines that watch the centre; no token, no secrets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+
+from egret_aggregator.api.auth import context_of
+from egret_aggregator.api.context import Context, Judgement
+from egret_aggregator.api.envelope import standing
+
+router = APIRouter(tags=["health"])
+
+Rooms = Annotated[Context, Depends(context_of)]
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Say that the process answers; nothing more."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def readyz(rooms: Rooms, response: Response) -> dict[str, Any]:
+    """Say whether what this centre shows is judged and current; 503 where it is not."""
+    state, _, _ = rooms.judgement()
+    if state is not Judgement.CURRENT:
+        response.status_code = 503
+    return {"status": "ready" if state is Judgement.CURRENT else "not_ready", **standing(rooms)}
+
+
+@router.get("/metrics")
+async def metrics(rooms: Rooms) -> Response:
+    """Give figures in Prometheus' text format 0.0.4."""
+    state, _, age_s = rooms.judgement()
+    figures: dict[str, float] = {
+        "egret_judgement_current": float(state is Judgement.CURRENT),
+        "egret_ledger_head": float(rooms.ledger.head.seq),
+        "egret_stream_clients": float(len(rooms.hub)),
+        "egret_stream_overflows_total": float(rooms.hub.overflows),
+        **rooms.line.figures(),
+    }
+    if age_s is not None:
+        figures["egret_judgement_age_seconds"] = age_s
+    for (where, level), count in (await rooms.ledger.counts()).items():
+        name = f'egret_warnings{{state="{_label(where)}",level="{_label(level)}"}}'
+        figures[name] = float(count)
+    return Response(exposition(figures), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def exposition(figures: dict[str, float]) -> str:
+    """Return figures as text, each family with its type: `_total` counts, others are gauges."""
+    lines: list[str] = []
+    family = ""
+    for name in sorted(figures):
+        base = name.partition("{")[0]
+        if base != family:
+            family = base
+            lines.append(f"# TYPE {base} {'counter' if base.endswith('_total') else 'gauge'}")
+        lines.append(f"{name} {figures[name]:.15g}")
+    return "\n".join(lines) + "\n"
+
+
+def _label(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

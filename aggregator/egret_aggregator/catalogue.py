@@ -1,0 +1,245 @@
+"""The catalogue: places, names, which gateway owns a channel, and the rules bound to them.
+
+A folder with `stations.toml` and `rules.toml`, read once and checked as a whole.
+
+```toml
+[[station]]
+id = "st0007"
+name = "Luoling bridge"
+latitude = 24.5
+longitude = 118.1
+[[station.channel]]
+id = "wl"
+quantity = "water_level"
+datum = "Luoling"
+gateway = "XM-TA-0042"
+# late_s = 31     allowed lateness; left out: 30 s beyond the cut that the gateway tells
+```
+
+The whole catalogue also travels as one journal entry (`payload`, `from_payload`), so that what
+was committed before a change is judged by the rules of its time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from egret_core.errors import ConfigError
+from egret_core.rules.binding import GATEWAY, bind
+from egret_core.rules.model import ChannelPlace
+from egret_core.rules.packs import (
+    Pack,
+    number,
+    parse_pack,
+    parse_toml,
+    refuse_unknown,
+    rows,
+    table,
+    text_of,
+)
+from egret_core.topics import CENTRE, is_id
+from egret_core.units import UnitError, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from egret_core.rules.model import BoundRule
+
+__all__ = ["Catalogue", "ChannelPlace", "Station", "from_payload", "load", "packaged"]
+
+STATIONS = "stations.toml"
+RULES = "rules.toml"
+LATE_MAX_S = 3600.0  # a channel that waits longer for its order warns too late
+_NEEDS_DATUM = ("water_level",)  # a depth or a rain total is its own zero
+_STATION_KEYS = ("id", "name", "latitude", "longitude", "channel", "extra")
+_CHANNEL_KEYS = ("id", "quantity", "datum", "gateway", "late_s")
+_VERSION_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A place with its channels.
+
+    Attributes:
+        id: on the wire; name: for people.
+        latitude, longitude: WGS 84 degrees.
+        channels: by id; extra: free facts, `[station.extra]`.
+    """
+
+    id: str
+    name: str
+    latitude: float
+    longitude: float
+    channels: Mapping[str, ChannelPlace]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A whole, checked catalogue.
+
+    Attributes:
+        stations: by id; rules: in the order of the file.
+        version: hash of everything it was made from, packs included.
+        texts: what it was made from: file name or pack id -> text.
+    """
+
+    stations: Mapping[str, Station]
+    rules: tuple[BoundRule, ...]
+    version: str
+    texts: Mapping[str, str]
+
+    def owner(self, station: str, channel: str) -> str | None:
+        """Return the gateway that owns a channel, None where the channel is not known."""
+        place = self.place(station, channel)
+        return None if place is None else place.gateway
+
+    def place(self, station: str, channel: str) -> ChannelPlace | None:
+        """Return what is known of a channel, None where nothing is."""
+        here = self.stations.get(station)
+        return None if here is None else here.channels.get(channel)
+
+    def places(self) -> tuple[ChannelPlace, ...]:
+        """Return every channel, station by station."""
+        return tuple(
+            place for station in self.stations.values() for place in station.channels.values()
+        )
+
+    def payload(self) -> bytes:
+        """Return the whole catalogue as the body of a journal's change entry."""
+        return json.dumps({"catalogue": self.version, "texts": dict(self.texts)}).encode()
+
+
+def load(folder: Path) -> Catalogue:
+    """Return the catalogue in a folder.
+
+    Raises:
+        ConfigError: names file, key, value seen and remedy.
+    """
+    texts: dict[str, str] = {}
+    for name in (STATIONS, RULES):
+        path = folder / name
+        try:
+            texts[name] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            remedy = "make it a readable text file in UTF-8"
+            raise ConfigError(str(path), "(file)", str(error), remedy) from None
+    return _made(texts, packaged(), str(folder))
+
+
+def from_payload(payload: bytes) -> Catalogue:
+    """Return the catalogue in a change entry, judged with the packs of its own time.
+
+    Raises:
+        ConfigError: the body is none, or no longer fits this version of the program.
+    """
+    try:
+        texts = {str(key): str(text) for key, text in json.loads(payload)["texts"].items()}
+        files_in = {name: texts[name] for name in (STATIONS, RULES)}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        remedy = "change entries are written by Catalogue.payload"
+        raise ConfigError("(journal)", "change", str(error), remedy) from None
+    packs = [parse_pack(text, key) for key, text in texts.items() if key.startswith("pack ")]
+    return _made(files_in, packs, "(journal)")
+
+
+def packaged() -> tuple[Pack, ...]:
+    """Return the packs that come with the program."""
+    folder = files("egret_core") / "packs"
+    found = sorted(folder.iterdir(), key=lambda path: path.name)
+    return tuple(
+        parse_pack(path.read_text(encoding="utf-8"), path.name)
+        for path in found
+        if path.name.endswith(".toml")
+    )
+
+
+def _made(given: Mapping[str, str], packs: Sequence[Pack], folder: str) -> Catalogue:
+    texts = {STATIONS: given[STATIONS], RULES: given[RULES]}
+    stations = _stations(texts[STATIONS], f"{folder}/{STATIONS}")
+    places = {
+        (station.id, place.channel): place
+        for station in stations.values()
+        for place in station.channels.values()
+    }
+    by_id = {pack.id: pack for pack in packs}
+    rules = bind(texts[RULES], f"{folder}/{RULES}", by_id, places)
+    used = {rule.pack.partition("@")[0] for rule in rules}
+    texts.update({f"pack {name}": by_id[name].text for name in sorted(used)})
+    digest = hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
+    return Catalogue(stations, rules, digest[:_VERSION_DIGITS], texts)
+
+
+def _stations(text: str, file: str) -> dict[str, Station]:
+    body = parse_toml(text, file)
+    refuse_unknown(file, "", body, ("station",))
+    out: dict[str, Station] = {}
+    for at, row in enumerate(rows(file, "station", body.get("station", []))):
+        station = _station(file, f"station[{at}]", row)
+        if station.id in out:
+            remedy = "give every station an id of its own"
+            raise ConfigError(file, f"station[{at}].id", station.id, remedy)
+        out[station.id] = station
+    return out
+
+
+def _station(file: str, key: str, row: Mapping[str, Any]) -> Station:
+    refuse_unknown(file, key, row, _STATION_KEYS)
+    station_id = _id(file, f"{key}.id", row.get("id"), (GATEWAY, CENTRE))
+    channels: dict[str, ChannelPlace] = {}
+    for at, body in enumerate(rows(file, f"{key}.channel", row.get("channel", []))):
+        where = f"{key}.channel[{at}]"
+        place = _channel(file, where, station_id, body)
+        if place.channel in channels:
+            remedy = "give every channel of a station an id of its own"
+            raise ConfigError(file, f"{where}.id", place.channel, remedy)
+        channels[place.channel] = place
+    return Station(
+        id=station_id,
+        name=text_of(file, f"{key}.name", row.get("name")),
+        latitude=_degrees(file, f"{key}.latitude", row.get("latitude"), 90),
+        longitude=_degrees(file, f"{key}.longitude", row.get("longitude"), 180),
+        channels=channels,
+        extra=table(file, f"{key}.extra", row.get("extra", {})),
+    )
+
+
+def _channel(file: str, key: str, station: str, row: Mapping[str, Any]) -> ChannelPlace:
+    refuse_unknown(file, key, row, _CHANNEL_KEYS)
+    channel = _id(file, f"{key}.id", row.get("id"))
+    quantity = text_of(file, f"{key}.quantity", row.get("quantity"))
+    try:
+        unit = canonical(quantity)
+    except UnitError as error:
+        raise ConfigError(file, f"{key}.quantity", quantity, str(error)) from None
+    datum = text_of(file, f"{key}.datum", row.get("datum", ""))
+    if quantity in _NEEDS_DATUM and not datum:
+        remedy = f"name the vertical datum that {quantity} is measured from"
+        raise ConfigError(file, f"{key}.datum", datum, remedy)
+    late_s = row.get("late_s")
+    if late_s is not None:
+        late_s = number(file, f"{key}.late_s", late_s, 0)
+        if late_s > LATE_MAX_S:
+            raise ConfigError(file, f"{key}.late_s", late_s, f"write at most {LATE_MAX_S:g}")
+    gateway = _id(file, f"{key}.gateway", row.get("gateway"), (CENTRE,))
+    return ChannelPlace(station, channel, quantity, unit, datum, gateway, late_s)
+
+
+def _id(file: str, key: str, value: object, reserved: tuple[str, ...] = ()) -> str:
+    if not is_id(value):
+        raise ConfigError(file, key, value, "write 1 to 48 of A-Z a-z 0-9 _ -")
+    if value in reserved:
+        raise ConfigError(file, key, value, "choose another: it is a reserved word")
+    return value
+
+
+def _degrees(file: str, key: str, value: object, limit: float) -> float:
+    degrees = number(file, key, value, -limit)
+    if degrees > limit:
+        raise ConfigError(file, key, value, f"write degrees, at most {limit:g}")
+    return degrees

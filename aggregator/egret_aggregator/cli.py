@@ -1,6 +1,0 @@
-"""Placeholder entry."""
-
-
-def main() -> int:
-    """Print nothing yet."""
-    return 2

@@ -1,0 +1,179 @@
+"""What each command does, on the rooms it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from egret_aggregator import catalogue, config, service
+from egret_aggregator.api.times import rfc3339
+from egret_aggregator.clock import Clock
+from egret_aggregator.database import Database
+from egret_aggregator.tokens import Role, Tokens
+from egret_aggregator.warnings import Ledger, audit
+from egret_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import AsyncIterator, Callable
+
+    from egret_aggregator.cli.output import Output
+    from egret_aggregator.config import CentreConfig
+    from egret_aggregator.database.token_rows import TokenRow
+
+Command: TypeAlias = "Callable[[argparse.Namespace, Output], int]"
+
+_HEAD = re.compile(r"([1-9]\d{0,17}):([0-9a-f]{64})")
+
+
+def check(arguments: argparse.Namespace, output: Output) -> int:
+    """Read settings and catalogue as `run` does, and open nothing."""
+    settings = config.load(arguments.config)
+    places = catalogue.load(settings.catalogue)
+    channels = sum(len(station.channels) for station in places.stations.values())
+    counts = f"{len(places.stations)} stations, {channels} channels, {len(places.rules)} rules"
+    output.said(
+        [f"{arguments.config}: ok", f"catalogue {places.version}: {counts}"],
+        {
+            "ok": True,
+            "catalogue": places.version,
+            "stations": len(places.stations),
+            "channels": channels,
+            "rules": len(places.rules),
+        },
+    )
+    return 0
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Run the centre until SIGTERM or SIGINT."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    for foreign in ("alembic", "uvicorn"):
+        logging.getLogger(foreign).setLevel(logging.WARNING)
+    settings = config.load(arguments.config)
+    places = catalogue.load(settings.catalogue)
+
+    def ready(host: str, port: int) -> None:
+        url = f"http://{host}:{port}"
+        output.said([f"egret-aggregator: {url}"], {"url": url})
+
+    return asyncio.run(service.run(settings, places, ready))
+
+
+def token_add(arguments: argparse.Namespace, output: Output) -> int:
+    """Make a token and show it, this once."""
+
+    async def work() -> tuple[str, TokenRow]:
+        async with _office(config.load(arguments.config)) as (tokens, _):
+            return await tokens.add(arguments.name, Role(arguments.role), arguments.days)
+
+    token, row = asyncio.run(work())
+    output.said([token], {"token": token, **_token(row)})
+    return 0
+
+
+def token_list(arguments: argparse.Namespace, output: Output) -> int:
+    """List tokens, without their secrets."""
+
+    async def work() -> list[TokenRow]:
+        async with _office(config.load(arguments.config)) as (tokens, _):
+            return await tokens.everything()
+
+    shown = [_token(row) for row in asyncio.run(work())]
+    lines = [
+        f"{item['id']}  {item['role']:<8} {item['name']:<24} "
+        f"{'revoked ' + item['revoked'] if item['revoked'] else 'until ' + item['expires']}"
+        for item in shown
+    ]
+    output.said(lines or ["no tokens"], {"tokens": shown})
+    return 0
+
+
+def token_revoke(arguments: argparse.Namespace, output: Output) -> int:
+    """End a token; 1 where none of this id is still good."""
+
+    async def work() -> bool:
+        async with _office(config.load(arguments.config)) as (tokens, _):
+            return await tokens.revoke(arguments.token)
+
+    done = asyncio.run(work())
+    text = "revoked" if done else "no such token is good: see `egret-aggregator token list`"
+    output.said([f"{arguments.token}: {text}"], {"id": arguments.token, "revoked": done})
+    return 0 if done else 1
+
+
+def audit_verify(arguments: argparse.Namespace, output: Output) -> int:
+    """Check the ledger's chain and the warnings' table; 1 names the first line that is wrong."""
+    noted = _noted(arguments)
+    settings = config.load(arguments.config)
+    path = service.database_path(settings)
+    if not path.exists():
+        raise ConfigError(
+            settings.file, "centre.data", str(settings.data), f"there is no ledger {path.name} yet"
+        )
+
+    async def work() -> audit.Report:
+        database = Database(path)
+        await database.open()
+        try:
+            return await audit.verify(database, noted)
+        finally:
+            await database.close()
+
+    report = asyncio.run(work())
+    lines = [f"seq {finding.seq}: {finding.why}: {finding.detail}" for finding in report.findings]
+    verdict = "ok" if not report.findings else "WRONG"
+    lines.append(f"{verdict}: {report.lines} lines, head {report.head.seq}:{report.head.hash}")
+    output.said(
+        lines,
+        {
+            "ok": not report.findings,
+            "lines": report.lines,
+            "head": {"seq": report.head.seq, "hash": report.head.hash},
+            "findings": [
+                {"seq": finding.seq, "why": str(finding.why), "detail": finding.detail}
+                for finding in report.findings
+            ],
+        },
+    )
+    return 1 if report.findings else 0
+
+
+def _noted(arguments: argparse.Namespace) -> audit.Noted | None:
+    if arguments.head is None:
+        return None
+    match = _HEAD.fullmatch(arguments.head)
+    if match is None:
+        raise ConfigError("arguments", "--head", arguments.head, "write SEQ:HASH, 64 hex digits")
+    return audit.Noted(int(match[1]), match[2])
+
+
+@asynccontextmanager
+async def _office(settings: CentreConfig) -> AsyncIterator[tuple[Tokens, Ledger]]:
+    database = Database(service.database_path(settings))
+    await database.open()
+    try:
+        ledger = Ledger(database, Clock(settings.timescale).now_ms)
+        await ledger.open()
+        yield Tokens(database, ledger, Clock().now_ms), ledger
+    finally:
+        await database.close()
+
+
+def _token(row: TokenRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "role": row.role,
+        "created": rfc3339(row.created_ms),
+        "expires": rfc3339(row.expires_ms),
+        "revoked": None if row.revoked_ms is None else rfc3339(row.revoked_ms),
+    }

@@ -1,0 +1,36 @@
+"""What can go wrong in the centre.
+
+EgretError
+  AggregatorError           abstract: nobody raises it
+    JournalError            a commit failed or the journal is closed: nothing of it was acknowledged
+    StoreError              the time-series store could not write or read; retrying may help
+    BrokerError             the broker cannot be found or started, or refuses us
+"""
+
+from __future__ import annotations
+
+from egret_core.errors import EgretError
+
+
+class AggregatorError(EgretError):
+    """Root of the centre's own errors."""
+
+
+class JournalError(AggregatorError):
+    """The journal could not commit; whoever waited is not acknowledged and sends again."""
+
+
+class StoreError(AggregatorError):
+    """The time-series store failed; the journal keeps what was not written."""
+
+
+class BrokerError(AggregatorError):
+    """The broker is missing, would not start, or refused a subscription.
+
+    Attributes:
+        remedy: what the operator can do, one sentence.
+    """
+
+    def __init__(self, text: str, remedy: str = "") -> None:
+        self.remedy = remedy
+        super().__init__(f"{text}: {remedy}" if remedy else text)

@@ -1,0 +1,250 @@
+"""The intake: batches from the broker into the journal, and word back after each commit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from egret_aggregator.errors import JournalError
+from egret_aggregator.intake.acks import acks
+from egret_aggregator.intake.antientropy import AntiEntropy
+from egret_aggregator.intake.gateways import Gateways, GatewayView
+from egret_aggregator.intake.inbox import Arrived, Inbox
+from egret_aggregator.intake.mqtt import Line
+from egret_aggregator.intake.verdict import Refused, read
+from egret_aggregator.journal.receipt import Incoming, Verdict
+from egret_core.control import (
+    decode_command_ack,
+    decode_status,
+    encode_ack,
+    encode_centre_status,
+    encode_command,
+)
+from egret_core.errors import WireError
+from egret_core.messages import CentreStatus, Command, Reject, Taking
+from egret_core.topics import CENTRE_STATUS, Leaf, of, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from egret_aggregator.clock import Clock
+    from egret_aggregator.config import BrokerSettings
+    from egret_aggregator.journal import Journal
+    from egret_core.seqranges import Ranges
+
+STATE = "intake"  # the journal keeps our state under this name; trimming does not wait for it
+TICK_S = 10.0  # of the scaled line (DESIGN, absence)
+STATUS_S = 60.0  # between two centre statuses
+LOOK_S = 1.0  # between two looks for something to ask, or a change in what is taken
+SLICE_ITEMS = 64  # messages read before the event loop gets a turn: about 10 ms
+SLICE_B = 256 * 1024  # payload bytes likewise
+COMMITS_MAX = 8  # slices on their way through the journal at a time
+RUN_B = 8  # random bytes of a run id
+
+_log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Takes what gateways send, acknowledges what is committed, asks for what is missing.
+
+    Args:
+        settings: where the broker is.
+        journal: an open journal.
+        clock: the centre's.
+    """
+
+    def __init__(self, settings: BrokerSettings, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
+        self._clock = clock
+        self.run_id = secrets.token_hex(RUN_B)
+        self._inbox = Inbox()
+        self._line = Line(
+            settings, self._inbox, run=self.run_id, now_ms=clock.now_ms, up=self._greet
+        )
+        self._antientropy = AntiEntropy(journal.known, self.run_id)
+        self._gateways = Gateways(self._antientropy.missing)
+        self._slots = asyncio.Semaphore(COMMITS_MAX)
+        self._broken = False
+        self._told: Taking | None = None
+        self._changed: set[str] = set()
+        self._gone: list[tuple[str, str, Ranges]] = []
+        self._wake = asyncio.Event()
+        self._strange = 0
+        self._unheard = 0
+
+    async def run(self) -> None:
+        """Take batches until cancelled; the broker may come and go."""
+        _, state = await self._journal.load(STATE)
+        for gateway, kept in state.items():
+            self._gateways.restore(gateway, kept)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._line.run(), name="intake-line")
+            group.create_task(self._tick(), name="intake-tick")
+            group.create_task(self._look(), name="intake-look")
+            await self._drain(group)
+
+    def gateways(self) -> list[GatewayView]:
+        """Return every gateway ever heard of, by id."""
+        return self._gateways.views(self._clock.monotonic_s())
+
+    def health(self) -> Mapping[str, Any]:
+        """Return figures an operator can act on."""
+        return {
+            "connected": self._line.connected,
+            "connections": self._line.connections,
+            "error": self._line.last_error,
+            "taking": str(self.taking),
+            "inbox_b": self._inbox.held_b,
+            "dropped": self._inbox.dropped,
+            "strange": self._strange,
+            "acks_unheard": self._unheard,
+        }
+
+    @property
+    def taking(self) -> Taking:
+        """Return what gateways are told that we take."""
+        return Taking.NONE if self._broken else self._journal.fill.taking
+
+    async def _drain(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            arrived = await self._inbox.take(SLICE_ITEMS, SLICE_B)
+            taken: list[Incoming] = []
+            refused: list[Refused] = []
+            for message in arrived:
+                result = self._sort(message)
+                if isinstance(result, Incoming):
+                    taken.append(result)
+                elif result is not None:
+                    refused.append(result)
+            cost_b = sum(message.cost_b for message in arrived)
+            await self._slots.acquire()
+            group.create_task(self._commit(taken, refused, cost_b))
+            await asyncio.sleep(0)
+
+    def _sort(self, message: Arrived) -> Incoming | Refused | None:
+        where = parse(message.topic)
+        if where is None:
+            if not message.topic.startswith(CENTRE_STATUS):
+                self._strange += 1
+                _log.warning("event=strange_topic topic=%r", message.topic[:100])
+            return None
+        gateway, leaf = where
+        if not message.retained:
+            self._gateways.heard(gateway, self._clock.now_ms(), self._clock.monotonic_s())
+        if leaf in (Leaf.DATA, Leaf.BACKLOG):
+            # A retained batch would be an old one served again by the broker: it is known then.
+            return read(gateway, leaf, message.payload)
+        try:
+            if leaf is Leaf.STATUS:
+                self._status(gateway, message.payload)
+            else:
+                self._answer(gateway, message.payload)
+        except WireError as error:
+            refused = Refused(gateway, "", None, str(leaf), error.why, error.detail)
+            self._gateways.refused(refused)
+        return None
+
+    async def _commit(self, taken: list[Incoming], refused: list[Refused], cost_b: int) -> None:
+        try:
+            verdicts = await self._append(taken)
+        finally:
+            self._slots.release()
+            self._inbox.release(cost_b)
+        now_s = self._clock.monotonic_s()
+        for item, verdict in zip(taken, verdicts, strict=False):
+            if verdict is Verdict.NEW and item.lane is Leaf.DATA:
+                self._gateways.taken(item, verdict, now_s)
+            else:
+                self._gateways.counted(item, verdict)
+        for no in refused:
+            self._gateways.refused(no)
+        pairs = zip(taken, verdicts, strict=False)
+        for gateway, ack in acks(pairs, refused, self._clock.now_ms(), self.run_id):
+            if not await self._line.publish(of(gateway, Leaf.ACK), encode_ack(ack)):
+                self._unheard += 1
+
+    async def _append(self, taken: list[Incoming]) -> list[Verdict]:
+        """Return verdicts, none where the commit failed: then nobody is acknowledged."""
+        if not taken:
+            return []
+        try:
+            verdicts = await self._journal.append(taken, self._clock.now_ms())
+        except JournalError as error:
+            self._broken = True
+            _log.error("event=intake_not_journalled batches=%d error=%r", len(taken), str(error))
+            return []
+        self._broken = False
+        return verdicts
+
+    def _status(self, gateway: str, payload: bytes) -> None:
+        status = decode_status(payload)
+        if status.gateway != gateway:
+            raise WireError(Reject.FOREIGN, f"status names {status.gateway!r}")
+        self._gateways.status(status)
+        self._antientropy.saw(status)
+        self._changed.add(gateway)
+        self._wake.set()
+
+    def _answer(self, gateway: str, payload: bytes) -> None:
+        answer = decode_command_ack(payload)
+        log, gone = self._antientropy.answered(gateway, answer, self._clock.monotonic_s())
+        if gone:
+            _log.warning("event=batches_gone gateway=%s log=%s seqs=%s", gateway, log, gone)
+            self._gone.append((gateway, log, gone))
+        self._wake.set()
+
+    async def _note(self) -> None:
+        """Make durable what statuses and answers told; a failure is tried again."""
+        try:
+            while self._gone:
+                await self._journal.lose(*self._gone[0])
+                self._gone.pop(0)
+            if self._changed:
+                kept = {gateway: self._gateways.keep(gateway) for gateway in self._changed}
+                await self._journal.save(STATE, {}, kept)
+                self._changed -= kept.keys()
+        except JournalError as error:
+            _log.error("event=gateway_state_not_kept error=%r", str(error))
+
+    async def _ask(self) -> None:
+        now_s = self._clock.monotonic_s()
+        for ask in self._antientropy.due(now_s):
+            command = Command(
+                id=ask.id,
+                expires_ms=self._clock.in_ms(ask.expires_s - now_s),
+                do="resend",
+                args={"log": ask.log, "seqs": ask.seqs},
+                now_ms=self._clock.now_ms(),
+            )
+            await self._line.publish(of(ask.gateway, Leaf.CMD), encode_command(command))
+
+    async def _greet(self) -> None:
+        """Tell every gateway that we are here; they resend at once to a new run."""
+        self._told = self.taking
+        status = CentreStatus(self._told, self._clock.now_ms(), self.run_id)
+        await self._line.publish(CENTRE_STATUS, encode_centre_status(status), retain=True)
+
+    async def _look(self) -> None:
+        greeted_s = self._clock.monotonic_s()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+            self._wake.clear()
+            now_s = self._clock.monotonic_s()
+            if now_s - greeted_s >= STATUS_S or self._told is not self.taking:
+                greeted_s = now_s
+                await self._greet()
+            await self._note()
+            await self._ask()
+
+    async def _tick(self) -> None:
+        while True:
+            await self._clock.sleep(TICK_S)
+            if self._line.connected:
+                try:
+                    await self._journal.tick(self._clock.now_ms())
+                except JournalError as error:
+                    _log.error("event=tick_not_journalled error=%r", str(error))

@@ -1,0 +1,248 @@
+"""One transaction of the journal: what is asked of it, in the writer's thread."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from egret_aggregator.database import sqlite
+from egret_aggregator.journal.books import Books, Key, Log
+from egret_aggregator.journal.entry import Entry, EntryKind
+from egret_aggregator.journal.fill import Fill, Level
+from egret_aggregator.journal.receipt import Verdict
+from egret_aggregator.journal.trim import oldest_to_go, remove
+from egret_core.partition import ALL, partition_of
+from egret_core.topics import Leaf
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from egret_aggregator.journal.receipt import Incoming
+    from egret_core.seqranges import Ranges
+
+RING_SEEN_MAX = 4096  # identities remembered of untaken fresh batches, so that resends stay out
+_ROW_B = 160  # an entry's row, its hash and its share of the indexes, beside the payload
+MEASURE_EVERY = 50  # commits between two looks at the file's size and at what may be trimmed
+
+
+class Taken(NamedTuple):
+    """A batch's verdict, and the id of its entry where one was made (0 else)."""
+
+    verdict: Verdict
+    entry_id: int
+
+
+class Outcome(NamedTuple):
+    """What a committed transaction added; `ring` holds what was shown but not taken."""
+
+    entries: list[Entry]
+    fill: Fill
+
+
+class Desk:
+    """The writer's view of the file; one transaction at a time.
+
+    Args:
+        db: the writer's connection.
+        keep_ms, max_bytes: the tail kept, and the room there is.
+        consumers: names that trimming waits for.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, keep_ms: int, max_bytes: int, consumers: Sequence[str]
+    ) -> None:
+        self._db = db
+        self._keep_ms = keep_ms
+        self._max_bytes = max_bytes
+        self._consumers = tuple(consumers)
+        self.books = Books(db)
+        self.positions: dict[str, dict[int, int]] = {
+            consumer: {int(key): value for key, value in json.loads(text).items()}
+            for consumer, text in db.execute("SELECT consumer, positions FROM position")
+        }
+        self.heads: dict[int, int] = dict(
+            db.execute("SELECT partition, max(id) FROM entry GROUP BY partition")
+        )
+        saved = [value for kept in self.positions.values() for value in kept.values()]
+        self._next_id = 1 + max([*self.heads.values(), *saved], default=0)
+        self._used_b = sqlite.used_bytes(db)
+        self._commits = 0
+        self._now_ms = 0
+        self._ringed: dict[tuple[Key, int], None] = {}
+        self._partitions: dict[str, int] = {}
+        self._added_b = 0
+        self._clear()
+
+    @property
+    def fill(self) -> Fill:
+        """Return how full the file is, the running transaction included."""
+        return Fill(self._used_b + self._added_b, self._max_bytes)
+
+    def append(self, batches: Sequence[Incoming], received_ms: int) -> list[Taken]:
+        """Judge and take batches; the verdicts hold once the transaction is committed."""
+        self._now_ms = received_ms
+        hashes = self.books.hashes(batches)
+        return [self._one(item, received_ms, hashes) for item in batches]
+
+    def event(self, kind: EntryKind, payload: bytes, now_ms: int) -> int:
+        """Add an entry for all partitions, return its id."""
+        self._now_ms = now_ms
+        return self._add(Entry(0, ALL, kind, "", "", 0, now_ms, payload))
+
+    def lose(self, key: Key, seqs: Ranges) -> None:
+        """Record seqs as lost."""
+        self.books.lose(key, seqs)
+
+    def save(
+        self, consumer: str, positions: Mapping[int, int], changed: Mapping[str, bytes | None]
+    ) -> None:
+        """Move a consumer's positions and change its state; None deletes a key."""
+        kept = self._moved.setdefault(consumer, dict(self.positions.get(consumer, {})))
+        kept.update(positions)
+        for key, value in changed.items():
+            self._state[consumer, key] = value
+
+    def leap(self, beyond: int) -> None:
+        """Make the next entry's id greater than `beyond`."""
+        self._next_id = max(self._next_id, beyond + 1)
+
+    def flush(self) -> dict[Key, Log]:
+        """Write what is staged; the caller commits and then calls `adopt`."""
+        durable = [tuple(entry) for entry in self._entries]
+        sqlite.insert(
+            self._db,
+            "INSERT INTO entry(id, partition, kind, gateway, log, seq, received_ms, payload)",
+            durable,
+        )
+        sqlite.insert(
+            self._db,
+            "INSERT OR REPLACE INTO position(consumer, positions)",
+            [(name, json.dumps(kept)) for name, kept in self._moved.items()],
+        )
+        sqlite.insert(
+            self._db,
+            "INSERT OR REPLACE INTO state(consumer, key, value)",
+            [(*key, value) for key, value in self._state.items() if value is not None],
+        )
+        for key, value in self._state.items():
+            if value is None:
+                self._db.execute("DELETE FROM state WHERE consumer = ? AND key = ?", key)
+        return self.books.flush()
+
+    def adopt(self, changed: Mapping[Key, Log]) -> Outcome:
+        """Make the committed transaction the truth."""
+        self.books.adopt(changed)
+        self.positions.update(self._moved)
+        for entry in self._entries:
+            self.heads[entry.partition] = entry.id
+        self._used_b += self._added_b
+        self._added_b = 0
+        shown = sorted([*self._entries, *self._ring])
+        self._clear()
+        return Outcome(shown, self.fill)
+
+    def forget(self) -> None:
+        """Drop a transaction that was rolled back."""
+        self.books.forget()
+        self._clear()
+
+    def wants_trim(self) -> bool:
+        """Tell whether it is time to look at the size and to trim."""
+        self._commits += 1
+        return self._commits % MEASURE_EVERY == 0 or self.fill.level is not Level.ROOM
+
+    def trim(self) -> None:
+        """Remove what every consumer has passed and the tail need not keep."""
+        self._used_b = sqlite.used_bytes(self._db)
+        upto = oldest_to_go(self._db, self.fill, self._now_ms - self._keep_ms)
+        safe = {
+            partition: min([upto, head - 1, *self._passed(partition)])
+            for partition, head in self.heads.items()
+        }
+        remove(self._db, safe)
+        self.books.expire(self._now_ms)
+
+    def measured(self) -> Fill:
+        """Look at the file's size again."""
+        self._used_b = sqlite.used_bytes(self._db)
+        return self.fill
+
+    def _passed(self, partition: int) -> list[int]:
+        return [self.positions.get(name, {}).get(partition, 0) for name in self._consumers]
+
+    def _clear(self) -> None:
+        self._entries: list[Entry] = []
+        self._ring: list[Entry] = []
+        self._moved: dict[str, dict[int, int]] = {}
+        self._state: dict[tuple[str, str], bytes | None] = {}
+        self._added_b = 0
+
+    def _one(
+        self, item: Incoming, received_ms: int, hashes: Mapping[tuple[Key, int], str]
+    ) -> Taken:
+        key = (item.gateway, item.log)
+        known = self.books.staged_hash(key, item.seq) or hashes.get((key, item.seq))
+        if known == item.hash:
+            return Taken(Verdict.DUPLICATE, 0)
+        if not self._room(item, key):
+            return Taken(Verdict.HELD, 0)
+        if known is not None:
+            if self.books.clash(key, item.seq, item.hash):
+                self._batch(EntryKind.CONFLICT, item, received_ms)
+            return Taken(Verdict.CONFLICT, 0)
+        verdict = Verdict.AGAIN if self.books.has(key, item.seq) else Verdict.NEW
+        self.books.take(key, item.seq, item.hash, received_ms)
+        for log, seqs in item.lost.items():
+            self.books.lose((item.gateway, log), seqs)
+        return Taken(verdict, self._batch(EntryKind.BATCH, item, received_ms))
+
+    def _room(self, item: Incoming, key: Key) -> bool:
+        level = self.fill.level
+        if level is Level.FULL:
+            if item.lane is Leaf.DATA:
+                self._show(item, key)
+            return False
+        if level is Level.FRESH_ONLY and item.lane is not Leaf.DATA:
+            return False
+        return not self.books.fragmented(key, item.seq)
+
+    def _show(self, item: Incoming, key: Key) -> None:
+        """Let the consumers see a fresh batch that is not taken: once, and only in memory."""
+        identity = (key, item.seq)
+        if identity in self._ringed or self.books.has(key, item.seq):
+            return
+        self._ringed[identity] = None
+        if len(self._ringed) > RING_SEEN_MAX:
+            del self._ringed[next(iter(self._ringed))]
+        entry_id, self._next_id = self._next_id, self._next_id + 1
+        self._ring.append(
+            Entry(
+                entry_id,
+                self._partition(item.gateway),
+                EntryKind.BATCH,
+                item.gateway,
+                item.log,
+                item.seq,
+                self._now_ms,
+                item.payload,
+            )
+        )
+
+    def _batch(self, kind: EntryKind, item: Incoming, received_ms: int) -> int:
+        partition = self._partition(item.gateway)
+        where = (item.gateway, item.log)
+        entry = Entry(0, partition, kind, *where, item.seq, received_ms, item.payload)
+        return self._add(entry)
+
+    def _add(self, entry: Entry) -> int:
+        entry_id, self._next_id = self._next_id, self._next_id + 1
+        self._entries.append(entry._replace(id=entry_id))
+        self._added_b += len(entry.payload) + _ROW_B
+        return entry_id
+
+    def _partition(self, gateway: str) -> int:
+        found = self._partitions.get(gateway)
+        if found is None:
+            found = self._partitions[gateway] = partition_of(gateway)
+        return found

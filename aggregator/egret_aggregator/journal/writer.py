@@ -1,0 +1,166 @@
+"""The journal's one writing thread: it commits whatever queued while the last commit ran."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from egret_aggregator.database import sqlite
+from egret_aggregator.errors import JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from egret_aggregator.journal.desk import Desk, Outcome
+
+GROUP_MAX_B = 8 * 1024 * 1024  # payload bytes of one commit: about 50 ms of a slow disk
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class _Job(NamedTuple):
+    work: Callable[[Desk], Any]
+    weight_b: int
+    done: asyncio.Future[Any]
+    after: Callable[[Any], None] | None
+
+
+class Writer:
+    """Runs jobs against a desk, a group a commit.
+
+    Args:
+        db: its connection; desk: what jobs are given.
+        committed: called in the event loop with each commit's outcome.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, desk: Desk, committed: Callable[[Outcome], None]
+    ) -> None:
+        self._db = db
+        self._desk = desk
+        self._committed = committed
+        self._loop = asyncio.get_running_loop()
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._closed = False
+        self.commits = 0
+        self.failures = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    async def submit(
+        self,
+        work: Callable[[Desk], _T],
+        weight_b: int = 0,
+        after: Callable[[_T], None] | None = None,
+    ) -> _T:
+        """Run work in the next transaction, return its result once that is durable.
+
+        Args:
+            work: changes the desk.
+            weight_b: payload bytes it brings.
+            after: called with the result in the event loop, before anybody sees the entries.
+
+        Raises:
+            JournalError: the commit failed, or the journal is closed.
+        """
+        if self._closed:
+            raise JournalError("the journal is closed")
+        done: asyncio.Future[_T] = self._loop.create_future()
+        self._jobs.put(_Job(work, weight_b, done, after))
+        return await done
+
+    async def stop(self) -> None:
+        """Commit what is queued, then end the thread."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        last = False
+        while not last:
+            jobs, last = self._group()
+            if jobs:
+                self._commit(jobs)
+
+    def _group(self) -> tuple[list[_Job], bool]:
+        job = self._jobs.get()
+        jobs: list[_Job] = []
+        weight_b = 0
+        while job is not None:
+            jobs.append(job)
+            weight_b += job.weight_b
+            if weight_b >= GROUP_MAX_B:
+                return jobs, False
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return jobs, False
+        return jobs, True
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        try:
+            sqlite.begin(self._db)
+            results = [job.work(self._desk) for job in jobs]
+            changed = self._desk.flush()
+            sqlite.commit(self._db)
+        except Exception as error:  # noqa: BLE001  (one job's fault must not end the thread)
+            self._failed(jobs, error)
+            return
+        outcome = self._desk.adopt(changed)
+        self.commits += 1
+        self._call(self._finish, jobs, results, outcome)
+        if self._desk.wants_trim():
+            self._trim()
+
+    def _failed(self, jobs: list[_Job], error: Exception) -> None:
+        self._give_up()
+        self._desk.forget()
+        self.failures += 1
+        _log.error("event=journal_commit_failed jobs=%d error=%r", len(jobs), str(error))
+        self._call(self._refuse, jobs, JournalError(f"commit failed: {error}"))
+
+    def _trim(self) -> None:
+        try:
+            sqlite.begin(self._db)
+            self._desk.trim()
+            sqlite.commit(self._db)
+            self._desk.measured()
+        except sqlite3.Error as error:
+            self._give_up()
+            _log.error("event=journal_trim_failed error=%r", str(error))
+
+    def _give_up(self) -> None:
+        try:
+            sqlite.rollback(self._db)
+        except sqlite3.Error as error:
+            _log.error("event=journal_rollback_failed error=%r", str(error))
+
+    def _call(self, what: Callable[..., None], *args: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(what, *args)
+        except RuntimeError:
+            # The loop has ended: nobody waits for the answer any more.
+            _log.warning("event=journal_unheard")
+
+    def _finish(self, jobs: list[_Job], results: list[Any], outcome: Outcome) -> None:
+        for job, result in zip(jobs, results, strict=True):
+            if job.after is not None:
+                job.after(result)
+            if not job.done.done():
+                job.done.set_result(result)
+        self._committed(outcome)
+
+    @staticmethod
+    def _refuse(jobs: list[_Job], error: JournalError) -> None:
+        for job in jobs:
+            if not job.done.done():
+                job.done.set_exception(error)

@@ -1,0 +1,254 @@
+"""The judge: journal in, condition events out, in event time.
+
+It consumes the journal as `judge`: entries in the order of their ids through the pure fold of
+`egret_core.rules.step`. Events are handed to `take`, which returns once they are durable; only
+then are the positions and the changed state saved. A crash in between replays the same entries
+to the same event ids, which are inserted or ignored: the judge never reads the ledger.
+
+It breathes after at most 256 readings, so that intake and API in the same process stay honest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from egret_aggregator.catalogue import Catalogue, from_payload
+from egret_aggregator.journal.entry import Entry, EntryKind
+from egret_core.codec import decode_batch
+from egret_core.entries import Readings, read_metas, read_readings
+from egret_core.errors import ConfigError, EgretError
+from egret_core.messages import Batch, Kind
+from egret_core.rules.step import SLICE, Change, Facts, Fold, Receipt
+
+if TYPE_CHECKING:
+    from egret_core.rules.event import ConditionEvent
+
+CONSUMER = "judge"
+ENTRIES_MAX = 64  # entries a read: at 200 readings each, a quarter of a second's work at most
+SAVE_EVERY_S = 2.0  # real time between saves: what a crash replays, at a tenth of the cost
+_CATALOGUE = "catalogue"  # key of the change entry in force
+
+Take = Callable[[Sequence["ConditionEvent"]], Awaitable[None]]
+_log = logging.getLogger(__name__)
+
+
+class Entries(Protocol):
+    """What the judge needs of the journal."""
+
+    async def load(self, consumer: str) -> tuple[dict[int, int], dict[str, bytes]]:
+        """Return positions by partition, and the saved state by key."""
+        ...
+
+    async def read(self, positions: Mapping[int, int], limit: int) -> list[Entry]:
+        """Return the entries after these positions, in id order."""
+        ...
+
+    async def save(
+        self, consumer: str, positions: Mapping[int, int], changed: Mapping[str, bytes | None]
+    ) -> None:
+        """Make positions and changed state durable, together."""
+        ...
+
+    async def wait(self, after_id: int) -> None:
+        """Return when an entry with a greater id is committed."""
+        ...
+
+    async def change(self, payload: bytes, now_ms: int) -> int:
+        """Commit a change entry and return its id."""
+        ...
+
+
+def decoded(entry: Entry) -> Batch:
+    """Return the batch in an entry; WireError where it is none."""
+    return decode_batch(entry.payload)
+
+
+def readings(entry: Entry) -> Readings:
+    """Return the readings in an entry; WireError where it holds no batch."""
+    return read_readings(decoded(entry))
+
+
+class Judge:
+    """A consumer of the journal; one `run` at a time."""
+
+    def __init__(
+        self,
+        journal: Entries,
+        take: Take,
+        catalogue: Catalogue,
+        now_ms: Callable[[], int],
+        *,
+        decoded: Callable[[Entry], Batch] = decoded,
+        readings: Callable[[Entry], Readings] = readings,
+    ) -> None:
+        """Remember its neighbours.
+
+        Args:
+            journal: what it reads and where its state is kept.
+            take: takes events, and returns once they are durable.
+            catalogue: in force from the next change entry on.
+            now_ms: the centre's clock.
+            decoded: the batch of an entry; the journal's own shares one parse.
+            readings: the readings of an entry; likewise.
+        """
+        self._journal = journal
+        self._take = take
+        self._catalogue = catalogue
+        self._now_ms = now_ms
+        self._decoded = decoded
+        self._readings = readings
+        self._fold = Fold()
+        self._in_force = ""
+        self._positions: dict[int, int] = {}
+        self._changed: dict[str, bytes | None] = {}
+        self._since_breath = 0
+        self._unsaved = False
+        self._within_entry = False
+        self._saved_at_s = 0.0
+        self._events = 0
+        self._unreadable = 0
+        self._judged_to_ms = 0
+
+    async def run(self) -> None:
+        """Judge until cancelled: resume, announce the catalogue, follow the journal."""
+        await self._resume()
+        if self._in_force != self._catalogue.version:
+            await self._journal.change(self._catalogue.payload(), self._now_ms())
+        while True:
+            entries = await self._journal.read(self._positions, ENTRIES_MAX)
+            for entry in entries:
+                await self._judge(entry)
+            await self._save_in_time()
+            if not entries:
+                await self._rest()
+
+    async def flush(self) -> None:
+        """Save positions and state now; for an orderly end, after `run` was cancelled.
+
+        Where it was cancelled within an entry nothing is saved: the state is ahead of the
+        positions, and the entry is judged again from the last save.
+        """
+        if not self._unsaved or self._within_entry:
+            return
+        for part in self._fold.changed_slices():
+            self._changed.update(part)
+            await asyncio.sleep(0)
+        await self._journal.save(CONSUMER, dict(self._positions), dict(self._changed))
+        self._changed = {}
+        self._unsaved = False
+        self._saved_at_s = asyncio.get_running_loop().time()
+
+    def health(self) -> Mapping[str, Any]:
+        """Return what an operator may want to see: counts since start, and how far it is."""
+        channels = [c for here in self._fold.channels.values() for c in here.values()]
+        counts = self._fold.counts
+        return {
+            "position": max(self._positions.values(), default=0),
+            "judged_to_ms": self._judged_to_ms,
+            "catalogue": self._in_force,
+            "events": self._events,
+            "readings": counts.judged,
+            "foreign": counts.foreign,
+            "unknown": counts.unknown,
+            "unreadable": self._unreadable,
+            "late": sum(channel.late for channel in channels),
+            "ahead": sum(channel.ahead for channel in channels),
+            "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
+        }
+
+    async def _resume(self) -> None:
+        self._positions, state = await self._journal.load(CONSUMER)
+        self._saved_at_s = asyncio.get_running_loop().time()
+        payload = state.get(_CATALOGUE)
+        if payload is not None:
+            catalogue = self._of_its_time(payload)
+            self._fold.change(Change(catalogue.places(), catalogue.rules, 0), [])
+            self._fold.restore(state)
+            self._in_force = catalogue.version
+        at = max(self._positions.values(), default=0)
+        _log.info("judge resumed position=%d catalogue=%s", at, self._in_force or "none")
+
+    def _of_its_time(self, payload: bytes) -> Catalogue:
+        try:
+            return from_payload(payload)
+        except ConfigError as error:
+            # This program no longer reads those rules: today's judge sooner than none.
+            _log.warning("saved catalogue not read, today's is in force why=%r", str(error))
+            return self._catalogue
+
+    async def _judge(self, entry: Entry) -> None:
+        self._within_entry = True
+        if entry.kind is EntryKind.TICK:
+            for events in self._fold.tick(entry.received_ms):
+                await self._say(events, SLICE)
+        elif entry.kind is EntryKind.CHANGE:
+            await self._change(entry)
+        elif entry.kind is EntryKind.BATCH:
+            await self._batch(entry)
+        self._positions[entry.partition] = entry.id
+        self._judged_to_ms = entry.received_ms
+        self._unsaved = True
+        self._within_entry = False
+
+    async def _batch(self, entry: Entry) -> None:
+        try:
+            batch = self._decoded(entry)
+            if batch.kind == Kind.META:
+                self._fold.learn(Facts(entry.gateway, read_metas(batch).channels))
+            if batch.kind != Kind.READINGS:
+                return
+            dated = self._readings(entry).dated
+        except EgretError as error:
+            self._unreadable += 1
+            _log.warning("entry not judged id=%d gateway=%s why=%r", entry.id, entry.gateway, error)
+            return
+        for start in range(0, len(dated), SLICE):
+            events: list[ConditionEvent] = []
+            part = dated if len(dated) <= SLICE else dated[start : start + SLICE]
+            self._fold.receive(Receipt(entry.gateway, entry.received_ms, part), events)
+            await self._say(events, len(part))
+
+    async def _change(self, entry: Entry) -> None:
+        try:
+            catalogue = from_payload(entry.payload)
+        except ConfigError as error:
+            self._unreadable += 1
+            _log.error("change not taken id=%d why=%r", entry.id, str(error))
+            return
+        if catalogue.version == self._in_force:
+            return
+        events: list[ConditionEvent] = []
+        change = Change(catalogue.places(), catalogue.rules, entry.received_ms)
+        self._fold.change(change, events)
+        self._in_force = catalogue.version
+        self._changed[_CATALOGUE] = entry.payload
+        _log.info("catalogue in force version=%s rules=%d", self._in_force, len(catalogue.rules))
+        await self._say(events, SLICE)
+
+    async def _say(self, events: list[ConditionEvent], work: int) -> None:
+        if events:
+            await self._take(events)
+            self._events += len(events)
+        self._since_breath += work
+        if self._since_breath >= SLICE:
+            self._since_breath = 0
+            await asyncio.sleep(0)
+
+    async def _save_in_time(self) -> None:
+        if asyncio.get_running_loop().time() - self._saved_at_s >= SAVE_EVERY_S:
+            await self.flush()
+
+    async def _rest(self) -> None:
+        """Wait for the next entry, saving on the way when it is time."""
+        after = max(self._positions.values(), default=0)
+        if not self._unsaved:
+            await self._journal.wait(after)
+            return
+        left_s = SAVE_EVERY_S - (asyncio.get_running_loop().time() - self._saved_at_s)
+        try:
+            await asyncio.wait_for(self._journal.wait(after), max(left_s, 0.0))
+        except TimeoutError:
+            await self.flush()

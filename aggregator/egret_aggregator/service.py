@@ -1,0 +1,196 @@
+"""The centre as one process: what stands where, what runs, and how it starts and stops.
+
+Broker, journal, store and database open in this order and close in reverse; the parts that run
+between are supervised: when one ends by itself, the process ends and says which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from egret_aggregator.api.app import create_app
+from egret_aggregator.api.context import JUDGED_STALE_S, Context
+from egret_aggregator.api.envelope import standing
+from egret_aggregator.api.hub import Hub, beat
+from egret_aggregator.api.observations import Observations
+from egret_aggregator.api.server import ApiServer, listening
+from egret_aggregator.clock import Clock
+from egret_aggregator.database import Database
+from egret_aggregator.intake import BrokerChild, Intake
+from egret_aggregator.journal import Journal
+from egret_aggregator.judge import Judge
+from egret_aggregator.line import RunningLine
+from egret_aggregator.recorder import Recorder
+from egret_aggregator.store import SqliteStore
+from egret_aggregator.supervision import supervise
+from egret_aggregator.tokens import Tokens
+from egret_aggregator.warnings import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from egret_aggregator.catalogue import Catalogue
+    from egret_aggregator.config import CentreConfig
+
+STALE_REAL_S = 10.0  # on a scaled clock a minute is short: this much real time is allowed
+
+_DAY_MS = 86_400_000
+_MB = 1024 * 1024
+_LOG = logging.getLogger(__name__)
+
+
+def database_path(settings: CentreConfig) -> Path:
+    """Return where ledger, warnings and tokens are kept."""
+    return settings.data / "egret.db"
+
+
+async def run(
+    settings: CentreConfig, catalogue: Catalogue, ready: Callable[[str, int], None]
+) -> int:
+    """Run the centre until SIGTERM or SIGINT; 0 for an orderly end.
+
+    Args:
+        settings: checked settings.
+        catalogue: checked catalogue.
+        ready: told the API's host and port once it answers.
+
+    Raises:
+        AggregatorError: something could not be opened, or a part ended by itself.
+    """
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        centre = await Centre.opened(stack, settings, catalogue)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, centre.stop)
+            stack.callback(loop.remove_signal_handler, number)
+        await centre.run(ready)
+    _LOG.info("centre state=stopped")
+    return 0
+
+
+class Centre:
+    """Every room of the centre, open and wired."""
+
+    def __init__(self, context: Context, parts: RunningLine, hosts: tuple[str, int]) -> None:
+        self._context = context
+        self._parts = parts
+        self._listener = listening(*hosts)
+        self._server = ApiServer(create_app(context), context.hub)
+        self._stop = asyncio.Event()
+        self._stopping = False
+
+    @classmethod
+    async def opened(
+        cls, stack: AsyncExitStack, settings: CentreConfig, catalogue: Catalogue
+    ) -> Centre:
+        """Open everything on `stack`, which closes it again in reverse.
+
+        Raises:
+            AggregatorError: what cannot be opened, and why.
+        """
+        settings.data.mkdir(parents=True, exist_ok=True)
+        clock, data = Clock(settings.timescale), settings.data
+        broker = None
+        if settings.broker.embedded:
+            broker = BrokerChild(data / "broker", settings.broker.host, settings.broker.port)
+            stack.push_async_callback(broker.stop)
+            await broker.start()
+        database = Database(database_path(settings))
+        stack.push_async_callback(database.close)
+        await database.open()
+        ledger = Ledger(database, clock.now_ms)
+        await ledger.open()
+        journal = Journal(
+            data / "journal.db",
+            keep_ms=int(settings.journal.keep_days * _DAY_MS),
+            max_bytes=settings.journal.max_mb * _MB,
+        )
+        await journal.open()
+        stack.push_async_callback(journal.close)
+        store = SqliteStore(data / "series.db")
+        await store.open()
+        stack.push_async_callback(store.close)
+        known = {(place.station, place.channel) for place in catalogue.places()}
+        recorder = Recorder(journal, store, owner=catalogue.owner, known=known)
+        await recorder.open()
+        judge = Judge(
+            journal,
+            ledger.take,
+            catalogue,
+            clock.now_ms,
+            decoded=journal.decoded,
+            readings=journal.readings,
+        )
+        stack.push_async_callback(judge.flush)
+        line = RunningLine(
+            broker=broker,
+            intake=Intake(settings.broker, journal, clock),
+            journal=journal,
+            recorder=recorder,
+            judge=judge,
+        )
+        hub = Hub()
+        ledger.listen(hub.records)
+        context = Context(
+            settings=settings.api,
+            clock=clock,
+            real=Clock(),
+            ledger=ledger,
+            tokens=Tokens(database, ledger, Clock().now_ms),
+            places=catalogue,
+            series=store,
+            line=line,
+            hub=hub,
+            stale_s=max(JUDGED_STALE_S, STALE_REAL_S * settings.timescale.scale),
+        )
+        centre = cls(context, line, (settings.api.host, settings.api.port))
+        stack.callback(centre._listener.close)
+        return centre
+
+    def stop(self) -> None:
+        """Begin an orderly end: the streams first, then the API, then the rest."""
+        if not self._stopping:
+            self._stopping = True
+            _LOG.info("centre state=stopping")
+            self._server.stop()
+
+    async def run(self, ready: Callable[[str, int], None]) -> None:
+        """Run until `stop`.
+
+        Raises:
+            TaskDiedError: a part ended by itself.
+        """
+        context = self._context
+        await supervise(
+            {
+                "intake": self._parts.intake.run(),
+                "recorder": self._parts.recorder.run(),
+                "judge": self._parts.judge.run(),
+                "heartbeat": beat(context.hub, self._heartbeat),
+                "observations": Observations(context).run(),
+                "announcement": self._announce(ready),
+                "api": self._serve(),
+            },
+            self._stop,
+        )
+
+    async def _serve(self) -> None:
+        await self._server.serve(sockets=[self._listener])
+        if self._stopping:
+            self._stop.set()
+            await asyncio.Event().wait()
+
+    async def _announce(self, ready: Callable[[str, int], None]) -> None:
+        await self._server.up.wait()
+        host, port = self._listener.getsockname()[:2]
+        _LOG.info("centre state=up api=http://%s:%d run=%s", host, port, self._parts.intake.run_id)
+        ready(host, port)
+        await asyncio.Event().wait()
+
+    def _heartbeat(self) -> Mapping[str, Any]:
+        return {**standing(self._context), "hash": self._context.ledger.head.hash}

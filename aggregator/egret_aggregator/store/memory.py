@@ -1,0 +1,137 @@
+"""A store in memory: the oracle that others are tested against."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from egret_aggregator.store.interface import ASIDES_MAX
+from egret_aggregator.store.model import (
+    Aside,
+    KeptAside,
+    MetaFact,
+    Page,
+    Receipt,
+    StoredReading,
+    StoreHealth,
+    as_of_ms,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def content(row: StoredReading) -> tuple[float | None, float | None, int, int]:
+    """Return what must be equal for a second reading of an identity to be a duplicate."""
+    return row.value, row.raw, row.flag, row.reasons
+
+
+def conflict_aside(row: StoredReading) -> Aside:
+    """Return the aside that keeps a second, different value."""
+    told = {key: value for key, value in row._asdict().items() if key not in ("notes", "lag_ms")}
+    body = json.dumps(told, separators=(",", ":")).encode()
+    return Aside("", "", 0, -1, "value_conflict", row.time_ms + row.lag_ms, body)
+
+
+def identity(aside: Aside) -> tuple[object, ...]:
+    """Return what makes an aside the same one when it comes again: all but its receipt."""
+    return (*aside[:5], aside.body)
+
+
+class MemoryStore:
+    """Plain dictionaries; the meaning of `TimeSeriesStore` in its shortest form."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str, int], StoredReading] = {}
+        self._asides: dict[tuple[object, ...], KeptAside] = {}
+        self._next_aside = 1
+        self._dropped = 0
+        self._metas: dict[tuple[str, str], MetaFact] = {}
+        self._positions: dict[int, int] = {}
+        self._conflicts = 0
+
+    async def open(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing; the contents stay."""
+
+    async def write(
+        self,
+        rows: Sequence[StoredReading],
+        asides: Sequence[Aside] = (),
+        positions: Mapping[int, int] | None = None,
+        metas: Sequence[MetaFact] = (),
+    ) -> Receipt:
+        """Write; see `TimeSeriesStore.write`."""
+        accepted = duplicates = conflicts = 0
+        kept = list(asides)
+        for row in rows:
+            first = self._rows.setdefault((row.station, row.channel, row.time_ms), row)
+            if first is row:
+                accepted += 1
+            elif content(first) == content(row):
+                duplicates += 1
+            else:
+                conflicts += 1
+                kept.append(conflict_aside(row))
+        self._conflicts += conflicts
+        self._keep(kept)
+        for fact in metas:
+            key = (fact.meta.station, fact.meta.channel)
+            old = self._metas.get(key)
+            if old is None or (old.since_ms, old.version) <= (fact.since_ms, fact.version):
+                self._metas[key] = fact
+        self._positions.update(positions or {})
+        return Receipt(accepted, duplicates, conflicts)
+
+    async def position(self) -> dict[int, int]:
+        """Return the recorder's positions."""
+        return dict(self._positions)
+
+    async def latest(self, keys: Sequence[tuple[str, str]] | None = None) -> list[StoredReading]:
+        """Return the latest reading of each channel, by station and channel."""
+        best: dict[tuple[str, str], StoredReading] = {}
+        for row in self._rows.values():
+            key = (row.station, row.channel)
+            old = best.get(key)
+            if old is None or (as_of_ms(row), row.time_ms) > (as_of_ms(old), old.time_ms):
+                best[key] = row
+        wanted = None if keys is None else set(keys)
+        return [best[key] for key in sorted(best) if wanted is None or key in wanted]
+
+    async def range(self, station: str, channel: str, from_ms: int, to_ms: int, limit: int) -> Page:
+        """Return rows of one channel in [from, to)."""
+        found = sorted(
+            (
+                row
+                for key, row in self._rows.items()
+                if key[:2] == (station, channel) and from_ms <= key[2] < to_ms
+            ),
+            key=lambda row: row.time_ms,
+        )
+        return Page(found[:limit], len(found) > limit)
+
+    async def asides(self, limit: int, before_id: int | None = None) -> list[KeptAside]:
+        """Return asides, newest first."""
+        newest_first = reversed(list(self._asides.values()))
+        found = [kept for kept in newest_first if before_id is None or kept.id < before_id]
+        return found[:limit]
+
+    async def metas(self) -> list[MetaFact]:
+        """Return the newest facts of each channel."""
+        return [self._metas[key] for key in sorted(self._metas)]
+
+    async def health(self) -> StoreHealth:
+        """Return how the store is."""
+        return StoreHealth("memory", 0, self._conflicts, len(self._asides), self._dropped, "")
+
+    def _keep(self, asides: Sequence[Aside]) -> None:
+        for aside in asides:
+            key = identity(aside)
+            if key not in self._asides:
+                self._asides[key] = KeptAside(self._next_aside, aside)
+                self._next_aside += 1
+        while len(self._asides) > ASIDES_MAX:
+            del self._asides[next(iter(self._asides))]
+            self._dropped += 1

@@ -1,0 +1,53 @@
+"""Tasks that live and die together: a centre is never half alive."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from egret_aggregator.errors import AggregatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+    from typing import Any
+
+_LOG = logging.getLogger(__name__)
+
+
+class TaskDiedError(AggregatorError):
+    """A part of the centre ended by itself; the centre stops, so that it is started whole.
+
+    Attributes:
+        name: of the part.
+    """
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        super().__init__(f"{name} ended: {why}")
+
+
+async def supervise(parts: Mapping[str, Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
+    """Run parts until `stop` is set, then cancel them.
+
+    Raises:
+        TaskDiedError: a part ended by itself, with or without an error; the others are cancelled.
+    """
+    tasks = {asyncio.create_task(part, name=name): name for name, part in parts.items()}
+    stopping = asyncio.create_task(_set(stop), name="stop")
+    try:
+        done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (*tasks, stopping):
+            task.cancel()
+        await asyncio.gather(*tasks, stopping, return_exceptions=True)
+    if stopping in done:
+        return
+    dead = next(iter(done))
+    error = dead.exception()
+    _LOG.critical("part=%s state=dead error=%r", tasks[dead], error, exc_info=error)
+    raise TaskDiedError(tasks[dead], repr(error) if error else "without an error") from error
+
+
+async def _set(stop: asyncio.Event) -> None:
+    await stop.wait()

@@ -1,0 +1,207 @@
+"""Silence as a fault: nothing good and fresh for `limit_ms` of the centre's own running time.
+
+Only ticks and fresh receipts count. The count is in running time (`egret_core.rules.running`), so
+that downtime of the centre pauses it and never resets it. Said provisionally at the limit; settled
+once the allowed lateness has gone by as well, or when what comes next proves the gap; refuted when
+a reading from inside the limit arrives after all. Event time: last good reading plus the limit.
+An old backlog clears nothing: a receipt is fresh while the reading is no older than limit plus
+lateness. Time that ends in a maintenance receipt is not counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from egret_core.rules.event import Change, ConditionEvent, Phase
+from egret_core.rules.model import Cause
+
+if TYPE_CHECKING:
+    from egret_core.rules.model import AbsenceLaw, BoundRule
+
+_PRESENT, _PROVISIONAL, _ABSENT = 0, 1, 2
+
+
+class Absence:
+    """The state of one absence rule on one channel or gateway; readings come as received."""
+
+    __slots__ = (
+        "_back_at",
+        "_back_ms",
+        "_fresh_ms",
+        "_hazard",
+        "_last_ms",
+        "_late_ms",
+        "_law",
+        "_mark",
+        "_newest_ms",
+        "_said_id",
+        "_seen",
+        "_seen_good",
+        "_state",
+        "rule",
+        "subject",
+    )
+
+    def __init__(
+        self, bound: BoundRule, law: AbsenceLaw, subject: str, since: tuple[int, int, int]
+    ) -> None:
+        # since: when the rule took effect, running time then, allowed lateness; all ms
+        now_ms, running_ms, late_ms = since
+        self.rule = bound.name
+        self.subject = subject
+        self._hazard = bound.hazard
+        self._law = law
+        self._late_ms = late_ms
+        self._fresh_ms = law.limit_ms + late_ms
+        self._state = _PRESENT
+        self._last_ms = now_ms  # last good reading, or when the rule took effect
+        self._seen_good = False
+        self._mark = running_ms  # running time from which the silence counts
+        self._seen = running_ms  # running time of the last receipt of any quality
+        self._back_ms: int | None = None  # earliest good reading since it fell silent
+        self._newest_ms = now_ms
+        self._back_at = 0  # running time at which the first of them came
+        self._said_id = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is said, provisionally or not, that the subject is silent."""
+        return self._state != _PRESENT
+
+    @property
+    def rank(self) -> int:
+        """1 while it is settled that the subject is silent."""
+        return int(self._state == _ABSENT)
+
+    def lateness(self, late_ms: int) -> None:
+        """Take another allowed lateness, ms."""
+        self._late_ms = late_ms
+        self._fresh_ms = self._law.limit_ms + late_ms
+
+    def good(
+        self, time_ms: int, received_ms: int, running_ms: int, out: list[ConditionEvent]
+    ) -> None:
+        """Take the receipt of a good reading."""
+        if received_ms - time_ms > self._fresh_ms:
+            self._seen = running_ms
+            return
+        if self._state == _PRESENT:
+            self._mark = running_ms
+            if time_ms > self._last_ms or not self._seen_good:
+                self._last_ms = time_ms
+                self._seen_good = True
+            return
+        if time_ms <= self._last_ms and self._seen_good:
+            return
+        self._mark = running_ms
+        if self._back_ms is None:
+            self._back_ms, self._back_at, self._newest_ms = time_ms, running_ms, time_ms
+        self._back_ms = min(self._back_ms, time_ms)
+        self._newest_ms = max(self._newest_ms, time_ms)
+        if self._newest_ms - self._back_ms >= self._late_ms:
+            self._resolve(self._back_ms, out)
+
+    def bad(self, running_ms: int) -> None:
+        """Take the receipt of a reading that ends no silence."""
+        self._seen = running_ms
+
+    def maintained(self, time_ms: int, received_ms: int, running_ms: int) -> None:
+        """Take a receipt from a site under maintenance: the time before it is not counted."""
+        if received_ms - time_ms > self._fresh_ms:
+            return
+        self._mark += max(0, running_ms - max(self._mark, self._seen))
+        self._seen = running_ms
+
+    def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
+        """Judge the silence at one tick."""
+        if self._back_ms is not None:
+            if running_ms - self._back_at >= self._late_ms:
+                self._resolve(self._back_ms, out)
+            return
+        silent = running_ms - self._mark
+        if self._state == _PRESENT and silent >= self._law.limit_ms:
+            event = self._raised(Phase.PROVISIONAL)
+            self._state, self._said_id = _PROVISIONAL, event.id
+            out.append(event)
+        if self._state == _PROVISIONAL and silent >= self._fresh_ms:
+            self._settle(out)
+
+    def withdraw(self, out: list[ConditionEvent]) -> None:
+        """Refute what nobody can settle any more: the rule or its subject is gone."""
+        if self._state == _PROVISIONAL:
+            out.append(self._refuted(Cause.RULE_WITHDRAWN))
+            self._state = _PRESENT
+
+    def dump(self) -> list[Any]:
+        """Return the state as JSON values."""
+        back = [self._back_ms, self._newest_ms, self._back_at]
+        last = [self._last_ms, self._seen_good]
+        return [self._state, last, self._mark, self._seen, back, self._said_id]
+
+    def restore(self, saved: list[Any]) -> None:
+        """Take a state that `dump` returned."""
+        self._state, last, self._mark, self._seen, back, self._said_id = saved
+        self._last_ms, self._seen_good = last
+        self._back_ms, self._newest_ms, self._back_at = back
+
+    def _resolve(self, back_ms: int, out: list[ConditionEvent]) -> None:
+        """The subject speaks again and no earlier word of it can come any more."""
+        if self._state == _PROVISIONAL:
+            if back_ms - self._last_ms <= self._law.limit_ms:
+                out.append(self._refuted(Cause.NOT_CONFIRMED))
+                self._state = _PRESENT
+            else:
+                self._settle(out)
+        if self._state == _ABSENT:
+            evidence = {"silent_s": (back_ms - self._last_ms) / 1000, **self._limits()}
+            cause = Cause.GOOD_READING_AGAIN
+            out.append(
+                self._event(Change.RETURNED, Phase.SETTLED, back_ms, cause, evidence=evidence)
+            )
+            self._state = _PRESENT
+        self._last_ms, self._seen_good = self._newest_ms, True
+        self._back_ms, self._said_id = None, ""
+
+    def _settle(self, out: list[ConditionEvent]) -> None:
+        self._state = _ABSENT
+        out.append(self._raised(Phase.SETTLED, self._said_id))
+        self._said_id = ""
+
+    def _raised(self, phase: Phase, named: str = "") -> ConditionEvent:
+        cause = Cause.NO_GOOD_READING if self._seen_good else Cause.NEVER_SEEN
+        evidence = {"last_good_ms": self._last_ms if self._seen_good else None, **self._limits()}
+        time_ms = self._last_ms + self._law.limit_ms
+        return self._event(Change.RAISED, phase, time_ms, cause, evidence=evidence, named=named)
+
+    def _refuted(self, cause: Cause) -> ConditionEvent:
+        time_ms = self._last_ms + self._law.limit_ms
+        named = self._said_id
+        return self._event(Change.RAISED, Phase.REFUTED, time_ms, cause, evidence={}, named=named)
+
+    def _limits(self) -> dict[str, Any]:
+        return {"limit_s": self._law.limit_ms / 1000}
+
+    def _event(
+        self,
+        change: Change,
+        phase: Phase,
+        time_ms: int,
+        cause: Cause,
+        *,
+        evidence: dict[str, Any],
+        named: str = "",
+    ) -> ConditionEvent:
+        here = change is Change.RAISED
+        return ConditionEvent(
+            rule=self.rule,
+            subject=self.subject,
+            hazard=self._hazard,
+            change=change,
+            phase=phase,
+            level=self._law.label if here else "",
+            rank=int(here),
+            time_ms=time_ms,
+            reason=str(cause),
+            evidence=evidence,
+            provisional_id=named,
+        )

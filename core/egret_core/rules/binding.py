@@ -1,0 +1,175 @@
+"""`rules.toml`: packs bound to channels with parameters; a text in, checked rules out.
+
+```toml
+[[rule]]
+id = "river-level"
+pack = "generic-level"
+channels = ["st0007/wl"]         # or "st0007/*"; an absence rule also takes "gateway/ID"
+[rule.parameters]
+unit = "m"
+datum = "Luoling"
+levels = [{ level = "blue", raise = 3.0, clear = 2.8 }]
+```
+
+A rule's version is a hash of its pack and parameters: its state and its events carry it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from egret_core.errors import ConfigError
+from egret_core.rules.laws import law_of
+from egret_core.rules.model import BoundRule, Family
+from egret_core.rules.packs import (
+    Pack,
+    meant,
+    number,
+    parse_toml,
+    refuse_unknown,
+    rows,
+    table,
+    text_of,
+)
+from egret_core.topics import is_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from egret_core.rules.model import ChannelPlace
+
+GATEWAY = "gateway"  # a reserved word: no station may bear it
+_KEYS = ("id", "pack", "channels", "parameters")
+_VERSION_DIGITS = 8
+
+
+def bind(
+    text: str,
+    file: str,
+    packs: Mapping[str, Pack],
+    places: Mapping[tuple[str, str], ChannelPlace],
+) -> tuple[BoundRule, ...]:
+    """Return the rules in a `rules.toml`, in its order.
+
+    Args:
+        text: the file's content.
+        file: its name, for errors.
+        packs: the known packs by id.
+        places: the known channels.
+
+    Raises:
+        ConfigError: names file, key, value seen and remedy.
+    """
+    body = parse_toml(text, file)
+    refuse_unknown(file, "", body, ("rule",))
+    out: dict[str, BoundRule] = {}
+    for at, row in enumerate(rows(file, "rule", body.get("rule", []))):
+        key = f"rule[{at}]"
+        rule = _rule(file, key, row, packs, places)
+        if rule.id in out:
+            raise ConfigError(file, f"{key}.id", rule.id, "give every rule an id of its own")
+        out[rule.id] = rule
+    return tuple(out.values())
+
+
+def _rule(
+    file: str,
+    key: str,
+    row: Mapping[str, Any],
+    packs: Mapping[str, Pack],
+    places: Mapping[tuple[str, str], ChannelPlace],
+) -> BoundRule:
+    refuse_unknown(file, key, row, _KEYS)
+    rule_id = row.get("id")
+    if not is_id(rule_id):
+        remedy = "write 1 to 48 of A-Z a-z 0-9 _ -"
+        raise ConfigError(file, f"{key}.id", rule_id, remedy)
+    name = text_of(file, f"{key}.pack", row.get("pack"))
+    pack = packs.get(name)
+    if pack is None:
+        raise ConfigError(file, f"{key}.pack", name, meant(name, packs, "unknown pack"))
+    channels, gateways = _subjects(file, f"{key}.channels", row.get("channels"), places)
+    if gateways and pack.family is not Family.ABSENCE:
+        remedy = "name channels: only an absence rule judges a gateway"
+        raise ConfigError(file, f"{key}.channels", f"{GATEWAY}/{gateways[0]}", remedy)
+    at = f"{key}.parameters"
+    given = parameters(file, at, pack, table(file, at, row.get("parameters", {})))
+    law = law_of((file, at), pack.family, given, [places[pair] for pair in channels])
+    return BoundRule(
+        id=rule_id,
+        version=_version(pack, given),
+        pack=f"{pack.id}@{pack.version}",
+        citation=pack.citation,
+        family=pack.family,
+        hazard=pack.hazard,
+        channels=channels,
+        gateways=gateways,
+        law=law,
+    )
+
+
+def parameters(file: str, key: str, pack: Pack, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every parameter of a pack: given where it may be, else the pack's default.
+
+    Raises:
+        ConfigError: unknown, fixed or missing; a scalar of the wrong type.
+    """
+    refuse_unknown(file, key, given, pack.parameters)
+    out: dict[str, Any] = {}
+    for name, parameter in pack.parameters.items():
+        at = f"{key}.{name}"
+        if parameter.fixed and name in given:
+            raise ConfigError(file, at, given[name], f"leave it out: {pack.id} fixes it")
+        value = given.get(name, parameter.default)
+        if value is None:
+            raise ConfigError(file, at, None, f"{pack.id} needs it: write a {parameter.type}")
+        if parameter.type == "seconds":
+            value = number(file, at, value, parameter.minimum)
+        elif parameter.type in ("text", "unit"):
+            value = text_of(file, at, value)
+        out[name] = value
+    return out
+
+
+def _subjects(
+    file: str, key: str, value: object, places: Mapping[tuple[str, str], ChannelPlace]
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    if not isinstance(value, list) or not value:
+        raise ConfigError(file, key, value, 'list what it judges, e.g. ["st0007/wl"]')
+    channels: dict[tuple[str, str], None] = {}
+    gateways: dict[str, None] = {}
+    for at, name in enumerate(value):
+        where = f"{key}[{at}]"
+        left, slash, right = text_of(file, where, name).partition("/")
+        if not slash:
+            raise ConfigError(file, where, name, "write station/channel or gateway/ID")
+        if left == GATEWAY:
+            _known(file, where, right, {place.gateway for place in places.values()}, GATEWAY)
+            gateways[right] = None
+        else:
+            channels.update(dict.fromkeys(_matching(file, where, (left, right), places)))
+    return tuple(channels), tuple(gateways)
+
+
+def _matching(
+    file: str, key: str, pair: tuple[str, str], places: Mapping[tuple[str, str], ChannelPlace]
+) -> Sequence[tuple[str, str]]:
+    station, channel = pair
+    _known(file, key, station, {known for known, _ in places}, "station")
+    here = [known for known in places if known[0] == station]
+    if channel == "*":
+        return here
+    _known(file, key, channel, {known for _, known in here}, "channel")
+    return [pair]
+
+
+def _known(file: str, key: str, word: str, names: set[str], what: str) -> None:
+    if word not in names:
+        raise ConfigError(file, key, word, meant(word, names, f"unknown {what}"))
+
+
+def _version(pack: Pack, given: Mapping[str, Any]) -> str:
+    text = json.dumps([pack.text, given], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS]

@@ -1,0 +1,266 @@
+"""One channel's fold: readings as they come, put in time order, then through its detectors.
+
+The watermark is the newest reading's time minus the allowed lateness. What it has passed is
+settled and goes through the detectors in time order; so does what has waited that long in running
+time. A reading at or behind it is late: it changes no state and is counted. A reading more than
+60 s ahead of its receipt is taken at its receipt and never moves the watermark. Of one identity
+the first reading stays.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from egret_core.quality import Reason, counts, is_good
+from egret_core.rules.ladder import Ladder
+from egret_core.rules.model import AHEAD_MS, CUT_S, LATE_S
+from egret_core.rules.rain import Rain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from egret_core.reading import Reading
+    from egret_core.rules.absence import Absence
+    from egret_core.rules.event import ConditionEvent
+    from egret_core.rules.model import ChannelPlace
+
+WAITING_MAX = 4096  # readings that wait for their order: 31 s at over 100 a second
+AHEAD_MAX = 64  # identities of readings ahead of their receipt that are remembered
+SNAPSHOTS_MAX = 4  # gaps whose start is kept for the fold over late readings
+SNAPSHOT_GAP_MS = 900_000  # a silence worth a snapshot: 15 min, and thrice the step before it
+_MAINTENANCE = int(Reason.MAINTENANCE)
+_NO_TIME = -(2**62)
+
+Detector = Ladder | Rain
+
+
+class _Waiting(NamedTuple):
+    """A reading that waits for its order."""
+
+    time_ms: int  # at which it is judged
+    own_ms: int  # its identity; differs where it was ahead of its receipt
+    value: float
+    at: int  # running time of its receipt
+
+
+class Channel:
+    """The state of one channel; `place` says whose it is."""
+
+    __slots__ = (
+        "_ahead",
+        "_frontier_ms",
+        "_late_ms",
+        "_newest_ms",
+        "_step_ms",
+        "_told",
+        "_waiting",
+        "absences",
+        "ahead",
+        "detectors",
+        "dirty",
+        "gateway",
+        "late",
+        "late_span",
+        "misfit",
+        "place",
+        "settled_ms",
+        "snapshots",
+        "snapshots_changed",
+    )
+
+    def __init__(
+        self, place: ChannelPlace, detectors: Iterable[Detector], absences: Iterable[Absence]
+    ) -> None:
+        self.place = place
+        self.gateway = place.gateway
+        self.detectors = tuple(detectors)
+        self.absences = tuple(absences)
+        self._late_ms = default_late_ms(place, CUT_S)
+        self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
+        self._waiting: list[_Waiting] = []
+        self._newest_ms = _NO_TIME
+        self._frontier_ms = _NO_TIME
+        self._step_ms = 0
+        self._ahead: deque[int] = deque(maxlen=AHEAD_MAX)
+        self.settled_ms = _NO_TIME
+        self.late = 0
+        self.late_span: list[int] = []
+        self.ahead = 0
+        self.misfit = ""
+        self.snapshots: list[Any] = []
+        self.snapshots_changed = False
+        self.dirty = True
+
+    def meta(self, quantity: str, datum: str, cut_s: float) -> None:
+        """Take its gateway's word on the channel; a misfit with the catalogue stops judgement."""
+        self._told = [quantity, datum, cut_s]
+        self.misfit = ""
+        if quantity != self.place.quantity:
+            self.misfit = f"quantity is {quantity!r}, the catalogue says {self.place.quantity!r}"
+        elif datum != self.place.datum:
+            self.misfit = f"datum is {datum!r}, the catalogue says {self.place.datum!r}"
+        self._late_ms = default_late_ms(self.place, cut_s)
+        for absence in self.absences:
+            absence.lateness(self._late_ms)
+        self.dirty = True
+
+    def arrive(
+        self, reading: Reading, received_ms: int, running_ms: int, out: list[ConditionEvent]
+    ) -> None:
+        """Take one reading as received; append what it decides and what it settles."""
+        self.dirty = True
+        _, _, own_ms, value, _, flag, reasons = reading
+        time_ms = own_ms
+        if own_ms > received_ms + AHEAD_MS:
+            if own_ms in self._ahead:
+                return
+            time_ms = self._at_receipt(own_ms, received_ms)
+        if self.absences:
+            self._presence(time_ms, flag, reasons, (received_ms, running_ms), out)
+        frontier_ms = self._frontier_ms
+        if time_ms <= frontier_ms:
+            self._count_late(time_ms)
+            return
+        if own_ms == time_ms and time_ms > self._newest_ms:
+            self._newest_ms = time_ms
+            self._frontier_ms = max(frontier_ms, time_ms - self._late_ms)
+        if value is not None and counts(flag, reasons) and not self.misfit:
+            self._queue(_Waiting(time_ms, own_ms, value, running_ms), out)
+        self._settle_to(self._frontier_ms, out)
+
+    def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
+        """Settle what has waited for the lateness of running time; judge the silence."""
+        if self._waiting:
+            late_ms = self._late_ms
+            due = [item.time_ms for item in self._waiting if running_ms - item.at >= late_ms]
+            if due:
+                self._settle_to(due[-1], out)
+                self.dirty = True
+        said = len(out)
+        for absence in self.absences:
+            absence.tick(running_ms, out)
+        self.dirty = self.dirty or len(out) > said
+
+    def continues(self, old: object) -> bool:
+        """Tell whether the old subject's state is this one's: same place, quantity and datum."""
+        if not isinstance(old, Channel):
+            return False
+        mine, its = self.place, old.place
+        return (mine.name, mine.quantity, mine.datum) == (its.name, its.quantity, its.datum)
+
+    def withdraw(self, kept: set[str], out: list[ConditionEvent]) -> None:
+        """Refute what is left of the rules that are not kept."""
+        for part in (*self.detectors, *self.absences):
+            if part.rule not in kept:
+                part.withdraw(out)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as JSON values, each rule's under its ``id@version``."""
+        return {
+            "q": self.place.quantity,
+            "d": self.place.datum,
+            "told": self._told,
+            "times": [self._newest_ms, self._frontier_ms, self.settled_ms, self._step_ms],
+            "wait": self._waiting,
+            "late": [self.late, self.late_span],
+            "ahead": [self.ahead, list(self._ahead)],
+            "rules": {part.rule: part.dump() for part in (*self.detectors, *self.absences)},
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take a state that `dump` returned; another quantity or datum is a new channel."""
+        if saved["told"]:
+            self.meta(*saved["told"])
+        if (saved["q"], saved["d"]) != (self.place.quantity, self.place.datum):
+            return
+        self._newest_ms, self._frontier_ms, self.settled_ms, self._step_ms = saved["times"]
+        self._waiting = [_Waiting(*row) for row in saved["wait"]]
+        self.late, self.late_span = saved["late"]
+        self.ahead, ahead = saved["ahead"]
+        self._ahead.extend(ahead)
+        for part in (*self.detectors, *self.absences):
+            if part.rule in saved["rules"]:
+                part.restore(saved["rules"][part.rule])
+
+    def _presence(
+        self,
+        time_ms: int,
+        flag: int,
+        reasons: int,
+        receipt: tuple[int, int],
+        out: list[ConditionEvent],
+    ) -> None:
+        received_ms, running_ms = receipt
+        for absence in self.absences:
+            if is_good(flag, reasons) and not self.misfit:
+                absence.good(time_ms, received_ms, running_ms, out)
+            elif reasons & _MAINTENANCE:
+                absence.maintained(time_ms, received_ms, running_ms)
+            else:
+                absence.bad(running_ms)
+
+    def _queue(self, item: _Waiting, out: list[ConditionEvent]) -> None:
+        """Put a reading in its place unless its identity is there; say what it decides alone."""
+        waiting = self._waiting
+        if not waiting or item[0] > waiting[-1][0]:
+            waiting.append(item)
+        else:
+            at = bisect_left(waiting, item[:2])
+            if at < len(waiting) and waiting[at][1] == item[1]:
+                return
+            waiting.insert(at, item)
+        for detector in self.detectors:
+            event = detector.alert(item[0], item[2])
+            if event is not None:
+                out.append(event)
+        if len(waiting) > WAITING_MAX:
+            self._settle_to(waiting[WAITING_MAX // 2].time_ms, out)
+
+    def _at_receipt(self, own_ms: int, received_ms: int) -> int:
+        self._ahead.append(own_ms)
+        self.ahead += 1
+        return max(received_ms, self._frontier_ms + 1)
+
+    def _settle_to(self, time_ms: int, out: list[ConditionEvent]) -> None:
+        waiting = self._waiting
+        count = 0
+        for item in waiting:
+            if item[0] > time_ms:
+                break
+            count += 1
+            self._settle(item[0], item[2], out)
+        del waiting[:count]
+        self._frontier_ms = max(self._frontier_ms, self.settled_ms)
+
+    def _settle(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
+        step_ms = time_ms - self.settled_ms
+        if step_ms > SNAPSHOT_GAP_MS and step_ms > 3 * self._step_ms > 0:
+            self._snapshot(time_ms)
+        if self.settled_ms != _NO_TIME:
+            self._step_ms = step_ms
+        self.settled_ms = time_ms
+        for detector in self.detectors:
+            if type(detector) is Ladder and detector.quiet_from <= value < detector.quiet_below:
+                continue
+            detector.settle(time_ms, value, out)
+
+    def _snapshot(self, time_ms: int) -> None:
+        rules = {part.rule: part.dump() for part in self.detectors}
+        self.snapshots.append([self.settled_ms, time_ms, rules])
+        del self.snapshots[:-SNAPSHOTS_MAX]
+        self.snapshots_changed = True
+
+    def _count_late(self, time_ms: int) -> None:
+        if time_ms == self.settled_ms:
+            return  # the newest settled one, repeated
+        self.late += 1
+        span = self.late_span or [time_ms, time_ms]
+        self.late_span = [min(span[0], time_ms), max(span[1], time_ms)]
+
+
+def default_late_ms(place: ChannelPlace, cut_s: float) -> int:
+    """Return the allowed lateness: the catalogue's, else 30 s beyond the channel's cut."""
+    late_s = place.late_s if place.late_s is not None else LATE_S + cut_s
+    return round(late_s * 1000)

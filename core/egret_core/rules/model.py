@@ -1,0 +1,168 @@
+"""What judgement works on: channels with a place, and rules bound to them.
+
+A pack is a template; `egret_core.rules.binding` turns it and a `[[rule]]` of `rules.toml` into a
+`BoundRule`, whose law is one of three families. Values and thresholds are canonical
+(`egret_core.units`), durations are ms of event time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+LATE_S = 30.0  # allowed lateness beyond a channel's cut (DESIGN 7)
+CUT_S = 1.0  # a gateway's cut where its meta has not told otherwise
+AHEAD_MS = 60_000  # a reading further ahead of its receipt than this is judged at receipt time
+
+
+class Family(StrEnum):
+    """Families of law; one file each."""
+
+    LEVEL = "level"
+    RAIN = "rain"
+    ABSENCE = "absence"
+
+
+class Cause(StrEnum):
+    """Named reasons of condition events; stored and shown."""
+
+    AT_OR_ABOVE = "at_or_above"  # the value reached a level's raise value
+    HELD_AT_OR_ABOVE = "held_at_or_above"  # and stayed there for the persistence
+    BELOW_CLEAR = "below_clear"  # the value fell below a level's clear value
+    SUM_OVER_WINDOW = "sum_over_window"  # rain in a window reached its threshold
+    SUM_BELOW_AND_DRY = "sum_below_and_dry"  # no window over, and dry long enough
+    NO_GOOD_READING = "no_good_reading"  # nothing good and fresh for the limit
+    NEVER_SEEN = "never_seen"  # nothing good since the rule took effect
+    GOOD_READING_AGAIN = "good_reading_again"
+    NOT_CONFIRMED = "not_confirmed"  # a provisional event proved false
+    RULE_WITHDRAWN = "rule_withdrawn"  # its rule or channel is gone: nobody can settle it
+    NO_TICKS = "no_ticks"  # the centre itself was not listening
+    TICKS_AGAIN = "ticks_again"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlace:
+    """What the catalogue knows of one channel.
+
+    Attributes:
+        station: place id; channel: quantity id there.
+        quantity: key of `egret_core.units.CANONICAL`; unit: its canonical unit.
+        datum: vertical datum of a level, "" where the quantity has none.
+        gateway: id of the gateway that owns it.
+        late_s: allowed lateness; None for 30 s beyond the `cut_s` its gateway tells.
+    """
+
+    station: str
+    channel: str
+    quantity: str
+    unit: str
+    datum: str
+    gateway: str
+    late_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        """``station/channel``, the subject of its events."""
+        return f"{self.station}/{self.channel}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One level of a ladder, canonical values.
+
+    Attributes:
+        label: the pack's word; raise_at: on at or above it; clear_at: off below it.
+    """
+
+    label: str
+    raise_at: float
+    clear_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LadderLaw:
+    """A level ladder.
+
+    Attributes:
+        rungs: lowest first; unit, datum: of the values.
+        persistence_ms: how long a value must stay at or above before it raises.
+        hold_ms: how long it must stay below before it eases.
+        gap_ms: a longer silence proves nothing: both counts start again after it.
+    """
+
+    rungs: tuple[Rung, ...]
+    unit: str
+    datum: str
+    persistence_ms: int
+    hold_ms: int
+    gap_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLevel:
+    """A level by one rain window.
+
+    Attributes:
+        label: the pack's word; rank: 1 for the lowest.
+        window_ms: length; sum_nm: threshold, whole nanometres of rain (millionths of a mm).
+    """
+
+    label: str
+    rank: int
+    window_ms: int
+    sum_nm: int
+
+
+@dataclass(frozen=True, slots=True)
+class RainLaw:
+    """Rain sums over windows; a level holds while any of its windows is over.
+
+    Attributes:
+        levels: highest rank first; dry_ms: dry time before a level eases.
+    """
+
+    levels: tuple[WindowLevel, ...]
+    dry_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceLaw:
+    """No good fresh reading for a time.
+
+    Attributes:
+        label: the level's word; limit_ms: the longest silence allowed.
+    """
+
+    label: str
+    limit_ms: int
+
+
+Law = LadderLaw | RainLaw | AbsenceLaw
+
+
+@dataclass(frozen=True, slots=True)
+class BoundRule:
+    """A rule with its law, bound to its subjects.
+
+    Attributes:
+        id: as in rules.toml; version: hash of pack and parameters.
+        pack: ``id@version`` of the template; citation: where its numbers come from.
+        family: of the law; hazard: word on its events.
+        channels: (station, channel) it judges; gateways: ids it judges (absence only).
+        law: the law itself.
+    """
+
+    id: str
+    version: str
+    pack: str
+    citation: str
+    family: Family
+    hazard: str
+    channels: tuple[tuple[str, str], ...]
+    gateways: tuple[str, ...]
+    law: Law
+
+    @property
+    def name(self) -> str:
+        """``id@version``: the key of its state and the `rule` of its events."""
+        return f"{self.id}@{self.version}"

@@ -1,0 +1,118 @@
+"""Rolling sums over several windows of time, in whole nanometres, O(1) amortised.
+
+A window of length w ends at the newest reading and holds the increments dated in (end - w, end].
+An increment is known only over the time since the reading before it: it counts in a window at
+least as long as that gap, and in no shorter one. Whole numbers, so that no drift builds up.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import NamedTuple
+
+STEPS_MAX = 4096  # increments kept: 24 h at one every 21 s without a pause
+_JOIN = 1024  # how many of the oldest are joined, two by two, when the list is full
+_TRIM_AT = 512  # spent increments before the list is cut: trimming stays O(1) amortised
+
+
+class Increment(NamedTuple):
+    """What fell between two readings.
+
+    Attributes:
+        time_ms: of the later reading; rain_nm: how much; gap_ms: since the earlier one.
+    """
+
+    time_ms: int
+    rain_nm: int
+    gap_ms: int
+
+
+class Windows:
+    """Sums of one series over a fixed set of windows; times never go back.
+
+    Attributes:
+        sums_nm: by window, in the order given.
+        next_ms: before this time no window loses anything (inf when all are empty).
+    """
+
+    __slots__ = ("_head", "_lengths_ms", "_steps", "_tails", "next_ms", "sums_nm")
+
+    def __init__(self, lengths_ms: tuple[int, ...]) -> None:
+        self._lengths_ms = lengths_ms
+        self._steps: list[Increment] = []
+        self._head = 0  # index, in the series, of the first increment kept
+        self._tails = [0] * len(lengths_ms)  # index of the first one inside each window
+        self.sums_nm = [0] * len(lengths_ms)
+        self.next_ms: float = inf
+
+    def add(self, step: Increment) -> None:
+        """Take an increment; `advance` to its time is part of it."""
+        if len(self._steps) >= STEPS_MAX:
+            self._join_oldest()
+        self._steps.append(step)
+        for at, length in enumerate(self._lengths_ms):
+            if step.gap_ms <= length:
+                self.sums_nm[at] += step.rain_nm
+        self.advance(step.time_ms)
+
+    def advance(self, time_ms: int) -> None:
+        """Let go of what has left the windows that end at `time_ms`."""
+        steps, head = self._steps, self._head
+        end = head + len(steps)
+        soonest: float = inf
+        for at, length in enumerate(self._lengths_ms):
+            tail, start = self._tails[at], time_ms - length
+            while tail < end and steps[tail - head].time_ms <= start:
+                if steps[tail - head].gap_ms <= length:
+                    self.sums_nm[at] -= steps[tail - head].rain_nm
+                tail += 1
+            self._tails[at] = tail
+            if tail < end:
+                soonest = min(soonest, steps[tail - head].time_ms + length)
+        self.next_ms = soonest
+        spent = min(self._tails, default=end) - head
+        if spent >= _TRIM_AT or spent == len(steps):
+            del steps[:spent]
+            self._head += spent
+
+    def preview(self, step: Increment, at: int) -> int:
+        """Return the sum of one window if this increment came now; nothing is changed."""
+        length = self._lengths_ms[at]
+        start = step.time_ms - length
+        total = self.sums_nm[at] + (step.rain_nm if step.gap_ms <= length else 0)
+        for old in self._steps[self._tails[at] - self._head :]:
+            if old.time_ms > start:
+                break
+            if old.gap_ms <= length:
+                total -= old.rain_nm
+        return total
+
+    def dump(self) -> list[list[int]]:
+        """Return the increments still inside a window; sums and places follow from them."""
+        inside = min(self._tails, default=0) - self._head
+        return [list(step) for step in self._steps[inside:]]
+
+    def restore(self, saved: list[list[int]], time_ms: int) -> None:
+        """Take what `dump` returned, at the time of the newest reading."""
+        self._steps = [Increment(*row) for row in saved]
+        self._head = 0
+        self._tails = [0] * len(self._lengths_ms)
+        self.sums_nm = [
+            sum(step.rain_nm for step in self._steps if step.gap_ms <= length)
+            for length in self._lengths_ms
+        ]
+        self.advance(time_ms)
+
+    def _join_oldest(self) -> None:
+        # The older rain is dated with the younger: it counts a little longer, never shorter.
+        inside = min(self._tails, default=0) - self._head
+        del self._steps[:inside]
+        self._head += inside
+        if len(self._steps) < STEPS_MAX:
+            return
+        steps = self._steps
+        joined = [
+            Increment(b.time_ms, a.rain_nm + b.rain_nm, min(a.gap_ms, b.gap_ms))
+            for a, b in zip(steps[:_JOIN:2], steps[1:_JOIN:2], strict=True)
+        ]
+        self.restore([list(step) for step in (*joined, *steps[_JOIN:])], steps[-1].time_ms)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from typing import Any
+
+from rig.rulebook import (
+    GATEWAY,
+    START_MS,
+    Arrival,
+    at,
+    bound,
+    brief,
+    fold_of,
+    place,
+    play,
+    prompt,
+    reading,
+    silence,
+    timeline,
+)
+
+from egret_core.quality import Flag, Reason
+from egret_core.rules.event import Phase
+from egret_core.rules.model import BoundRule, Family
+from egret_core.rules.step import Change, Fold, Receipt, Tick, step
+
+RULE = bound(silence(300), Family.ABSENCE, place())
+EVERY_MINUTE = [reading(60 * n, 1.0) for n in range(10)]  # the last one at 540 s
+
+
+def judged(arrivals: Any, rule: BoundRule = RULE, tail_s: float = 120, **how: bool) -> Any:
+    return play(fold_of([place()], [rule]), timeline(arrivals, tail_s, **how))
+
+
+def test_silence_is_said_at_the_limit_and_settled_after_the_lateness() -> None:
+    events = judged(prompt(EVERY_MINUTE), tail_s=400)
+    assert [(e.phase, e.reason) for e in events] == [
+        (Phase.PROVISIONAL, "no_good_reading"),
+        (Phase.SETTLED, "no_good_reading"),
+    ]
+    assert brief(events) == [("raised", "fault", 840)]
+    assert events[1].provisional_id == events[0].id
+    assert events[1].evidence == {"last_good_ms": at(540), "limit_s": 300.0}
+
+
+def test_it_is_said_within_ten_seconds_of_the_limit() -> None:
+    fold = fold_of([place()], [RULE])
+    items = timeline(prompt([reading(0, 1.0)]), tail_s=400)
+    said_ms = next(item.now_ms for item in items if step(fold, item)[1])
+    assert at(300) <= said_ms <= at(310) + 500
+
+
+def test_a_reading_in_time_keeps_it_quiet() -> None:
+    assert judged(prompt(reading(290 * n, 1.0) for n in range(20)), tail_s=200) == []
+
+
+def test_a_channel_never_seen_counts_from_the_binding() -> None:
+    events = judged([], tail_s=400)
+    assert brief(events) == [("raised", "fault", 300)]
+    assert events[0].reason == "never_seen"
+
+
+def test_the_first_reading_after_it_returns_at_its_own_time() -> None:
+    back = [*EVERY_MINUTE, *(reading(1200 + 60 * n, 1.0) for n in range(5))]
+    assert brief(judged(prompt(back))) == [("raised", "fault", 840), ("returned", "", 1200)]
+
+
+def test_the_earliest_of_a_mixed_return_is_taken() -> None:
+    mixed = [Arrival(at(1215), reading(1210, 1.0)), Arrival(at(1220), reading(1200, 1.0))]
+    events = brief(judged([*prompt(EVERY_MINUTE), *mixed]))
+    assert events[-1] == ("returned", "", 1200)
+
+
+def test_an_old_backlog_clears_nothing() -> None:
+    backlog = [Arrival(at(2000), reading(600 + 60 * n, 1.0)) for n in range(10)]
+    assert brief(judged([*prompt(EVERY_MINUTE), *backlog], tail_s=400)) == [
+        ("raised", "fault", 840)
+    ]
+
+
+def test_failed_readings_end_no_silence() -> None:
+    failing = [reading(600 + 60 * n, None, flag=Flag.MISSING) for n in range(10)]
+    assert brief(judged(prompt([*EVERY_MINUTE, *failing]))) == [("raised", "fault", 840)]
+
+
+def test_a_reading_from_inside_the_limit_refutes_it() -> None:
+    late = Arrival(at(855), reading(830, 1.0))  # 25 s on its way: within the lateness
+    events = judged([*prompt(EVERY_MINUTE), late], tail_s=100)
+    assert [e.phase for e in events] == [Phase.PROVISIONAL, Phase.REFUTED]
+    assert events[1].provisional_id == events[0].id
+
+
+def test_a_gap_just_over_the_limit_is_raised_and_returned() -> None:
+    back = Arrival(at(862), reading(860, 1.0))
+    events = brief(judged([*prompt(EVERY_MINUTE), back], tail_s=100))
+    assert events == [("raised", "fault", 840), ("returned", "", 860)]
+
+
+def test_maintenance_pauses_the_count_only_while_it_lasts() -> None:
+    work = [reading(600 + 60 * n, 1.0, reasons=Reason.MAINTENANCE) for n in range(30)]
+    rows = prompt([*EVERY_MINUTE, *work])
+    assert judged(rows, tail_s=200) == []
+    events = judged(rows, tail_s=700)
+    assert brief(events) == [("raised", "fault", 840)]
+
+
+def test_downtime_of_the_centre_pauses_the_count_and_resets_nothing() -> None:
+    fold = fold_of([place()], [RULE])
+    play(fold, timeline(prompt(EVERY_MINUTE), tail_s=200))  # 200 s of silence are counted
+    day = 86_400
+    items = [Tick(at(day + 10 * n)) for n in range(40)]
+    said = [(item.now_ms, event) for item in items for event in step(fold, item)[1]]
+    centre = [event for _, event in said if event.subject == "centre"]
+    assert brief(centre) == [("raised", "fault", 740 + 600), ("returned", "", day)]
+    first = next(now for now, event in said if event.subject == "st1/wl")
+    # of the downtime one tick's worth (30 s) counts, so about 70 s of running are left
+    assert at(day + 60) <= first <= at(day + 90)
+
+
+def test_nine_minutes_without_ticks_are_no_fault_of_the_centre() -> None:
+    fold = fold_of([place()], [])
+    assert play(fold, [Tick(at(0)), Tick(at(599)), Tick(at(1199))]) == []
+    assert brief(play(fold, [Tick(at(1800))])) == [
+        ("raised", "fault", 1799),
+        ("returned", "", 1800),
+    ]
+
+
+def test_without_ticks_there_is_no_verdict() -> None:
+    rows = [*EVERY_MINUTE, reading(90_000, 1.0)]
+    assert judged(prompt(rows), ticks=False) == []
+
+
+def test_a_gateway_is_heard_by_any_of_its_readings_even_failed_ones() -> None:
+    rule = bound(silence(300), Family.ABSENCE, gateways=(GATEWAY,))
+    failing = [reading(60 * n, None, flag=Flag.FAIL) for n in range(10)]
+    assert judged(prompt(failing), rule) == []
+    back = [*failing, *(reading(1200 + 60 * n, None, flag=Flag.FAIL) for n in range(5))]
+    events = judged(prompt(back), rule)
+    assert brief(events) == [("raised", "fault", 840), ("returned", "", 1200)]
+    assert events[0].subject == "gateway/GW-1"
+
+
+def test_it_can_be_raised_again_after_a_return() -> None:
+    twice = [*EVERY_MINUTE, *(reading(1200 + 60 * n, 1.0) for n in range(5))]
+    events = brief(judged(prompt(twice), tail_s=400))
+    assert [row[0] for row in events] == ["raised", "returned", "raised"]
+    assert events[-1][2] == 1440 + 300
+
+
+def test_a_restart_at_every_item_changes_nothing() -> None:
+    twice = [*EVERY_MINUTE, *(reading(1200 + 60 * n, 1.0) for n in range(5))]
+    items = timeline(prompt(twice), tail_s=400)
+    expected = play(fold_of([place()], [RULE]), items)
+    fold, disk, actual = fold_of([place()], [RULE]), {}, []
+    for item in items:
+        actual += step(fold, item)[1]
+        disk.update(fold.changed())
+        fold = Fold()
+        step(fold, Change([place()], [RULE], 0))
+        fold.restore(disk)
+    assert actual == expected
+
+
+def test_a_reading_ahead_of_its_receipt_counts_as_heard_at_its_receipt() -> None:
+    fold = fold_of([place()], [RULE])
+    ahead = Receipt(GATEWAY, START_MS, [reading(7200, 1.0)])
+    events = play(fold, [ahead, *(Tick(at(10 * n)) for n in range(1, 40))])
+    assert brief(events) == [("raised", "fault", 300)]

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rig.rulebook import (
+    SIGNALS,
+    bound,
+    brief,
+    fold_of,
+    place,
+    play,
+    prompt,
+    rain,
+    reading,
+    timeline,
+)
+
+from egret_core.rules.event import Phase
+from egret_core.rules.model import BoundRule, Family
+from egret_core.rules.rain import Rain
+
+GAUGE = place("rn", "rain_total")
+RULE = bound(rain(*SIGNALS), Family.RAIN, GAUGE)
+
+
+def judged(falls: Any, rule: BoundRule = RULE, step_s: float = 60, start_mm: float = 1000.0) -> Any:
+    """Judge rain given as mm per step, as the never-decreasing total that travels."""
+    fold, total, rows = fold_of([GAUGE], [rule]), start_mm, [reading(0, start_mm, GAUGE)]
+    for n, mm in enumerate(falls, 1):
+        total = round(total + mm, 6)
+        rows.append(reading(n * step_s, total, GAUGE))
+    return play(fold, timeline(prompt(rows)))
+
+
+def levels(events: Any) -> list[str]:
+    return [level for change, level, _ in brief(events) if change in ("raised", "upgraded")]
+
+
+def test_fifty_mm_in_an_hour_is_orange() -> None:
+    assert levels(judged([0.5] * 100, step_s=36))[-1:] == ["orange"]
+
+
+def test_a_hundred_mm_in_three_hours_is_red() -> None:
+    assert levels(judged([0.5] * 200, step_s=54))[-1:] == ["red"]
+
+
+def test_just_under_fifty_mm_in_twelve_hours_is_nothing() -> None:
+    assert judged([0.1] * 499, step_s=86) == []
+
+
+def test_fifty_mm_spread_over_more_than_six_hours_is_blue() -> None:
+    assert levels(judged([0.1] * 504, step_s=84)) == ["blue"]
+
+
+def test_the_sum_is_exact_at_the_threshold() -> None:
+    # 500 tips of 0.1 mm in three hours are 50 mm: no drift hides the last tip
+    events = judged([0.1] * 500, step_s=20)
+    assert brief(events) == [("raised", "orange", 10_000)]
+    raised = next(e for e in events if e.phase is Phase.SETTLED)
+    assert raised.evidence == {"value": 50.0, "threshold": 50.0, "unit": "mm", "window_h": 3.0}
+    assert raised.reason == "sum_over_window"
+
+
+def test_a_sum_already_over_is_said_at_once_and_named_when_settled() -> None:
+    events = judged([60.0, 0.0], step_s=600)
+    provisional, settled = events[0], events[1]
+    assert (provisional.phase, provisional.level) == (Phase.PROVISIONAL, "orange")
+    assert (settled.phase, settled.provisional_id) == (Phase.SETTLED, provisional.id)
+
+
+def test_it_eases_when_below_and_dry_for_an_hour() -> None:
+    wet, dry = [10.0] * 6, [0.0] * 20 * 6
+    events = brief(judged([*wet, *dry], step_s=600))
+    assert [row[:2] for row in events] == [
+        ("raised", "orange"),
+        ("eased", "yellow"),
+        ("eased", "blue"),
+        ("returned", ""),
+    ]
+    # the sum of 60 mm falls to 50 and then 40 as its first steps leave the window
+    assert [row[2] for row in events] == [
+        3000,
+        600 * 2 + 10_800,
+        600 * 2 + 21_600,
+        600 * 2 + 43_200,
+    ]
+
+
+def test_it_does_not_ease_while_it_still_rains() -> None:
+    drizzle = [0.01] * 24 * 6
+    events = brief(judged([60.0, *drizzle], step_s=600))
+    assert [row[:2] for row in events] == [("raised", "orange")]
+
+
+def test_a_jump_over_a_gap_counts_only_in_windows_at_least_as_long() -> None:
+    assert levels(judged([60.0], step_s=3.5 * 3600)) == ["yellow"]
+    assert levels(judged([60.0], step_s=6.5 * 3600)) == ["blue"]
+    assert levels(judged([60.0], step_s=12.5 * 3600)) == []
+
+
+def test_a_total_that_falls_is_a_new_base_and_the_evidence_says_so() -> None:
+    fold = fold_of([GAUGE], [RULE])
+    totals = [(0, 900.0), (600, 940.0), (1200, 3.0), (1800, 14.0), (2400, 14.0)]
+    events = play(fold, timeline(prompt(reading(s, v, GAUGE) for s, v in totals)))
+    raised = [e for e in events if e.phase is Phase.SETTLED]
+    assert brief(raised) == [("raised", "orange", 1800)]
+    assert raised[0].evidence["value"] == 51.0
+    assert raised[0].evidence["rebased_ms"] == raised[0].time_ms - 600_000
+
+
+def test_a_restart_in_the_middle_changes_nothing() -> None:
+    state, copy = (Rain(RULE, RULE.law, "st1/rn") for _ in range(2))
+    one, two = [], []
+    for n in range(400):
+        total = 100 + min(n, 100) * 0.9
+        state.settle(n * 300_000, total, one)
+        copy.settle(n * 300_000, total, two)
+        fresh = Rain(RULE, RULE.law, "st1/rn")
+        fresh.restore(copy.dump())
+        copy = fresh
+    assert one == two
+    assert len(one) == 3
+
+
+@pytest.mark.parametrize("phase", [Phase.REFUTED])
+def test_a_provisional_sum_that_never_came_is_refuted(phase: Phase) -> None:
+    state, out = Rain(RULE, RULE.law, "st1/rn"), []
+    state.settle(0, 0.0, out)
+    said = state.alert(1000, 60.0)
+    state.settle(1000, 0.0, out)
+    assert [(e.phase, e.provisional_id, e.reason) for e in out] == [
+        (phase, said.id, "not_confirmed")
+    ]

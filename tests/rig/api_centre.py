@@ -1,0 +1,167 @@
+"""The API on a real socket: real ledger and tokens, a small catalogue, a store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+from egret_aggregator.api.app import create_app
+from egret_aggregator.api.context import Context
+from egret_aggregator.api.hub import Hub
+from egret_aggregator.api.server import ApiServer, listening
+from egret_aggregator.catalogue import load
+from egret_aggregator.clock import Clock
+from egret_aggregator.config import ApiSettings
+from egret_aggregator.database import Database
+from egret_aggregator.store import MemoryStore
+from egret_aggregator.tokens import Role, Tokens
+from egret_aggregator.warnings import Ledger
+from egret_core.timescale import Timescale
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+PATIENCE_S = 30.0
+NOW_MS = 1_503_018_000_000  # the centre's clock starts here and goes on in real time
+
+STATIONS = """
+[[station]]
+id = "st0007"
+name = "Luoling bridge"
+latitude = 24.5
+longitude = 118.1
+[[station.channel]]
+id = "wl"
+quantity = "water_level"
+datum = "Luoling"
+gateway = "XM-TA-0042"
+[[station.channel]]
+id = "rain"
+quantity = "rain_total"
+gateway = "XM-TA-0042"
+[[station]]
+id = "st0008"
+name = "Dam"
+latitude = 24.6
+longitude = 118.2
+[[station.channel]]
+id = "wl"
+quantity = "water_level"
+datum = "Dam"
+gateway = "XM-TA-0043"
+"""
+RULES = """
+[[rule]]
+id = "river-level"
+pack = "generic-level"
+channels = ["st0007/wl"]
+[rule.parameters]
+unit = "m"
+datum = "Luoling"
+levels = [
+  { level = "blue", raise = 3.0, clear = 2.8 },
+  { level = "red", raise = 4.0, clear = 3.8 },
+]
+persistence_s = 0
+hold_s = 0
+"""
+
+
+@dataclass
+class StillLine:
+    """A line whose figures a test sets."""
+
+    judged: int | None = NOW_MS
+    heard: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def judged_ms(self) -> int | None:
+        return self.judged
+
+    def gateways(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.heard
+
+    def figures(self) -> Mapping[str, float]:
+        return {"egret_journal_head": 7.0}
+
+
+class ApiCentre:
+    """What a test talks to: `client` has no token, `seat(role)` has one."""
+
+    def __init__(self, context: Context, database: Database, url: str) -> None:
+        self.context = context
+        self.database = database
+        self.ledger = context.ledger
+        self.store: Any = context.series
+        self.line: Any = context.line
+        self.url = url
+        self.token: dict[str, str] = {}
+
+    def bearer(self, role: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token[role]}"}
+
+    async def get(self, path: str, role: str = "viewer", **more: Any) -> httpx2.Response:
+        return await self.ask(
+            "GET", path, headers=self.bearer(role) | more.pop("headers", {}), **more
+        )
+
+    async def post(self, path: str, role: str = "officer", **more: Any) -> httpx2.Response:
+        more.setdefault("json", {})
+        return await self.ask(
+            "POST", path, headers=self.bearer(role) | more.pop("headers", {}), **more
+        )
+
+    async def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S) as client:
+            return await client.request(method, path, **more)
+
+
+def catalogue_folder(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "stations.toml").write_text(STATIONS)
+    (folder / "rules.toml").write_text(RULES)
+    return folder
+
+
+@asynccontextmanager
+async def api_centre(
+    tmp_path: Path, settings: ApiSettings | None = None
+) -> AsyncIterator[ApiCentre]:
+    """Serve the API until the block ends."""
+    real = Clock()
+    clock = Clock(Timescale(1.0, real.now_ms(), NOW_MS))
+    database = Database(tmp_path / "egret.db")
+    await database.open()
+    ledger = Ledger(database, clock.now_ms)
+    await ledger.open()
+    hub = Hub()
+    ledger.listen(hub.records)
+    context = Context(
+        settings=settings or ApiSettings(port=0),
+        clock=clock,
+        real=real,
+        ledger=ledger,
+        tokens=Tokens(database, ledger, real.now_ms),
+        places=load(catalogue_folder(tmp_path / "catalogue")),
+        series=MemoryStore(),
+        line=StillLine(),
+        hub=hub,
+    )
+    listener = listening("127.0.0.1", 0)
+    server = ApiServer(create_app(context), hub)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await asyncio.wait_for(server.up.wait(), PATIENCE_S)
+    centre = ApiCentre(context, database, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    try:
+        for role in Role:
+            centre.token[str(role)], _ = await context.tokens.add(f"{role}1", role)
+        yield centre
+    finally:
+        server.stop()
+        await asyncio.wait_for(serving, PATIENCE_S)
+        listener.close()
+        await database.close()

@@ -1,0 +1,130 @@
+"""A whole line under load, for drills: a foreign slave serves serials, each one once."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from rig.broker import Broker
+from rig.libmodbus import LibmodbusSlave
+from rig.line import BAUD, Centre, Field, station_toml, until
+from rig.paced import PacedLine
+from rig.proxy import running_proxy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from rig.proxy import Proxy
+
+SERIALS_MAX = 60_000  # each is one u16; more than the longest drill serves
+PERIOD_S = 0.02
+SETTLE_S = 120  # a resend after a lost ack takes 10 s and more
+RULES = """
+[[rule]]
+id = "river-level"
+pack = "generic-level"
+channels = ["st1/wl"]
+[rule.parameters]
+unit = "m"
+datum = "gauge"
+levels = [ { level = "red", raise = 50.0, clear = 40.0 } ]
+"""
+
+
+class Box:
+    """A gateway and what it has committed so far, by serial."""
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.seen: dict[float, int] = {}
+        self._looked = 0
+
+    def look(self) -> None:
+        """Add what the outbox holds by now."""
+        found, self._looked = self.field.committed(self._looked)
+        for serial, times in found.items():
+            self.seen[serial] = self.seen.get(serial, 0) + times
+
+    async def progress(self) -> None:
+        """Wait until the outbox holds serials that were not there before."""
+        self.look()
+        before = len(self.seen)
+
+        async def more() -> bool:
+            self.look()
+            return len(self.seen) > before
+
+        await until(more, f"the gateway commits readings ({self.field.log})")
+
+
+class Drill:
+    """Broker, centre, a proxy in the uplink, one gateway on one line with one slave."""
+
+    def __init__(self, folder: Path, broker: Broker, proxy: Proxy, stack: AsyncExitStack) -> None:
+        self.folder = folder
+        self.broker = broker
+        self.proxy = proxy
+        self._stack = stack
+        self._slaves: list[LibmodbusSlave] = []
+        self.boxes: list[Box] = []
+        stations = station_toml("st1", {"wl": "water_level"}, "gw1", "gauge")
+        self.centre = Centre(
+            folder / "centre", broker.port, embedded=False, stations=stations, rules=RULES
+        )
+
+    def add_box(self, name: str, first: int) -> Box:
+        """Add a gateway `gw1` with a line of its own, whose slave serves serials from `first`."""
+        bus = self._stack.enter_context(PacedLine(self.folder / f"bus-{name}", 1, BAUD))
+        serials = range(first, SERIALS_MAX)
+        slave = LibmodbusSlave(self.folder / f"slave-{name}", bus.slave(1), 1, BAUD, serials)
+        self._slaves.append(self._stack.enter_context(slave))
+        field = Field(self.folder / name, "gw1", self.proxy.port, bus.master, period_s=PERIOD_S)
+        box = Box(field)
+        self.boxes.append(box)
+        self._stack.push_async_callback(field.stop)
+        return box
+
+    def silence(self) -> None:
+        """End the slaves: no further serial is served."""
+        for slave in self._slaves:
+            slave.stop()
+
+    def served(self) -> set[int]:
+        """Return the serials that left the slaves in a whole reply."""
+        return {one.value for slave in self._slaves for one in slave.served()}
+
+    def stored(self) -> list[float]:
+        """Return the serials in the store, each as often as it is there."""
+        return [raw for _, _, raw in self.centre.rows("st1", "wl") if raw is not None]
+
+    async def all_stored(self) -> bool:
+        """Whether every committed serial is in the store."""
+        for box in self.boxes:
+            box.look()
+        stored = set(self.stored())
+        return all(set(box.seen) <= stored for box in self.boxes)
+
+    async def settle(self) -> None:
+        """End the load, wait until all that was committed is stored, and check it once more."""
+        self.silence()
+        await until(self.all_stored, "all that was committed is stored", SETTLE_S)
+        stored = self.stored()
+        assert len(stored) == len(set(stored)), "a serial is stored twice"
+        assert set(stored) <= self.served(), "a serial is stored that was never served"
+        for box in self.boxes:
+            assert max(box.seen.values()) == 1, "a serial was committed twice"
+
+
+@asynccontextmanager
+async def running_drill(folder: Path) -> AsyncIterator[Drill]:
+    """A broker, a proxy and a centre that are up; boxes are added by the drill."""
+    broker = Broker(folder / "broker")
+    await broker.start()
+    async with AsyncExitStack() as stack:
+        stack.callback(broker.stop)
+        proxy = await stack.enter_async_context(running_proxy(broker.host, broker.port))
+        drill = Drill(folder, broker, proxy, stack)
+        stack.push_async_callback(drill.centre.stop)
+        await drill.centre.up()
+        yield drill

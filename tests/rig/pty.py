@@ -1,0 +1,98 @@
+"""Ptys without pacing: a pair for two foreign programs, and a line whose far end is a test."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import threading
+import tty
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+START_S = 10
+STOP_S = 10
+
+
+def why_no_pair() -> str:
+    """Return what is missing for a `PtyPair`, "" for nothing."""
+    return "" if shutil.which("socat") else "socat is not installed"
+
+
+class PtyPair:
+    """`with PtyPair(folder) as pair`: `pair.near` and `pair.far`, joined by socat."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.near = folder / "near"
+        self.far = folder / "far"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        ends = [f"PTY,raw,echo=0,link={link}" for link in (self.near, self.far)]
+        self._process = subprocess.Popen(
+            ["socat", "-d", "-d", *ends], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if b"starting data transfer loop" in line:
+                return self
+        raise RuntimeError("socat ended")
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.communicate(timeout=STOP_S)
+
+
+class FarEnd:
+    """A tty whose far end is a function: whatever it returns for new bytes is sent back.
+
+    `with FarEnd(answer) as line`: `line.path` is the tty to open.
+    """
+
+    def __init__(self, answer: Callable[[bytes], bytes]) -> None:
+        self._answer = answer
+        self._ours, self._theirs = os.openpty()
+        tty.setraw(self._theirs)
+        self.path = Path(os.ttyname(self._theirs))
+        self._stop_read, self._stop_write = os.pipe()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hang_up()
+        for fd in (self._stop_read, self._stop_write):
+            os.close(fd)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes unasked."""
+        os.write(self._ours, data)
+
+    def hang_up(self) -> None:
+        """Take the line away."""
+        if self._theirs < 0:
+            return
+        os.write(self._stop_write, b".")
+        self._thread.join(STOP_S)
+        os.close(self._theirs)
+        self._theirs = -1
+        os.close(self._ours)
+
+    def _serve(self) -> None:
+        while True:
+            ready, _, _ = select.select([self._ours, self._stop_read], [], [])
+            if self._stop_read in ready:
+                return
+            with suppress(OSError):
+                back = self._answer(os.read(self._ours, 4096))
+                if back:
+                    os.write(self._ours, back)
