@@ -111,6 +111,9 @@ async def running_box(
     try:
         yield Box(outbox, uplink, clock, outbox.emitter(cut_s), buses=buses)
     finally:
+        died = task.done()
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        (end,) = await asyncio.gather(task, return_exceptions=True)
         await asyncio.to_thread(outbox.close)
+        if died and isinstance(end, BaseException):
+            raise end

@@ -13,13 +13,15 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from egret_core import seqranges
-from egret_core.codec import decode_batch
+from egret_core.codec import decode_batch, is_log, payload_hash
+from egret_core.errors import WireError
 from egret_core.messages import Loss
+from egret_gateway.outbox import cutting
 from egret_gateway.outbox.file import LogRow, OutboxFile
 from egret_gateway.outbox.schema import is_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 ASIDE_MAX = 3  # damaged files kept: evidence, on a card that is already failing
@@ -43,34 +45,42 @@ def salvage(aside: Path, file: OutboxFile) -> list[Loss]:
     """Copy what can be read into the new file (in the caller's transaction); name the rest."""
     try:
         with closing(sqlite3.connect(aside)) as old:
+            # Lets SQLite read a file that ends before its header says (btree.c, lockBtree).
+            old.execute("PRAGMA writable_schema = ON")
             return _salvage(old, file)
     except sqlite3.Error as error:
         _log.error("outbox damaged file=%s unreadable error=%s", aside, error)
-        return []
+        # What was lost has no name left; that something was lost is said under the new log.
+        return [Loss(file.current.id, (), None, None, (), 0, "damaged")]
 
 
 def _salvage(old: sqlite3.Connection, file: OutboxFile) -> list[Loss]:
-    logs = [LogRow(*row) for row in _readable(old, "SELECT no, id, next_seq, meta FROM log", "no")]
+    logs = {
+        row[0]: LogRow(*row)
+        for row in _readable(old, "SELECT no, id, next_seq, meta FROM log", "no")
+        if is_log(row[1]) and isinstance(row[2], int) and isinstance(row[3], str)
+    }
     found: dict[int, list[int]] = {}
     for row in _readable(old, f"SELECT id, {_COLUMNS} FROM batch", "id"):  # noqa: S608
-        if row[1] not in {log.no for log in logs}:
-            if row[11] == "":
-                continue  # a draft whose log is unknown has no identity left
-            batch = decode_batch(row[12])
-            logs.append(LogRow(row[1], batch.log, batch.seq + 1, batch.meta_version))
-        found.setdefault(row[1], []).append(row[2])
+        log = _log_of(row, logs)
+        if log is None:
+            continue
+        logs[log.no] = log
+        found.setdefault(log.no, []).append(row[2])
         file.db.execute(
-            f"INSERT INTO batch (id, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+            f"INSERT OR IGNORE INTO batch (id, {_COLUMNS})"  # noqa: S608  (ours)
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             row,
         )
     fresh = file.current
     file.db.execute("DELETE FROM log")
     file.logs.clear()
-    for row in logs:
-        file.adopt_log(row)
-    file.adopt_log(fresh._replace(no=max([0, *(row.no for row in logs), *found]) + 1))
+    for log in logs.values():
+        file.adopt_log(log)
+    file.adopt_log(fresh._replace(no=max(logs, default=0) + 1))
     for key, value in _readable(old, "SELECT key, value FROM memory", "key"):
-        file.remember({key: value})
+        if isinstance(key, str) and isinstance(value, str):
+            file.remember({key: value})
     file.db.execute("UPDATE batch SET kept = 0")
     # No id of the damaged file may come back for another batch: marks for it are still under way.
     file.db.execute("DELETE FROM sqlite_sequence")
@@ -79,7 +89,25 @@ def _salvage(old: sqlite3.Connection, file: OutboxFile) -> list[Loss]:
     )
     file.reload()
     _log.error("outbox damaged salvaged=%d logs=%d", sum(map(len, found.values())), len(logs))
-    return [_missing(row, found.get(row.no, [])) for row in logs if row.next_seq > 1]
+    if not logs:
+        return [Loss(file.current.id, (), None, None, (), 0, "damaged")]
+    return [_missing(log, found.get(log.no, [])) for log in logs.values() if log.next_seq > 1]
+
+
+def _log_of(row: tuple[Any, ...], logs: Mapping[int, LogRow]) -> LogRow | None:
+    """Return the log of a row that is whole, None for one that is not: its hash vouches for it."""
+    number, seq, digest, body = row[1], row[2], row[11], row[12]
+    try:
+        if digest == "":
+            cutting.read_draft(body)
+            return logs.get(number)  # a draft whose log is unknown has no identity left
+        batch = decode_batch(body)
+    except (WireError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    known = logs.get(number, LogRow(number, batch.log, 1, ""))
+    if payload_hash(body) != digest or (batch.log, batch.seq) != (known.id, seq):
+        return None
+    return known._replace(next_seq=max(known.next_seq, seq + 1))
 
 
 def _missing(log: LogRow, found: list[int]) -> Loss:
