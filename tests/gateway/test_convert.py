@@ -94,7 +94,7 @@ def test_memory_is_sent_only_when_it_changed() -> None:
 
 
 def test_a_total_never_decreases_and_loses_no_tip_over_wraps() -> None:
-    dice = random.Random(3)  # noqa: S311  (a repeatable draw)
+    dice = random.Random(3)
     channel = bucket(bits=16, max_step=1000, scale=0.2)
     true, counts = 0, [0]
     for _ in range(2000):

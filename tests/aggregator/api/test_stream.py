@@ -35,7 +35,7 @@ def listener(centre: ApiCentre, query: str = "", **more: object) -> StreamClient
 
 async def until(true: object) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not true():  # type: ignore[operator]  # noqa: ASYNC110  (no event tells)
+        while not true():  # type: ignore[operator]
             await asyncio.sleep(0.01)
 
 

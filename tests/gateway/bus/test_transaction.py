@@ -179,7 +179,7 @@ def faulty(dice: random.Random, request: Request, serial: int) -> list[Words]:
 
 
 async def one_unit(seed: int, polls: int, count: int) -> list[Outcome]:
-    dice = random.Random(seed)  # noqa: S311  (a repeatable draw)
+    dice = random.Random(seed)
     line = VirtualLine(lambda request, serial: faulty(dice, request, serial))
     transactions = Transactions(line, {}, now=line.now)
     outcomes = []

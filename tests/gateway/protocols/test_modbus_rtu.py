@@ -111,7 +111,7 @@ def test_the_right_reply_is_found_behind_anything(before: bytes) -> None:
 
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_random_prefixes_never_cost_a_frame(length: int) -> None:
-    dice = random.Random(length)  # noqa: S311  (a repeatable draw)
+    dice = random.Random(length)
     for _ in range(700):
         frame = hunt(dice.randbytes(length) + RIGHT, (PENDING,)).frame
         assert frame is not None
