@@ -68,11 +68,6 @@ class Absence:
         """Whether it is said, provisionally or not, that the subject is silent."""
         return self._state != _PRESENT
 
-    @property
-    def rank(self) -> int:
-        """1 while it is settled that the subject is silent."""
-        return int(self._state == _ABSENT)
-
     def lateness(self, late_ms: int) -> None:
         """Take another allowed lateness, ms."""
         self._late_ms = late_ms
