@@ -163,7 +163,7 @@ async def wire_run(line: PacedLine) -> float:
     """Return seconds per read."""
     port = open_serial(BusSettings("bench", str(line.master), line.baud))
     transactions = Transactions(port, {})
-    ask = Ask(UNIT, 3, (Span(0, WIRE_N),), Patience(0.05, 1.0))
+    ask = Ask(UNIT, 3, (Span(0, WIRE_N),), Patience(1.0, 1.0))
     await transactions.read(ask)
     began = time.monotonic()
     for _ in range(WIRE_READS):
