@@ -104,7 +104,7 @@ async def late(folder: Path) -> dict[str, float]:
             ) as slave,
         ):
             accepted, wrong, dropped = await ours_late(pair, slave, -(-LATE_WANTED // LINES))
-            rows = slave.served()
+            rows = slave.served(accepted + dropped)
         lates = sum(row.late for row in rows)
         return accepted, wrong, dropped, lates, len(rows) - lates
 
