@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from egret_gateway.profiles import REPOSITORY
+
+FOLDERS = (Path(__file__).with_name("devices"), REPOSITORY)
+PATIENT = "generic-stage-u16"
+QUICK = "stage-quick"  # gives up after 0.3 s: for tests with dead units
 
 STAGE = """
 [[bus.device]]
-profile = "generic-stage-u16"
+profile = "{profile}"
 unit = {unit}
 station = "st0007"
 period_s = {period_s}
@@ -31,9 +34,15 @@ baud = {baud}
 {devices}"""
 
 
-def stage(unit: int = 7, channel: str = "wl", period_s: float = 60.0, more: str = "") -> str:
+def stage(
+    unit: int = 7,
+    channel: str = "wl",
+    period_s: float = 60.0,
+    more: str = "",
+    profile: str = PATIENT,
+) -> str:
     """Return the lines of a stage gauge; `more` goes into its channel."""
-    return STAGE.format(unit=unit, channel=channel, period_s=period_s) + more
+    return STAGE.format(profile=profile, unit=unit, channel=channel, period_s=period_s) + more
 
 
 def site(

@@ -16,7 +16,7 @@ from rig.libmodbus import LibmodbusSlave, why_missing
 from rig.paced import PacedLine
 from rig.pty import FarEnd, PtyPair, why_no_pair
 from rig.sink import Sink
-from rig.site import site, stage
+from rig.site import FOLDERS, QUICK, site, stage
 
 from egret_core.quality import Reason
 from egret_core.timescale import REAL
@@ -74,10 +74,14 @@ async def test_a_dead_unit_makes_no_live_neighbour_deaf(tmp_path: Path) -> None:
         LibmodbusSlave(tmp_path, line.slave(1), 1, BAUD),
         LibmodbusSlave(tmp_path, line.slave(2), 2, BAUD),
     ):
-        devices = stage(1, "one", 1.0) + stage(9, "dead", 1.0) + stage(2, "two", 1.0)
+        devices = (
+            stage(1, "one", 1.0, profile=QUICK)
+            + stage(9, "dead", 1.0, profile=QUICK)
+            + stage(2, "two", 1.0, profile=QUICK)
+        )
         path = site(tmp_path, port=line.master, bus="post_timeout_quiet_ms = 500", devices=devices)
         sink = Sink()
-        bus = Bus(load(path).buses[0], REAL, sink.emit, {}, lambda: False)
+        bus = Bus(load(path, FOLDERS).buses[0], REAL, sink.emit, {}, lambda: False)
         task = asyncio.create_task(bus.run())
         await sink.until(lambda: len(sink.values("two")) >= 8, LIMIT_S)
         task.cancel()

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from rig.pty import FarEnd
 from rig.sink import Sink
-from rig.site import site, stage
+from rig.site import FOLDERS, PATIENT, QUICK, site, stage
 
 from egret_core.quality import Flag, Reason
 from egret_core.timescale import REAL, Timescale
 from egret_gateway.bus.poll import Bus
-from egret_gateway.config import load
+from egret_gateway.config import BusSettings, load
 from egret_gateway.protocols.modbus_rtu_slave import Request, exception, find_request, reply
 
 if TYPE_CHECKING:
@@ -50,6 +50,12 @@ class Device:
         return reply(request, [value] * request.words)
 
 
+def quick(path: Path) -> BusSettings:
+    """Load a site whose gauges are given up soon: some of them are dead."""
+    path.write_text(path.read_text().replace(PATIENT, QUICK))
+    return load(path, FOLDERS).buses[0]
+
+
 @asynccontextmanager
 async def running(
     path: Path,
@@ -59,7 +65,7 @@ async def running(
     timescale: Timescale = REAL,
 ) -> AsyncIterator[tuple[Bus, Sink]]:
     sink = Sink()
-    bus = Bus(load(path).buses[0], timescale, sink.emit, memory or {}, maintenance)
+    bus = Bus(quick(path), timescale, sink.emit, memory or {}, maintenance)
     task = asyncio.create_task(bus.run())
     try:
         yield bus, sink
