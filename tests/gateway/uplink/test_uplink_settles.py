@@ -232,7 +232,7 @@ async def test_a_centre_that_takes_nothing_gets_probes_and_then_everything(
         await box.settled()
         centre.mute = True
         await centre.say(Taking.NONE)
-        while box.uplink._window.taking != Taking.NONE:  # noqa: ASYNC110
+        while box.uplink._window.taking != Taking.NONE:
             await asyncio.sleep(0.01)
         for _ in range(30):
             box.feed(1)
