@@ -7,7 +7,6 @@ from what is on disk; only a signal ends it well.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 from typing import TYPE_CHECKING, Any
@@ -125,5 +124,4 @@ def _why(task: asyncio.Task[Any]) -> BaseException | None:
 async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), STOP_S)
+    await asyncio.wait(tasks, timeout=STOP_S)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import secrets
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from egret_core import topics
@@ -162,10 +162,10 @@ class Uplink:
             await self._fill(connection)
             self._looked.set()
             wait_ms = self._window.next_ms(self._clock.mono_ms()) - self._clock.mono_ms()
-            try:
-                await asyncio.wait_for(self._wake.wait(), max(0.01, wait_ms / 1000))
-            except TimeoutError:
-                continue
+            # Not wait_for: on 3.11 it can swallow a cancellation that meets the event.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.01, wait_ms / 1000)):
+                    await self._wake.wait()
 
     async def _fill(self, connection: Connection) -> None:
         sent = 0
