@@ -7,6 +7,7 @@ from what is on disk; only a signal ends it well.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from typing import TYPE_CHECKING, Any
