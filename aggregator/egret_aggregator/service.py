@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_aggregator.api.app import create_app
 from egret_aggregator.api.context import JUDGED_STALE_S, Context
@@ -73,6 +73,69 @@ async def run(
     return 0
 
 
+class _Files(NamedTuple):
+    """What is kept on disk, open."""
+
+    database: Database
+    ledger: Ledger
+    journal: Journal
+    store: SqliteStore
+
+    @classmethod
+    async def opened(cls, stack: AsyncExitStack, settings: CentreConfig, clock: Clock) -> _Files:
+        database = Database(database_path(settings))
+        stack.push_async_callback(database.close)
+        await database.open()
+        ledger = Ledger(database, clock.now_ms)
+        await ledger.open()
+        journal = Journal(
+            settings.data / "journal.db",
+            keep_ms=int(settings.journal.keep_days * _DAY_MS),
+            max_bytes=settings.journal.max_mb * _MB,
+        )
+        await journal.open()
+        stack.push_async_callback(journal.close)
+        store = SqliteStore(settings.data / "series.db")
+        await store.open()
+        stack.push_async_callback(store.close)
+        return cls(database, ledger, journal, store)
+
+
+async def _broker(stack: AsyncExitStack, settings: CentreConfig) -> BrokerChild | None:
+    if not settings.broker.embedded:
+        return None
+    broker = BrokerChild(settings.data / "broker", settings.broker.host, settings.broker.port)
+    stack.push_async_callback(broker.stop)
+    await broker.start()
+    return broker
+
+
+async def _line(
+    stack: AsyncExitStack,
+    settings: CentreConfig,
+    catalogue: Catalogue,
+    clock: Clock,
+    *,
+    files: _Files,
+    broker: BrokerChild | None,
+) -> RunningLine:
+    journal = files.journal
+    known = {(place.station, place.channel) for place in catalogue.places()}
+    recorder = Recorder(journal, files.store, owner=catalogue.owner, known=known)
+    await recorder.open()
+    judge = Judge(
+        journal,
+        files.ledger.take,
+        catalogue,
+        clock.now_ms,
+        decoded=journal.decoded,
+        readings=journal.readings,
+    )
+    stack.push_async_callback(judge.flush)
+    intake = Intake(settings.broker, journal, clock)
+    return RunningLine(broker, intake, journal, recorder, judge)
+
+
 class Centre:
     """Every room of the centre, open and wired."""
 
@@ -94,56 +157,20 @@ class Centre:
             AggregatorError: what cannot be opened, and why.
         """
         settings.data.mkdir(parents=True, exist_ok=True)
-        clock, data = Clock(settings.timescale), settings.data
-        broker = None
-        if settings.broker.embedded:
-            broker = BrokerChild(data / "broker", settings.broker.host, settings.broker.port)
-            stack.push_async_callback(broker.stop)
-            await broker.start()
-        database = Database(database_path(settings))
-        stack.push_async_callback(database.close)
-        await database.open()
-        ledger = Ledger(database, clock.now_ms)
-        await ledger.open()
-        journal = Journal(
-            data / "journal.db",
-            keep_ms=int(settings.journal.keep_days * _DAY_MS),
-            max_bytes=settings.journal.max_mb * _MB,
-        )
-        await journal.open()
-        stack.push_async_callback(journal.close)
-        store = SqliteStore(data / "series.db")
-        await store.open()
-        stack.push_async_callback(store.close)
-        known = {(place.station, place.channel) for place in catalogue.places()}
-        recorder = Recorder(journal, store, owner=catalogue.owner, known=known)
-        await recorder.open()
-        judge = Judge(
-            journal,
-            ledger.take,
-            catalogue,
-            clock.now_ms,
-            decoded=journal.decoded,
-            readings=journal.readings,
-        )
-        stack.push_async_callback(judge.flush)
-        line = RunningLine(
-            broker=broker,
-            intake=Intake(settings.broker, journal, clock),
-            journal=journal,
-            recorder=recorder,
-            judge=judge,
-        )
+        clock = Clock(settings.timescale)
+        broker = await _broker(stack, settings)
+        files = await _Files.opened(stack, settings, clock)
+        line = await _line(stack, settings, catalogue, clock, files=files, broker=broker)
         hub = Hub()
-        ledger.listen(hub.records)
+        files.ledger.listen(hub.records)
         context = Context(
             settings=settings.api,
             clock=clock,
             real=Clock(),
-            ledger=ledger,
-            tokens=Tokens(database, ledger, Clock().now_ms),
+            ledger=files.ledger,
+            tokens=Tokens(files.database, files.ledger, Clock().now_ms),
             places=catalogue,
-            series=store,
+            series=files.store,
             line=line,
             hub=hub,
             stale_s=max(JUDGED_STALE_S, STALE_REAL_S * settings.timescale.scale),

@@ -7,80 +7,17 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from egret_aggregator.api.hub import Hub
+    from egret_aggregator.catalogue import Catalogue
     from egret_aggregator.clock import Clock
     from egret_aggregator.config import ApiSettings
-    from egret_aggregator.store.model import Aside, Page, StoredReading
+    from egret_aggregator.store import TimeSeriesStore
     from egret_aggregator.tokens import Tokens
     from egret_aggregator.warnings import Ledger
 
 JUDGED_STALE_S = 60.0  # ticks come every 10 s: six missing are no coincidence
-
-
-class Place(Protocol):
-    """A channel as the catalogue knows it."""
-
-    @property
-    def station(self) -> str: ...  # noqa: D102
-    @property
-    def channel(self) -> str: ...  # noqa: D102
-    @property
-    def quantity(self) -> str: ...  # noqa: D102
-    @property
-    def unit(self) -> str: ...  # noqa: D102
-    @property
-    def datum(self) -> str: ...  # noqa: D102
-    @property
-    def gateway(self) -> str: ...  # noqa: D102
-
-
-class StationPlace(Protocol):
-    """A station as the catalogue knows it."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def latitude(self) -> float: ...  # noqa: D102
-    @property
-    def longitude(self) -> float: ...  # noqa: D102
-    @property
-    def channels(self) -> Mapping[str, Place]: ...  # noqa: D102
-
-
-class Places(Protocol):
-    """The catalogue, as far as the API reads it."""
-
-    @property
-    def stations(self) -> Mapping[str, StationPlace]: ...  # noqa: D102
-    @property
-    def version(self) -> str: ...  # noqa: D102
-
-
-class Series(Protocol):
-    """The time-series store, as far as the API reads it."""
-
-    async def latest(  # noqa: D102
-        self, keys: Sequence[tuple[str, str]] | None
-    ) -> list[StoredReading]: ...
-
-    async def range(  # noqa: D102
-        self, station: str, channel: str, from_ms: int, to_ms: int, limit: int
-    ) -> Page: ...
-
-    async def asides(self, limit: int, before_id: int | None = None) -> Sequence[Kept]: ...  # noqa: D102
-
-
-class Kept(Protocol):
-    """Something set aside, and its place among the others."""
-
-    @property
-    def id(self) -> int: ...  # noqa: D102
-    @property
-    def aside(self) -> Aside: ...  # noqa: D102
 
 
 class Line(Protocol):
@@ -119,8 +56,8 @@ class Context:
     real: Clock
     ledger: Ledger
     tokens: Tokens
-    places: Places
-    series: Series
+    places: Catalogue
+    series: TimeSeriesStore
     line: Line
     hub: Hub
     stale_s: float = JUDGED_STALE_S

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from egret_aggregator.api.auth import Viewer, context_of
-from egret_aggregator.api.context import Context, Place, StationPlace
+from egret_aggregator.api.context import Context
 from egret_aggregator.api.envelope import cursor, limit_of, paged, position, standing
 from egret_aggregator.api.problems import ProblemError
 from egret_aggregator.api.times import parsed, rfc3339
@@ -16,6 +16,9 @@ from egret_aggregator.store.model import Note, StoredReading
 from egret_core.quality import Reason
 
 _DAY_MS = 86_400_000
+
+if TYPE_CHECKING:
+    from egret_aggregator.catalogue import ChannelPlace, Station
 
 router = APIRouter(prefix="/api/v1", tags=["stations", "readings"])
 
@@ -139,7 +142,7 @@ def _latest(rooms: Context, key: tuple[str, str], row: StoredReading | None) -> 
     }
 
 
-def _station(place: StationPlace) -> dict[str, Any]:
+def _station(place: Station) -> dict[str, Any]:
     return {
         "id": place.id,
         "name": place.name,
@@ -153,7 +156,7 @@ def _station(place: StationPlace) -> dict[str, Any]:
     }
 
 
-def _measure(place: Place | None) -> dict[str, Any]:
+def _measure(place: ChannelPlace | None) -> dict[str, Any]:
     """Return what a channel's numbers mean; null for a channel the catalogue does not know."""
     if place is None:
         return {"quantity": None, "unit": None, "datum": None, "known": False}
@@ -184,14 +187,14 @@ def names(bits: int, kind: type[Reason | Note]) -> list[str]:
     return known + [f"BIT_{n}" for n in range(rest.bit_length()) if rest >> n & 1]
 
 
-def _known_station(rooms: Context, station: str) -> StationPlace:
+def _known_station(rooms: Context, station: str) -> Station:
     place = rooms.places.stations.get(station)
     if place is None:
         raise ProblemError(404, "unknown_station", f"the catalogue has no station {station[:64]!r}")
     return place
 
 
-async def _known_channel(rooms: Context, station: str, channel: str) -> Place | None:
+async def _known_channel(rooms: Context, station: str, channel: str) -> ChannelPlace | None:
     """Return a channel's place, None for one that is stored but not in the catalogue."""
     home = rooms.places.stations.get(station)
     if home is not None and channel in home.channels:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import sqlite3
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (TokenError, RuleError) as error:
         output.failed("usage", str(error))
         return USAGE
-    except (AggregatorError, SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (AggregatorError, SQLAlchemyError, OSError) as error:
         output.failed("peer", str(error))
         return PEER
     except KeyboardInterrupt:
