@@ -7,7 +7,8 @@ import resource
 from contextlib import AsyncExitStack
 
 import pytest
-from rig.api_centre import PATIENCE_S, ApiCentre
+from rig.api_centre import ApiCentre
+from rig.centre_half import until
 from rig.events import event
 from rig.sse import StreamClient
 
@@ -27,16 +28,15 @@ GROWTH_MAX_MB = 200
 PADDING = "x" * 1200  # a warning as large as one with a long Chinese text
 
 
-def listener(centre: ApiCentre, query: str = "", **more: object) -> StreamClient:
-    return StreamClient(
-        centre.url, centre.bearer("viewer") | dict(more.pop("headers", {})), query, **more
-    )  # type: ignore[call-overload, arg-type]
-
-
-async def until(true: object) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not true():  # type: ignore[operator]  # noqa: ASYNC110  (no event tells)
-            await asyncio.sleep(0.01)
+def listener(
+    centre: ApiCentre,
+    query: str = "",
+    headers: dict[str, str] | None = None,
+    *,
+    small: bool = False,
+) -> StreamClient:
+    sent = centre.bearer("viewer") | (headers or {})
+    return StreamClient(centre.url, sent, query, small=small)
 
 
 async def storm(centre: ApiCentre, count: int, first: int = 0) -> None:
