@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import resource
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import pytest
-from rig.api_centre import ApiCentre
 from rig.centre_half import until
 from rig.events import event
 from rig.sse import StreamClient
@@ -20,6 +20,9 @@ from egret_aggregator.api.observations import Observations
 from egret_aggregator.store import StoredReading
 from egret_aggregator.warnings.acts import Act
 from egret_aggregator.warnings.record import Kind
+
+if TYPE_CHECKING:
+    from rig.api_centre import ApiCentre
 
 CLIENTS = 128
 # 128 live mailboxes and sockets and their clients' own buffers; one mailbox kept without a bound
