@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import resource
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import pytest
-from rig.api_centre import PATIENCE_S, ApiCentre
+from rig.centre_half import until
 from rig.events import event
 from rig.sse import StreamClient
 
@@ -20,6 +21,9 @@ from egret_aggregator.store import StoredReading
 from egret_aggregator.warnings.acts import Act
 from egret_aggregator.warnings.record import Kind
 
+if TYPE_CHECKING:
+    from rig.api_centre import ApiCentre
+
 CLIENTS = 128
 # 128 live mailboxes and sockets and their clients' own buffers; one mailbox kept without a bound
 # for each client would be 128 x 1500 x 5 kB = 960 MB.
@@ -27,16 +31,15 @@ GROWTH_MAX_MB = 200
 PADDING = "x" * 1200  # a warning as large as one with a long Chinese text
 
 
-def listener(centre: ApiCentre, query: str = "", **more: object) -> StreamClient:
-    return StreamClient(
-        centre.url, centre.bearer("viewer") | dict(more.pop("headers", {})), query, **more
-    )  # type: ignore[call-overload, arg-type]
-
-
-async def until(true: object) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not true():  # type: ignore[operator]
-            await asyncio.sleep(0.01)
+def listener(
+    centre: ApiCentre,
+    query: str = "",
+    headers: dict[str, str] | None = None,
+    *,
+    small: bool = False,
+) -> StreamClient:
+    sent = centre.bearer("viewer") | (headers or {})
+    return StreamClient(centre.url, sent, query, small=small)
 
 
 async def storm(centre: ApiCentre, count: int, first: int = 0) -> None:

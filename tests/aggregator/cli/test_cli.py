@@ -89,7 +89,7 @@ def test_the_life_of_a_token(path: Path, capsys: pytest.CaptureFixture[str]) -> 
     code, body = told(capsys, "token", "list", str(path))
     (row,) = body["tokens"]
     assert (code, row["name"], row["role"], row["revoked"]) == (0, "li", "officer", None)
-    assert token.split("_")[2] not in json.dumps(body)
+    assert token.split("_", 2)[2] not in json.dumps(body)
     assert said(capsys, "token", "revoke", str(path), row["id"])[0] == 0
     assert said(capsys, "token", "revoke", str(path), row["id"])[0] == 1
     assert said(capsys, "token", "revoke", str(path), "nothing")[0] == 1
