@@ -1,7 +1,8 @@
 """The load of `bench/ingest.py`, and the process that publishes it.
 
-Stations of 20 channels, 18 levels and 2 rain totals; a batch holds ten instants of one station. As a program: `_ingest_load.py PORT BATCHES START_MS` prepares every batch, prints
-`ready`, waits for a line, publishes with a window, and ends when all are acknowledged.
+Stations of 20 channels, 18 levels and 2 rain totals; a batch holds ten instants of one station.
+As a program: `_ingest_load.py PORT BATCHES START_MS` prepares every batch, prints `ready`, waits
+for a line, publishes with a window, and ends when all are acknowledged.
 """
 
 from __future__ import annotations

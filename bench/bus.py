@@ -12,7 +12,6 @@ import asyncio
 import json
 import logging
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -26,7 +25,8 @@ from rig.libmodbus import LibmodbusSlave, why_missing
 from rig.paced import PacedLine
 from rig.pty import FarEnd, PtyPair, why_no_pair
 
-from egret_gateway.bus.transaction import Ask, Fault, Transactions
+from egret_gateway.bus.fault import Fault
+from egret_gateway.bus.transaction import Ask, Transactions
 from egret_gateway.bus.unit import Patience, Span, Unit
 from egret_gateway.config import BusSettings
 from egret_gateway.ports.serial_port import GAP_CHARS, open_serial
@@ -42,8 +42,9 @@ LINES = 4  # late replies are waited for: four lines wait together
 PEER_READS = 300
 GLITCHES = 1000
 WIRE_N = 20
-WIRE_READS = 60
-WIRE_RUNS = 3
+WIRE_READS = 40
+WIRE_RUNS = 5
+CHAR_MS = 10_000 / 9600
 
 
 def address_of(i: int) -> int:
@@ -103,7 +104,7 @@ async def late(folder: Path) -> dict[str, float]:
             ) as slave,
         ):
             accepted, wrong, dropped = await ours_late(pair, slave, -(-LATE_WANTED // LINES))
-            rows = slave.served()
+            rows = slave.served(accepted + dropped)
         lates = sum(row.late for row in rows)
         return accepted, wrong, dropped, lates, len(rows) - lates
 
@@ -162,7 +163,7 @@ async def wire_run(line: PacedLine) -> float:
     """Return seconds per read."""
     port = open_serial(BusSettings("bench", str(line.master), line.baud))
     transactions = Transactions(port, {})
-    ask = Ask(UNIT, 3, (Span(0, WIRE_N),), Patience(0.05, 1.0))
+    ask = Ask(UNIT, 3, (Span(0, WIRE_N),), Patience(1.0, 1.0))
     await transactions.read(ask)
     began = time.monotonic()
     for _ in range(WIRE_READS):
@@ -174,9 +175,7 @@ async def wire_run(line: PacedLine) -> float:
 
 
 def wire(folder: Path) -> dict[str, float]:
-    ratios: list[float] = []
-    times_ms: list[float] = []
-    chars_ms: list[float] = []
+    runs: list[tuple[float, float, float, float]] = []
     for run in range(WIRE_RUNS):
         place = folder / f"wire{run}"
         line = PacedLine(place, 1, 9600)
@@ -184,14 +183,16 @@ def wire(folder: Path) -> dict[str, float]:
             took_s = asyncio.run(wire_run(line))
         char_ms = float(line.report["char_ms"])
         limit_ms = (13 + 2 * WIRE_N + GAP_CHARS) * char_ms
-        ratios.append(limit_ms / (took_s * 1000))
-        times_ms.append(took_s * 1000)
-        chars_ms.append(char_ms)
+        disturbed = abs(char_ms - CHAR_MS)
+        runs.append((disturbed, limit_ms / (took_s * 1000), took_s * 1000, char_ms))
+    # The run in which the fixture was least disturbed, by its own clock, says what the wire gave.
+    _, ratio, took_ms, char_ms = min(runs)
     return {
-        "wire_ratio_9600_n20": round(statistics.median(ratios), 4),
-        "wire_ms_per_read": round(statistics.median(times_ms), 3),
-        "wire_char_ms_measured": round(statistics.median(chars_ms), 4),
-        "wire_char_ms_nominal": round(10_000 / 9600, 4),
+        "wire_ratio_9600_n20": round(ratio, 4),
+        "wire_ratio_lowest_run": round(min(run[1] for run in runs), 4),
+        "wire_ms_per_read": round(took_ms, 3),
+        "wire_char_ms_measured": round(char_ms, 4),
+        "wire_char_ms_nominal": round(CHAR_MS, 4),
     }
 
 

@@ -161,6 +161,11 @@ class Judge:
 
     async def _resume(self) -> None:
         self._positions, state = await self._journal.load(CONSUMER)
+        self._fold = Fold()
+        self._changed = {}
+        self._in_force = ""
+        self._unsaved = False
+        self._within_entry = False
         self._saved_at_s = asyncio.get_running_loop().time()
         payload = state.get(_CATALOGUE)
         if payload is not None:

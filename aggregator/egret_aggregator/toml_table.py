@@ -42,7 +42,7 @@ class TomlTable:
         self._file = file
         self._key = key
         self._values = values
-        self._asked: list[str] = []
+        self._asked: dict[str, None] = {}  # in the order of asking
 
     def table(self, name: str) -> TomlTable:
         """Return a table below this one; empty where there is none."""
@@ -53,7 +53,7 @@ class TomlTable:
 
     def has(self, name: str) -> bool:
         """Tell whether a key is given; asking makes it a known one."""
-        self._asked.append(name)
+        self._asked[name] = None
         return name in self._values
 
     def text(self, name: str, default: str | None = None) -> str:
@@ -102,7 +102,7 @@ class TomlTable:
         return f"{self._key}.{name}" if self._key else name
 
     def _take(self, name: str, default: object) -> Any:  # noqa: ANN401  (TOML holds any)
-        self._asked.append(name)
+        self._asked[name] = None
         return self._values.get(name, default)
 
     def _typed(self, name: str, kind: type[str | int | float | bool], default: object) -> Any:  # noqa: ANN401  (of `kind`)

@@ -37,7 +37,7 @@ class Stored(NamedTuple):
 
 
 class CentreError(Exception):
-    """The API answered something else than what was asked for."""
+    """The API did not answer, or something else than what was asked for."""
 
 
 class Centre:
@@ -55,7 +55,7 @@ class Centre:
         """Tell whether the centre answers at all."""
         try:
             return self._ask("/healthz")[0] == http.client.OK
-        except (OSError, http.client.HTTPException):
+        except CentreError:
             return False
 
     def get(self, path: str, query: Mapping[str, str | int] | None = None) -> dict[str, Any]:
@@ -85,6 +85,8 @@ class Centre:
             connection.request("GET", where, headers=self._headers)
             response = connection.getresponse()
             return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise CentreError(f"GET {where}: no answer ({error})") from error
         finally:
             connection.close()
 

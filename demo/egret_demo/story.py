@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from egret_core.timescale import Timescale
 from egret_demo import audit, site
-from egret_demo.centre import Centre
+from egret_demo.centre import Centre, CentreError
 from egret_demo.processes import ChildError, Family
 from egret_demo.voice import told
 from egret_gateway.outbox import second_copy
@@ -63,7 +63,10 @@ class Story:
             self._show_events()
             if self._voice.since_s >= progress_s:
                 progress_s = self._voice.since_s + PROGRESS_S
-                self._show_progress()
+                try:
+                    self._show_progress()
+                except CentreError as error:  # the next look may find it answering again
+                    self._voice.tell(str(error))
             time.sleep(LOOK_S)
         return self._close()
 
@@ -129,7 +132,7 @@ class Story:
             self._red_after_s = self._voice.since_s
         # What was told when it was provisional is not told again when it is settled.
         if happened["phase"] != "settled" or not happened.get("provisional_id"):
-            self._voice.warning(happened["level"], told(happened))
+            self._voice.warning(happened["level"], happened["change"], told(happened))
         if first_red:
             self._voice.invite(self._site.url, after["id"])
 
@@ -139,7 +142,7 @@ class Story:
             (item["station"], item["channel"]): (item["reading"] or {}).get("value")
             for item in self._seat.get("/api/v1/latest")["items"]
         }
-        settled = sum(copy.settled for copy in second_copy.read(self._outbox()))
+        settled = second_copy.tally(self._outbox()).settled
         stored = self._seat.figure("egret_recorder_readings_total")
         self._voice.progress(latest, stored, settled, self._polls())
 
@@ -178,7 +181,7 @@ class Story:
         return self._site.gateway_data / "outbox.db"
 
     def _settled(self, last: int) -> bool:
-        return all(c.settled for c in second_copy.read(self._outbox()) if c.row <= last)
+        return second_copy.tally(self._outbox(), last).waiting == 0
 
     def _stored(self, taken: audit.Taken, moment_ms: int) -> dict[audit.Identity, float | None]:
         """Ask the API for every reading of every channel before a moment."""

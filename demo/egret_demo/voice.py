@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from egret_demo.audit import Verdict
 
 PAINT = {"blue": "34", "yellow": "33", "orange": "38;5;208", "red": "1;31"}
+RISES = ("raised", "upgraded")
 NAMES_MAX = 5  # lost readings named one by one; the rest is counted
 
 
@@ -61,12 +62,15 @@ Try in another terminal:
 Ctrl-C ends it.
 """)
 
-    def warning(self, level: str, text: str) -> None:
-        """Tell a warning, its level in its own colour on a terminal."""
-        mark = f"{level.upper() or 'OVER?':7}"  # no level holds: a person may close it
+    def warning(self, level: str, change: str, text: str) -> None:
+        """Tell a step of a warning, its level in its own colour on a terminal.
+
+        Downwards it is a proposal: a person lowers and closes.
+        """
+        mark = f"{level.upper() or 'NONE':7}"  # none: no level holds any more
         if self._colour and level in PAINT:
             mark = f"\x1b[{PAINT[level]}m{mark}\x1b[0m"
-        self.tell(f"WARNING  {mark} {text}")
+        self.tell(f"{'WARNING' if change in RISES else 'EASES':8} {mark} {text}")
 
     def invite(self, url: str, warning: str) -> None:
         """Show how an officer takes a warning over."""

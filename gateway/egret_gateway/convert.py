@@ -96,9 +96,10 @@ def _linear(item: Item, raw: float) -> float:
 def _counted(item: Item, counter: Counter, raw: int, memory: str) -> Converted:
     """Add what was counted since the last read; a wrap goes on, a reset starts again from 0."""
     before = _remembered(memory)
-    verdict = GOOD
     if before is None:
-        # A counter seen for the first time: its own count is the best guess of the total.
+        # Seen for the first time, its own count is the best guess of the total; where there was
+        # a memory and it cannot be read, that guess is doubtful.
+        verdict = _RESET_UNCOUNTED if memory else GOOD
         total = _linear(item, raw)
     else:
         step, verdict = _step(counter, before.last, raw)
@@ -122,7 +123,8 @@ def _step(counter: Counter, last: int, raw: int) -> tuple[int, Verdict]:
 
 
 def _remembered(memory: str) -> Total | None:
-    if not memory:
+    try:
+        last, total = json.loads(memory)
+        return Total(int(last), float(total))
+    except (TypeError, ValueError):
         return None
-    last, total = json.loads(memory)
-    return Total(int(last), float(total))

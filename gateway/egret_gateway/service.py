@@ -7,6 +7,7 @@ from what is on disk; only a signal ends it well.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
     from egret_gateway.config import GatewayConfig
 
-STOP_S = 2.0  # seconds for the tasks to end; the outbox then commits what it holds
+FINISH_S = 1.0  # for the replies that are on the wire when we are told to stop
+FAREWELL_S = 0.6  # for the acks of the last batches; without them they are sent at the next start
+STOP_S = 1.0  # for the tasks to end; the outbox then commits what it holds
 OK = 0
 PEER = 3
 _log = logging.getLogger(__name__)
@@ -80,11 +83,14 @@ class Service:
             health,
             status_s=self._config.status_s,
         )
-        tasks = [asyncio.create_task(uplink.run(), name="uplink")]
-        tasks += [
+        buses = [
             asyncio.create_task(bus.run(), name=f"bus {name}") for name, bus in self._buses.items()
         ]
-        tasks.append(asyncio.create_task(self._outbox.wait_ended(), name="outbox"))
+        tasks = [
+            asyncio.create_task(uplink.run(), name="uplink"),
+            asyncio.create_task(self._outbox.wait_ended(), name="outbox"),
+            *buses,
+        ]
         stop = asyncio.create_task(self._stop.wait())
         _log.info("gateway=%s buses=%d started", self._config.gateway, len(self._buses))
         await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -92,8 +98,21 @@ class Service:
         for task in tasks:
             if task.done() and code:
                 _log.error("task=%r ended error=%r", task.get_name(), _why(task))
+        if code == OK:
+            await self._finish(buses, uplink)
         await _cancelled([stop, *tasks])
         return code
+
+    async def _finish(self, buses: list[asyncio.Task[Any]], uplink: Uplink) -> None:
+        """Take the replies that are on the wire, and let the last batches be acknowledged."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_S):
+                await asyncio.gather(*(bus.rest() for bus in self._buses.values()))
+        await _cancelled(buses)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await self._outbox.flush()
+                await uplink.settled()
 
     def _health(self) -> Mapping[str, Mapping[str, Any]]:
         return {name: bus.health() for name, bus in self._buses.items()}

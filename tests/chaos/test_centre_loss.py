@@ -85,4 +85,4 @@ async def stored_at_least(drill: Drill, count: int) -> bool:
 async def named_as_clone(drill: Drill) -> bool:
     """Whether the API says that two boxes use one gateway's id."""
     gateways = await drill.centre.get("/gateways")
-    return any(gateway["clone"] for gateway in gateways["items"])
+    return any((gateway["status"] or {}).get("clone") for gateway in gateways["items"])

@@ -84,6 +84,12 @@ def test_a_refusal_is_an_error_that_names_the_page(
 
 def test_a_centre_that_is_not_there_is_not_alive() -> None:
     assert not Centre(1).alive()
+    with pytest.raises(CentreError, match=r"GET /x: no answer"):
+        Centre(1).get("/x")
+
+
+def test_a_figure_that_is_not_given_is_nothing(server: http.server.ThreadingHTTPServer) -> None:
+    assert Centre(server.server_port).figure("egret_recorder_readings_total") == 0
 
 
 @pytest.mark.parametrize("time_ms", [0, 1, 1_700_000_000_123, 253_402_300_799_999])

@@ -80,8 +80,8 @@ def test_the_welcome_gives_commands_that_can_be_copied(
 def test_a_warning_has_no_colour_codes_where_nobody_looks(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Voice().warning("red", "bridge/wl raised")
-    Voice().warning("", "bridge/wl returned")
+    Voice().warning("red", "upgraded", "bridge/wl rises")
+    Voice().warning("", "returned", "bridge/wl is back")
     first, second = said(capsys).splitlines()
-    assert first.endswith("WARNING  RED     bridge/wl raised")
-    assert second.endswith("WARNING  OVER?   bridge/wl returned")
+    assert first.endswith("WARNING  RED     bridge/wl rises")
+    assert second.endswith("EASES    NONE    bridge/wl is back")

@@ -78,5 +78,5 @@ class CentreHalf:
 
 async def until(true: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
     async with asyncio.timeout(patience_s):
-        while not true():  # noqa: ASYNC110  (a rig sees the centre from outside)
+        while not true():
             await asyncio.sleep(0.01)

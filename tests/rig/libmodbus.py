@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).with_name("slave.c")
 COMPILE_S = 60
 STOP_S = 10
+LOG_S = 10
 
 
 class Served(NamedTuple):
@@ -95,8 +98,18 @@ class LibmodbusSlave:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def served(self) -> list[Served]:
-        """Return what was served so far; a line still being written is left for the next call."""
+    def served(self, at_least: int = 0) -> list[Served]:
+        """Return what was served so far; a line still being written is left for the next call.
+
+        A reply is read a moment before it is logged: `at_least` waits for that many lines.
+        """
+        deadline_s = time.monotonic() + LOG_S
+        pause = threading.Event()
+        while len(rows := self._rows()) < at_least and time.monotonic() < deadline_s:
+            pause.wait(0.01)
+        return rows
+
+    def _rows(self) -> list[Served]:
         text = self.log.read_text() if self.log.exists() else ""
         whole = text[: text.rfind("\n") + 1]
         rows = [line.split() for line in whole.splitlines()]

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 WAIT_S = 60.0  # generous: a busy machine is no fault
 STEP_S = 0.05
+LATE_S = 3  # a test need not wait the half minute that field links are given
 BAUD = 115200
-STORE_FILE = "egret-ts.db"
+STORE_FILE = "series.db"
 BIN = Path(sys.executable).parent
 
 T = TypeVar("T")
@@ -222,7 +223,7 @@ def station_toml(station: str, channels: dict[str, str], gateway: str, datum: st
     )
     parts = [
         f'[[station.channel]]\nid = "{name}"\nquantity = "{quantity}"\ngateway = "{gateway}"\n'
-        + (f'datum = "{datum}"\n' if quantity == "water_level" else "")
+        f"late_s = {LATE_S}\n" + (f'datum = "{datum}"\n' if quantity == "water_level" else "")
         for name, quantity in channels.items()
     ]
     return head + "".join(parts)

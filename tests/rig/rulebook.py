@@ -169,6 +169,21 @@ def killed(
     return out
 
 
+def river_and_storm(
+    seed: int, steps: int, silent: Sequence[tuple[int, int]] = (), step_s: int = 60
+) -> list[Reading]:
+    """A flashy river and a storm, one reading a step each, with spells of silence."""
+    dice, level, total = random.Random(seed), 2.5, 100.0
+    river, gauge, out = place(), place("rn", "rain_total"), []
+    for n in range(steps):
+        level = max(0.5, level + dice.choice((-0.4, -0.1, 0.0, 0.1, 0.45)) + 0.02 * (3 - level))
+        total = round(total + dice.choice((0.0, 0.0, 0.2, 1.4)), 3)
+        if not any(start <= n < end for start, end in silent):
+            out.append(reading(step_s * n, round(level, 3), river))
+            out.append(reading(step_s * n + 7, total, gauge))
+    return out
+
+
 def brief(
     events: Iterable[ConditionEvent], phase: str | None = "settled"
 ) -> list[tuple[str, str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 FOR_S = 45  # the river is red after some 30
 LIMIT_S = 150
+ENOUGH = 40  # some 4 a second, fewer on a busy machine
 README_BLOCK = re.compile(r"^```sh demo\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 pytestmark = pytest.mark.system
 
@@ -120,7 +122,7 @@ def test_a_storm_leads_to_a_red_warning_and_nothing_is_lost(
     assert re.search(r"WARNING +RED +bridge/wl", demo.text), demo.text
     counts = re.search(r"(\d+) readings taken by the gateway, (\d+) stored", demo.text)
     assert counts, demo.text
-    assert int(counts[1]) == int(counts[2]) > 4 * (FOR_S - 20)
+    assert int(counts[1]) == int(counts[2]) > ENOUGH
     assert left_behind(tmp_path) == []
     # The dead sensor is told of: silence is never an all-clear.
     assert re.search(r"WARNING .*culvert/wl", demo.text), demo.text
@@ -163,6 +165,27 @@ def test_its_children_die_with_it(run: Callable[..., Demo], tmp_path: Path) -> N
     demo.process.kill()
     demo.ended()
     gone(tmp_path)
+
+
+def test_a_part_that_dies_is_named_and_ends_the_rest(
+    run: Callable[..., Demo], tmp_path: Path
+) -> None:
+    demo = run("--for", "600", "--data", str(tmp_path / "demo"))
+    demo.until(lambda text: "officer token" in text)
+    os.kill(pid_of(f"egret-gateway run {tmp_path}"), signal.SIGKILL)
+    assert demo.ended() == 3, demo.text
+    assert "gateway ended with -9" in demo.text
+    gone(tmp_path)
+
+
+def pid_of(command: str) -> int:
+    """The process whose command line holds some words."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if command in (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode():
+                    return int(entry.name)
+    raise AssertionError(command)
 
 
 def test_its_own_folder_goes_with_it(run: Callable[..., Demo]) -> None:

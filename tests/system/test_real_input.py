@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parents[3] / "shared/data/stream_plumtree_2016_2017/stage_5min.csv.gz"
 BAUD = 9600
-FLOOD_FROM, FLOOD_TO = "2017-08-18T20:00", "2017-08-19T06:00"
+FLOOD_FROM, FLOOD_TO = "2017-08-18 20:00", "2017-08-19 06:00"
 RULES = """
 [[rule]]
 id = "river-level"

@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 STREAM_PATH = "/api/v1/warnings/stream"
 OPENAPI_PATH = "/api/v1/openapi.json"
 _KIB = 1024
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457; `code` is stable, further members depend on it",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+}
+_PROBLEM_RESPONSE = {
+    "description": "Any error",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 
 
 def create_app(context: Context) -> FastAPI:
@@ -86,10 +102,20 @@ def _described(schema: dict[str, Any]) -> dict[str, Any]:
             },
         }
     }
+    for operations in paths.values():
+        for operation in operations.values():
+            responses = operation["responses"]
+            responses.pop("422", None)  # a request that cannot be read is a 400 here
+            responses["default"] = _PROBLEM_RESPONSE
     schemes = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "cookie": {"type": "apiKey", "in": "cookie", "name": "egret_session"},
     }
-    schema.setdefault("components", {})["securitySchemes"] = schemes
+    components = schema.setdefault("components", {})
+    components["securitySchemes"] = schemes
+    schemas = components.setdefault("schemas", {})
+    schemas["Problem"] = _PROBLEM
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
     schema["security"] = [{"bearer": []}, {"cookie": []}]
     return schema

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _LOG = logging.getLogger(__name__)
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_CODES = {
+    400: "invalid_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+}
 _STATUS = {
     Refusal.UNKNOWN_WARNING: 404,
     Refusal.NOTE_MISSING: 400,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from egret_aggregator.api.hub import Hub
 
 BACKLOG = 512  # connections waiting: 128 seats that come back at once, with room
+SEND_BUFFER_B = 256 * 1024  # of a connection; the kernel would let a stalled client hold 4 MiB
 GRACE_S = 2  # a client that does not read is cut off after this, so that stopping takes < 3 s
 
 
@@ -70,6 +71,7 @@ def listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_B)  # accepted ones inherit
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -6,7 +6,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SHAPE = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+\- ]\d\d:\d\d)")
+_SHAPE = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+\- ]\d\d:\d\d)",
+    re.ASCII,
+)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -27,7 +30,8 @@ def parsed(text: str) -> int:
     # A bare plus sign in a query arrives as a blank.
     zoned = text.upper().replace(" ", "+")
     try:
-        return (datetime.fromisoformat(_milliseconds(zoned)) - _EPOCH) // _MILLISECOND
+        instant = datetime.fromisoformat(_milliseconds(zoned)).astimezone(UTC)
+        return (instant - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError) as error:
         raise ValueError(f"no such time: {error}") from None
 

@@ -150,9 +150,14 @@ class Intake:
     async def _commit(self, taken: list[Incoming], refused: list[Refused], cost_b: int) -> None:
         try:
             verdicts = await self._append(taken)
+            self._inbox.release(cost_b)
+            await self._tell(taken, verdicts, refused)
         finally:
             self._slots.release()
-            self._inbox.release(cost_b)
+
+    async def _tell(
+        self, taken: list[Incoming], verdicts: list[Verdict], refused: list[Refused]
+    ) -> None:
         now_s = self._clock.monotonic_s()
         for item, verdict in zip(taken, verdicts, strict=False):
             if verdict is Verdict.NEW and item.lane is Leaf.DATA:

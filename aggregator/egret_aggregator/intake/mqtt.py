@@ -112,8 +112,8 @@ class Line:
             self.connections += 1
             self.last_error = ""
             _log.info("event=broker_connected host=%s", self._settings.host)
-            await self._up()
             try:
+                await self._up()
                 async for _ in client.messages:
                     pass  # never: the inbox is emptied elsewhere
             except asyncio.CancelledError:

@@ -66,11 +66,15 @@ class Journal:
         """
         try:
             self._db = await asyncio.to_thread(schema.open_file, self._path)
+        except (sqlite3.Error, OSError) as error:
+            raise JournalError(f"{self._path}: {error}") from error
+        try:
             self._desk = await asyncio.to_thread(
                 Desk, self._db, self._keep_ms, self._max_bytes, self._consumers
             )
             self._reader_db = sqlite.connect(self._path, writer=False)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, ValueError) as error:
+            self._db.close()
             raise JournalError(f"{self._path}: {error}") from error
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="journal-read")
         self._tail = Tail(self._desk.heads)

@@ -28,18 +28,18 @@ def oldest_to_go(db: sqlite3.Connection, fill: Fill, before_ms: int) -> int:
     return max(by_room, _older(db, first, last, before_ms))
 
 
-def remove(db: sqlite3.Connection, safe: Mapping[int, int]) -> int:
+def remove(db: sqlite3.Connection, safe: Mapping[int, int]) -> None:
     """Remove at most `TRIM_ROWS` entries up to the safe id of each partition."""
     rows = [(partition, upto) for partition, upto in safe.items() if upto > 0]
     if not rows:
-        return 0
+        return
     flat = [number for row in rows for number in row]
-    return db.execute(
+    db.execute(
         f"WITH safe(p, upto) AS (VALUES {sqlite.values(2, len(rows))}) "  # noqa: S608  (only ?)
         "DELETE FROM entry WHERE id IN (SELECT entry.id FROM safe CROSS JOIN entry"
         " ON entry.partition = safe.p AND entry.id <= safe.upto LIMIT ?)",
         [*flat, TRIM_ROWS],
-    ).rowcount
+    )
 
 
 def _older(db: sqlite3.Connection, first: int, last: int, before_ms: int) -> int:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from egret_aggregator.database import sqlite
 from egret_aggregator.errors import JournalError
+from egret_aggregator.journal.desk import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from egret_aggregator.journal.desk import Desk, Outcome
+    from egret_aggregator.journal.desk import Desk
 
 GROUP_MAX_B = 8 * 1024 * 1024  # payload bytes of one commit: about 50 ms of a slow disk
 
@@ -133,7 +134,7 @@ class Writer:
             sqlite.begin(self._db)
             self._desk.trim()
             sqlite.commit(self._db)
-            self._desk.measured()
+            self._call(self._committed, Outcome([], self._desk.measured()))
         except sqlite3.Error as error:
             self._give_up()
             _log.error("event=journal_trim_failed error=%r", str(error))

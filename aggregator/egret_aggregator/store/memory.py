@@ -67,8 +67,10 @@ class MemoryStore:
         accepted = duplicates = conflicts = 0
         kept = list(asides)
         for row in rows:
-            first = self._rows.setdefault((row.station, row.channel, row.time_ms), row)
-            if first is row:
+            key = (row.station, row.channel, row.time_ms)
+            first = self._rows.get(key)
+            if first is None:
+                self._rows[key] = row
                 accepted += 1
             elif content(first) == content(row):
                 duplicates += 1
@@ -78,10 +80,10 @@ class MemoryStore:
         self._conflicts += conflicts
         self._keep(kept)
         for fact in metas:
-            key = (fact.meta.station, fact.meta.channel)
-            old = self._metas.get(key)
+            name = (fact.meta.station, fact.meta.channel)
+            old = self._metas.get(name)
             if old is None or (old.since_ms, old.version) <= (fact.since_ms, fact.version):
-                self._metas[key] = fact
+                self._metas[name] = fact
         self._positions.update(positions or {})
         return Receipt(accepted, duplicates, conflicts)
 

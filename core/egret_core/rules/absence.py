@@ -68,11 +68,6 @@ class Absence:
         """Whether it is said, provisionally or not, that the subject is silent."""
         return self._state != _PRESENT
 
-    @property
-    def rank(self) -> int:
-        """1 while it is settled that the subject is silent."""
-        return int(self._state == _ABSENT)
-
     def lateness(self, late_ms: int) -> None:
         """Take another allowed lateness, ms."""
         self._late_ms = late_ms
@@ -85,15 +80,14 @@ class Absence:
         if received_ms - time_ms > self._fresh_ms:
             self._seen = running_ms
             return
-        if self._state == _PRESENT:
-            self._mark = running_ms
-            if time_ms > self._last_ms or not self._seen_good:
-                self._last_ms = time_ms
-                self._seen_good = True
-            return
         if time_ms <= self._last_ms and self._seen_good:
+            self._seen = running_ms  # a copy, or older than what is known: nothing new
             return
         self._mark = running_ms
+        if self._state == _PRESENT:
+            self._last_ms = time_ms
+            self._seen_good = True
+            return
         if self._back_ms is None:
             self._back_ms, self._back_at, self._newest_ms = time_ms, running_ms, time_ms
         self._back_ms = min(self._back_ms, time_ms)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from egret_core.quality import Reason, counts, is_good
 from egret_core.rules.ladder import Ladder
@@ -36,13 +36,10 @@ _NO_TIME = -(2**62)
 Detector = Ladder | Rain
 
 
-class _Waiting(NamedTuple):
-    """A reading that waits for its order."""
-
-    time_ms: int  # at which it is judged
-    own_ms: int  # its identity; differs where it was ahead of its receipt
-    value: float
-    at: int  # running time of its receipt
+# A reading that waits for its order: time at which it is judged; its identity, which differs where
+# it was ahead of its receipt; value; running time of its receipt. A bare tuple: one is made for
+# every reading there is.
+_Waiting = tuple[int, int, float, int]
 
 
 class Channel:
@@ -117,8 +114,12 @@ class Channel:
             if own_ms in self._ahead:
                 return
             time_ms = self._at_receipt(own_ms, received_ms)
-        if self.absences:
-            self._presence(time_ms, flag, reasons, (received_ms, running_ms), out)
+        sound = flag == 1 and not reasons and not self.misfit  # the common case, without a call
+        if sound:
+            for absence in self.absences:
+                absence.good(time_ms, received_ms, running_ms, out)
+        else:
+            self._doubtful(time_ms, flag, reasons, (received_ms, running_ms), out)
         frontier_ms = self._frontier_ms
         if time_ms <= frontier_ms:
             self._count_late(time_ms)
@@ -126,15 +127,15 @@ class Channel:
         if own_ms == time_ms and time_ms > self._newest_ms:
             self._newest_ms = time_ms
             self._frontier_ms = max(frontier_ms, time_ms - self._late_ms)
-        if value is not None and counts(flag, reasons) and not self.misfit:
-            self._queue(_Waiting(time_ms, own_ms, value, running_ms), out)
+        if value is not None and (sound or self._counts(flag, reasons)):
+            self._queue((time_ms, own_ms, value, running_ms), out)
         self._settle_to(self._frontier_ms, out)
 
     def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
         """Settle what has waited for the lateness of running time; judge the silence."""
         if self._waiting:
             late_ms = self._late_ms
-            due = [item.time_ms for item in self._waiting if running_ms - item.at >= late_ms]
+            due = [item[0] for item in self._waiting if running_ms - item[3] >= late_ms]
             if due:
                 self._settle_to(due[-1], out)
                 self.dirty = True
@@ -176,7 +177,7 @@ class Channel:
         if (saved["q"], saved["d"]) != (self.place.quantity, self.place.datum):
             return
         self._newest_ms, self._frontier_ms, self.settled_ms, self._step_ms = saved["times"]
-        self._waiting = [_Waiting(*row) for row in saved["wait"]]
+        self._waiting = [(row[0], row[1], row[2], row[3]) for row in saved["wait"]]
         self.late, self.late_span = saved["late"]
         self.ahead, ahead = saved["ahead"]
         self._ahead.extend(ahead)
@@ -184,7 +185,10 @@ class Channel:
             if part.rule in saved["rules"]:
                 part.restore(saved["rules"][part.rule])
 
-    def _presence(
+    def _counts(self, flag: int, reasons: int) -> bool:
+        return counts(flag, reasons) and not self.misfit
+
+    def _doubtful(
         self,
         time_ms: int,
         flag: int,
@@ -211,12 +215,14 @@ class Channel:
             if at < len(waiting) and waiting[at][1] == item[1]:
                 return
             waiting.insert(at, item)
+        time_ms, value = item[0], item[2]
         for detector in self.detectors:
-            event = detector.alert(item[0], item[2])
-            if event is not None:
-                out.append(event)
+            if value >= detector.alert_at:
+                event = detector.alert(time_ms, value)
+                if event is not None:
+                    out.append(event)
         if len(waiting) > WAITING_MAX:
-            self._settle_to(waiting[WAITING_MAX // 2].time_ms, out)
+            self._settle_to(waiting[WAITING_MAX // 2][0], out)
 
     def _at_receipt(self, own_ms: int, received_ms: int) -> int:
         self._ahead.append(own_ms)
@@ -231,6 +237,8 @@ class Channel:
                 break
             count += 1
             self._settle(item[0], item[2], out)
+        if not count:
+            return
         del waiting[:count]
         self._frontier_ms = max(self._frontier_ms, self.settled_ms)
 
@@ -242,9 +250,8 @@ class Channel:
             self._step_ms = step_ms
         self.settled_ms = time_ms
         for detector in self.detectors:
-            if type(detector) is Ladder and detector.quiet_from <= value < detector.quiet_below:
-                continue
-            detector.settle(time_ms, value, out)
+            if not detector.quiet_from <= value < detector.quiet_below:
+                detector.settle(time_ms, value, out)
 
     def _snapshot(self, time_ms: int) -> None:
         rules = {part.rule: part.dump() for part in self.detectors}

@@ -7,6 +7,7 @@ when none is and it has been dry for `dry_ms`. Sums are whole nanometres.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from egret_core.rules.event import Change, ConditionEvent, Phase
@@ -26,6 +27,8 @@ class Rain:
 
     Attributes:
         rebased: how often the total fell.
+        quiet_from, quiet_below: empty: every total counts, the base moves with it.
+        alert_at: an unsettled total below it brings no new rain.
     """
 
     __slots__ = (
@@ -39,6 +42,9 @@ class Rain:
         "_waiting",
         "_wet_ms",
         "_windows",
+        "alert_at",
+        "quiet_below",
+        "quiet_from",
         "rank",
         "rebased",
         "rule",
@@ -61,6 +67,8 @@ class Rain:
         self.rebased = 0
         self._rebased_ms: int | None = None
         self._waiting: list[Waiting] = []
+        self.quiet_from, self.quiet_below = inf, -inf
+        self.alert_at = inf
 
     def alert(self, time_ms: int, value: float) -> ConditionEvent | None:
         """Return the provisional event that this unsettled total decides, if any."""
@@ -90,9 +98,11 @@ class Rain:
         total_nm = round(value * NM_PER_MM)
         if self._last_ms is None:
             self._last_ms, self._last_nm = time_ms, total_nm
+            self.alert_at = value
             return
         step = Increment(time_ms, total_nm - self._last_nm, time_ms - self._last_ms)
         self._last_ms, self._last_nm = time_ms, total_nm
+        self.alert_at = value
         windows = self._windows
         if step.rain_nm > 0:
             self._wet_ms = time_ms
@@ -124,6 +134,7 @@ class Rain:
         self.rebased, self._rebased_ms = rebased
         self._waiting = restored(waiting)
         if self._last_ms is not None:
+            self.alert_at = self._last_nm / NM_PER_MM
             self._windows.restore(steps, self._last_ms)
 
     def _judge(self, time_ms: int, out: list[ConditionEvent]) -> None:

@@ -135,9 +135,13 @@ class Fold:
             heir = now.get(key)
             subject.withdraw(_inherited(subject, heir), out)
             if heir is None:
-                self._gone.add(key)
-            else:
-                heir.restore(saved[key])
+                self._gone |= {key, _gaps_key(subject)}
+                continue
+            heir.restore(saved[key])
+            if isinstance(heir, Channel) and isinstance(subject, Channel):
+                heir.snapshots = subject.snapshots if heir.continues(subject) else []
+                lost = heir.snapshots != subject.snapshots
+                heir.snapshots_changed = subject.snapshots_changed or lost
         self._gone -= set(now)
 
     def changed(self) -> dict[str, bytes | None]:
@@ -159,7 +163,7 @@ class Fold:
                 out[key_of(subject)] = _json(subject.dump())
                 subject.dirty = False
             if isinstance(subject, Channel) and subject.snapshots_changed:
-                out[f"gap/{subject.place.name}"] = _json(subject.snapshots)
+                out[_gaps_key(subject)] = _json(subject.snapshots)
                 subject.snapshots_changed = False
             if len(out) >= SLICE:
                 yield out
@@ -170,13 +174,14 @@ class Fold:
         """Take what `changed` returned since the beginning, for the rules that are bound."""
         if _CENTRE in state:
             self.running.restore(json.loads(state[_CENTRE]))
+            self._ticked = False
         for subject in self._subjects:
             saved = state.get(key_of(subject))
             if saved is not None:
                 subject.restore(json.loads(saved))
                 subject.dirty = False
             if isinstance(subject, Channel):
-                gaps = state.get(f"gap/{subject.place.name}")
+                gaps = state.get(_gaps_key(subject))
                 subject.snapshots = json.loads(gaps) if gaps is not None else []
 
     def _bind(self, change: Change) -> None:
@@ -223,6 +228,10 @@ def key_of(subject: Channel | Gateway) -> str:
     if isinstance(subject, Channel):
         return f"channel/{subject.place.name}"
     return f"gateway/{subject.name}"
+
+
+def _gaps_key(subject: Channel | Gateway) -> str:
+    return f"gap/{key_of(subject)}"
 
 
 def _inherited(old: Channel | Gateway, heir: Channel | Gateway | None) -> set[str]:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from egret_core.quality import Flag, Reason
 from egret_core.screening.gap import GAP_PERIODS, check_gap
 from egret_core.screening.verdict import Verdict, combined
+from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.plan import Block, blocks
 from egret_gateway.bus.schedule import BACKOFF_MAX_S, Job, Next, Schedule
-from egret_gateway.bus.transaction import Ask, Fault, Outcome, Transactions
+from egret_gateway.bus.transaction import Ask, Outcome, Transactions
 from egret_gateway.bus.unit import Span, Unit
 from egret_gateway.convert import Converted, to_canonical
 from egret_gateway.errors import PortError
@@ -82,6 +83,8 @@ class Bus:
         self._watched: dict[str, bool] = {}
         self._schedule = self._lay()
         self._fault = "not opened yet"
+        self._turn = asyncio.Lock()
+        self._silent = False  # every unit failed: told once, the port reopened once
 
     async def run(self) -> None:
         """Poll until cancelled; the port is taken up again whenever it comes back."""
@@ -98,18 +101,23 @@ class Bus:
             delay_s = REOPEN_MIN_S
             self._fault = ""
             LOG.info("bus=%s port=%s opened", self._settings.name, self._settings.port)
-            try:
+            try:  # it returns when the line itself is suspect: then the port is opened anew
                 await self._serve(port)
             except PortError as error:
                 self._gone(error)
             finally:
                 port.close()
 
+    async def rest(self) -> None:
+        """Return when the transaction under way is over; no other begins after it."""
+        await self._turn.acquire()
+
     def health(self) -> Mapping[str, Any]:
         """Return the port's state, overruns, and per unit its counts, breaker and answer time."""
         return {
             "port": self._settings.port,
             "fault": self._fault,
+            "silent": self._silent,
             "overruns": self._schedule.overruns,
             "units": {
                 str(address): {
@@ -161,7 +169,12 @@ class Bus:
             if pick.job is None:
                 await line.idle(pick.wake_s)
             else:
-                await self._poll(line, pick.job)
+                async with self._turn:
+                    await self._poll(line, pick.job)
+            if self._schedule.all_open and not self._silent:
+                self._silent = True
+                LOG.warning("bus=%s every unit is silent: port reopened", self._settings.name)
+                return
 
     async def _poll(self, line: Transactions, index: int) -> None:
         block = self._blocks[index]
@@ -181,6 +194,7 @@ class Bus:
                 free_s=outcome.free_s,
             )
         if turn is Next.DONE:
+            self._silent = False
             self._values(block, outcome)
         elif turn is Next.FAILED:
             self._missing(block.channels, _REASONS[outcome.fault])

@@ -13,7 +13,7 @@ from enum import StrEnum
 from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
-from egret_gateway.bus.transaction import Fault
+from egret_gateway.bus.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,11 +8,10 @@ a reply is when its last byte arrived.
 from __future__ import annotations
 
 import time
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.unit import Patience, Span, Unit
-from egret_gateway.ports.byte_port import FINE_S
 from egret_gateway.protocols.modbus_rtu import (
     FRAME_MAX_B,
     REQUEST_CHARS,
@@ -30,17 +29,6 @@ if TYPE_CHECKING:
 BABBLE_S = 2.0  # a line that is not silent for one gap in so long carries no answers
 DAMAGE_WAIT_S = 0.02  # after a broken frame: time for a whole one behind it (USB adds 16 ms)
 BUFFER_MAX_B = 4 * FRAME_MAX_B  # a pending frame behind echo, glitch and late frames
-
-
-class Fault(StrEnum):
-    """How a transaction ended."""
-
-    NONE = "ok"
-    TIMEOUT = "timeout"
-    CRC = "crc"
-    EXCEPTION = "exception"
-    QUARANTINED = "quarantined"
-    BABBLE = "babble"
 
 
 class Ask(NamedTuple):
@@ -209,8 +197,7 @@ class Transactions:
                 return True
             if now >= give_up_s:
                 return False
-            # In two steps: the loop's coarse timer first, the last of it on time.
-            await self._port.wait(quiet_s - FINE_S if quiet_s - now > FINE_S else quiet_s)
+            await self._port.wait(quiet_s)
 
     def _idle(self, data: bytes) -> None:
         """Drop and count late frames that come while nobody waits."""

@@ -12,9 +12,10 @@ from egret_core.errors import ConfigError
 from egret_core.quality import Flag, Reason
 from egret_core.units import canonical
 from egret_gateway import config as settings
+from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.plan import Block, blocks
 from egret_gateway.bus.poll import ask_of, raw_of
-from egret_gateway.bus.transaction import Fault, Outcome, Transactions
+from egret_gateway.bus.transaction import Outcome, Transactions
 from egret_gateway.convert import to_canonical
 from egret_gateway.ports.serial_port import line_times, open_serial
 

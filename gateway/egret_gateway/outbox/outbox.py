@@ -175,6 +175,13 @@ class Outbox:
                 self._guard.notify()
             self._settled.extend(ids)
 
+    async def flush(self) -> None:
+        """Commit what is buffered now; durable when it returns."""
+        with self._guard:
+            for buffer in self._buffers:
+                buffer.due_ms = 0.0
+        await self._order(lambda: None)
+
     async def requeue(self, log: str, wanted: Ranges) -> Requeued:
         """Put batches back to be sent; committed when it returns."""
         answer = await self._order(lambda: self._keeper.file.requeue(log, wanted))
@@ -314,13 +321,13 @@ class Outbox:
         now = self._clock.mono_ms()
         self._draft_look_ms = now + DRAFT_LOOK_MS
         parcels, answers, sealed = self._keeper.transact(lambda: self._write(load, now))
+        ready = [parcel for parcel in parcels if parcel.hash]
+        if ready:
+            self._committed(ready)
         for order, answer in zip(load.orders, answers, strict=True):
             # A caller that was cancelled meanwhile no longer waits for its answer.
             if order.done.set_running_or_notify_cancel():
                 order.done.set_result(answer)
-        ready = [parcel for parcel in parcels if parcel.hash]
-        if ready:
-            self._committed(ready)
         if self._keeper.replaced:
             self._keeper.replaced, sealed = False, 0
         if sealed is not None:

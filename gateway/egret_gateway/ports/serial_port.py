@@ -75,10 +75,12 @@ class SerialPort:
         if missing > NAP_ABOVE_CHARS:
             nap_s = missing * self.char_s * NAP_SHARE
             await asyncio.sleep(max(0.0, min(nap_s, until_s - time.monotonic())))
+        if until_s - time.monotonic() > FINE_S:
+            await self._readable(until_s - FINE_S)
         left_s = until_s - time.monotonic()
-        if left_s <= FINE_S:
-            select.select([self._fd], [], [], max(0.0, left_s))
-            return
+        select.select([self._fd], [], [], max(0.0, min(left_s, FINE_S)))
+
+    async def _readable(self, until_s: float) -> None:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
 

@@ -78,6 +78,8 @@ class Uplink:
         self._chores = asyncio.Queue(CHORES_MAX)
         self._leaving: set[str] = set()
         self._wake = asyncio.Event()
+        self._looked = asyncio.Event()
+        self._emptied = asyncio.Event()
         self._asked_ms = clock.mono_ms() - QUESTION_MS
         self._patience_ms = SILENCE_MS
         self._was_paused = False
@@ -108,6 +110,15 @@ class Uplink:
                 )  # fmt: skip
             await asyncio.sleep(backoff_s * (0.5 + random.random() / 2))  # noqa: S311
             backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
+
+    async def settled(self) -> None:
+        """Return when all that was committed before is sent and acknowledged."""
+        self._looked.clear()
+        self._wake.set()
+        await self._looked.wait()
+        while self._window.flights:
+            self._emptied.clear()
+            await self._emptied.wait()
 
     async def _session(self) -> None:
         will = Will(topics.of(self._gateway, Leaf.STATUS), self._health.will())
@@ -149,6 +160,7 @@ class Uplink:
             if self._has_no_time(now):
                 await self._probe(connection, self._outbox.reader.question)
             await self._fill(connection)
+            self._looked.set()
             wait_ms = self._window.next_ms(self._clock.mono_ms()) - self._clock.mono_ms()
             # Not wait_for: on 3.11 it can swallow a cancellation that meets the event.
             with suppress(TimeoutError):
@@ -238,6 +250,7 @@ class Uplink:
                 self._queue.settled(flight.parcel.id)
         if settled:
             self._outbox.settle(settled)
+            self._emptied.set()
         for item in ack.rejected:
             flight = self._window.named(item.hash, now)
             if flight is not None:

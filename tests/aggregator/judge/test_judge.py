@@ -195,6 +195,7 @@ async def test_cut_short_within_an_entry_it_saves_nothing_and_loses_no_event(
         await asyncio.Event().wait()
 
     stuck = Judge(journal, never, catalogue, lambda: START_MS)
+    await journal.tick(START_MS)
     await journal.readings(GATEWAY, START_MS, [Reading("st1", "wl", START_MS, 9.0)])
     task = asyncio.create_task(stuck.run())
     async with asyncio.timeout(LIMIT_S):

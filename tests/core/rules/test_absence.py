@@ -77,6 +77,14 @@ def test_an_old_backlog_clears_nothing() -> None:
     ]
 
 
+def test_a_copy_of_the_last_reading_is_no_news() -> None:
+    fold = fold_of([place()], [RULE])
+    copies = [Arrival(at(700 + 50 * n), EVERY_MINUTE[-1]) for n in range(6)]
+    items = timeline([*prompt(EVERY_MINUTE), *copies], tail_s=400)
+    said_ms = next(item.now_ms for item in items if step(fold, item)[1])
+    assert at(840) <= said_ms <= at(850) + 500
+
+
 def test_failed_readings_end_no_silence() -> None:
     failing = [reading(600 + 60 * n, None, flag=Flag.MISSING) for n in range(10)]
     assert brief(judged(prompt([*EVERY_MINUTE, *failing]))) == [("raised", "fault", 840)]
@@ -166,3 +174,40 @@ def test_a_reading_ahead_of_its_receipt_counts_as_heard_at_its_receipt() -> None
     ahead = Receipt(GATEWAY, START_MS, [reading(7200, 1.0)])
     events = play(fold, [ahead, *(Tick(at(10 * n)) for n in range(1, 40))])
     assert brief(events) == [("raised", "fault", 300)]
+
+
+def test_a_return_is_settled_by_a_reading_that_much_newer_without_a_tick() -> None:
+    fold = fold_of([place()], [RULE])
+    play(fold, timeline(prompt(EVERY_MINUTE), tail_s=400))
+    receipts = [Receipt(GATEWAY, at(s) + 500, [reading(s, 1.0)]) for s in (1200, 1215, 1230)]
+    assert brief(play(fold, receipts)) == [("returned", "", 1200)]
+
+
+def test_a_withdrawn_rule_refutes_the_silence_it_only_suspected() -> None:
+    fold = fold_of([place()], [RULE])
+    said = play(fold, timeline(prompt([reading(0, 1.0)]), tail_s=315))
+    assert [e.phase for e in said] == [Phase.PROVISIONAL]
+    events = step(fold, Change([place()], [], at(320)))[1]
+    assert [(e.phase, e.reason, e.provisional_id) for e in events] == [
+        (Phase.REFUTED, "rule_withdrawn", said[0].id)
+    ]
+
+
+def test_a_gateway_keeps_its_count_through_a_change_and_a_restart() -> None:
+    rule = bound(silence(300), Family.ABSENCE, gateways=(GATEWAY,))
+    fold = fold_of([place()], [rule])
+    play(fold, timeline(prompt(EVERY_MINUTE), tail_s=100))
+    step(fold, Change([place()], [rule, RULE], at(641)))
+    disk = {key: body for key, body in fold.changed().items() if body is not None}
+    again = Fold()
+    step(again, Change([place()], [rule, RULE], 0))
+    again.restore(disk)
+    said = play(again, [Tick(at(10 * n)) for n in range(65, 100)])
+    heard = [event for event in said if event.subject == "gateway/GW-1"]
+    assert brief(heard) == [("raised", "fault", 840)]
+
+
+def test_old_work_on_the_site_does_not_pause_the_count() -> None:
+    old = reading(0, 1.0, reasons=Reason.MAINTENANCE)
+    late = [Arrival(at(600 + 30 * n), old) for n in range(20)]
+    assert brief(judged([*prompt(EVERY_MINUTE), *late], tail_s=100)) == [("raised", "fault", 840)]

@@ -141,6 +141,9 @@ def test_the_version_changes_with_a_number_and_with_the_pack_and_with_nothing_el
         (STORM + "[rule.parameters]\nlevels = []", "rule[0].parameters.levels", "fixes it"),
         (STORM.replace("cn-rain-signals", "generic-rain"), "rule[0].parameters.levels", "needs it"),
         (SILENT + "[rule.parameters]\nlimit_s = 5", "rule[0].parameters.limit_s", "at least 10"),
+        (RIVER.replace("[rule.parameters]", "parameters = 3\n[x]"), "x", "unknown key"),
+        (STORM + "parameters = 3", "rule[0].parameters", "a table"),
+        (STORM.replace('"cn-rain-signals"', "3"), "rule[0].pack", "in quotes"),
         ("[[rule]\n", "(file)", "TOML"),
         ("rule = 3", "rule", "list of tables"),
         ("[[rules]]", "rules", "did you mean 'rule'"),
@@ -159,6 +162,12 @@ def test_a_window_is_bounded(window: object, says: str) -> None:
     text = f"{STORM.replace('cn-rain-signals', 'generic-rain')}[rule.parameters]\n"
     text += f'levels=[{{level="red",window_h={window},sum=2}}]'
     assert says in refused(text)[1]
+
+
+def test_a_depth_of_nothing_is_refused() -> None:
+    text = STORM.replace("cn-rain-signals", "generic-rain") + "[rule.parameters]\n"
+    text += 'levels=[{level="red",window_h=3,sum=0}]'
+    assert "more than 0" in refused(text)[1]
 
 
 def test_levels_are_bounded() -> None:

@@ -159,7 +159,9 @@ def test_the_start_of_a_gap_is_kept_and_the_gaps_are_bounded() -> None:
         at(10_000 * (SNAPSHOTS_MAX + 1) + 240),
         at(10_000 * (SNAPSHOTS_MAX + 2)),
     ]
-    assert "gap/st1/wl" in fold.changed()
+    assert "gap/channel/st1/wl" in fold.changed()
+    step(fold, Change([place()], [RULE], at(10**6)))
+    assert channel(fold).snapshots == kept
 
 
 def test_meta_sets_the_lateness_and_a_misfit_stops_judgement() -> None:
@@ -213,3 +215,21 @@ def test_another_datum_is_a_new_channel() -> None:
     moved = replace(place(), datum="Elsewhere")
     step(fold, Change([moved], [RULE], at(61)))
     assert channel(fold).settled_ms < 0
+
+
+def test_what_a_gateway_told_of_a_channel_survives_a_restart() -> None:
+    fold = fresh()
+    step(fold, Facts(GATEWAY, [ChannelMeta("st1", "wl", "discharge", "m3/s")]))
+    assert "discharge" in channel(fold).misfit
+    disk = {key: body for key, body in fold.changed().items() if body is not None}
+    again = fresh()
+    again.restore(disk)
+    assert "discharge" in channel(again).misfit
+    assert receive(again, 0, reading(0, 9.0)) == []
+
+
+def test_a_repeat_of_a_reading_ahead_is_not_counted_again() -> None:
+    fold = fresh()
+    for second in (0, 1, 2):
+        receive(fold, second, reading(7200, 1.0))
+    assert channel(fold).ahead == 1

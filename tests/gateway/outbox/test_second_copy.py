@@ -45,6 +45,11 @@ def test_what_is_committed_is_read_beside_its_writer_and_after_it(tmp_path: Path
         assert [copy.row for copy in found] == sorted(copy.row for copy in found)
         assert not any(copy.settled for copy in found)
         assert second_copy.read(outbox.path, found[-1].row) == []
+        assert second_copy.tally(outbox.path) == (0, len(found))
+        assert second_copy.tally(outbox.path, found[0].row) == (0, 1)
+        outbox.settle([found[0].row])
+        until(lambda: second_copy.tally(outbox.path) == (1, len(found) - 1))
+        assert [copy.settled for copy in second_copy.read(outbox.path)][:2] == [True, False]
     finally:
         outbox.close()
     assert [copy.payload for copy in second_copy.read(outbox.path)] == [
@@ -52,7 +57,15 @@ def test_what_is_committed_is_read_beside_its_writer_and_after_it(tmp_path: Path
     ]
 
 
+def test_a_file_not_laid_out_yet_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "outbox.db").touch()
+    assert second_copy.read(tmp_path / "outbox.db") == []
+    assert second_copy.tally(tmp_path / "outbox.db") == (0, 0)
+
+
 def test_looking_makes_no_outbox(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         second_copy.read(tmp_path / "outbox.db")
+    with pytest.raises(FileNotFoundError):
+        second_copy.tally(tmp_path / "outbox.db")
     assert list(tmp_path.iterdir()) == []

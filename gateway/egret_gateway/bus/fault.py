@@ -1,0 +1,16 @@
+"""How a transaction can end; the names are shown to people."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """How a transaction ended."""
+
+    NONE = "ok"
+    TIMEOUT = "timeout"
+    CRC = "crc"
+    EXCEPTION = "exception"
+    QUARANTINED = "quarantined"
+    BABBLE = "babble"

@@ -1,0 +1,72 @@
+"""kill -9 of the judge over a real journal: no event lost, none that was not there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from rig.judging import events_in, fill, journal_in
+from rig.rulebook import START_MS, river_and_storm, shuffled, timeline
+
+from egret_aggregator.catalogue import load
+from egret_core.rules.event import settled_hash
+from egret_core.rules.step import Change, Fold, step
+
+pytestmark = pytest.mark.system
+
+TESTS = Path(__file__).parents[2]
+CASE = TESTS / "scenarios" / "flood_wave"
+LIMIT_S = 120
+KILLS = 8
+
+
+async def until_killed(folder: Path, lines: int, last: int) -> bool:
+    """Run a judge, kill it after so many reads; tell whether it had reached the last entry."""
+    env = {**os.environ, "PYTHONPATH": str(TESTS)}
+    command = (sys.executable, "-m", "rig.judging", str(folder))
+    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=env)
+    assert child.stdout is not None
+    try:
+        position = 0
+        while lines and position < last:
+            line = await child.stdout.readline()
+            assert line, "the judge ended by itself"
+            position, lines = int(line), lines - 1
+        return position >= last
+    finally:
+        child.kill()
+        await child.wait()
+
+
+async def test_killed_again_and_again_it_says_what_an_unbroken_one_says(tmp_path: Path) -> None:
+    (tmp_path / "stations.toml").write_text((CASE / "stations.toml").read_text())
+    silent = '[[rule]]\nid="silent"\npack="absence"\nchannels=["st1/*"]\n'
+    storm = '[[rule]]\nid="storm"\npack="cn-rain-signals"\nchannels=["st1/rn"]\n'
+    (tmp_path / "rules.toml").write_text((CASE / "rules.toml").read_text() + silent + storm)
+    catalogue = load(tmp_path)
+    rows = river_and_storm(5, 240, [(90, 130)])
+    items = timeline(shuffled(rows, 5), tail_s=60)
+    journal = journal_in(tmp_path)
+    await journal.open()
+    await journal.change(catalogue.payload(), START_MS)
+    await fill(journal, items)
+    last = journal.head
+    await journal.close()
+    dice = random.Random(5)
+    async with asyncio.timeout(LIMIT_S):
+        for _ in range(KILLS):
+            if await until_killed(tmp_path, dice.randrange(1, 14), last):
+                break
+        assert await until_killed(tmp_path, 10**6, last)
+    whole, expected = Fold(), []
+    step(whole, Change(catalogue.places(), catalogue.rules, START_MS))
+    for item in items:
+        expected += step(whole, item)[1]
+    said = events_in(tmp_path)
+    assert settled_hash(said.values()) == settled_hash(expected)
+    assert {event.id for event in expected} == set(said)
+    assert len(expected) > 20

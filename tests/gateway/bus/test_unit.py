@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+
+from egret_gateway.bus.unit import Patience, Span, Unit
+from egret_gateway.protocols.modbus_rtu import Shape
+
+WAYS = (Span(10, 2), Span(10, 3), Span(10, 4))
+PATIENCE = Patience(least_s=0.05, most_s=1.0)
+
+
+def asked(unit: Unit, words: int, now_s: float, fc: int = 3) -> None:
+    unit.left_open(Shape(7, fc, words), now_s)
+
+
+def test_a_calm_unit_is_asked_the_best_way() -> None:
+    assert Unit().choose(3, WAYS, PATIENCE, 0.0) == 0
+
+
+def test_after_timeouts_every_next_shape_differs_from_all_open_ones() -> None:
+    unit = Unit()
+    chosen = []
+    for step in range(3):
+        way = unit.choose(3, WAYS, PATIENCE, step * 0.1)
+        assert way is not None
+        chosen.append(WAYS[way].words)
+        asked(unit, WAYS[way].words, step * 0.1)
+    assert chosen == [2, 3, 4]
+    assert unit.choose(3, WAYS, PATIENCE, 0.3) is None
+
+
+def test_another_function_code_is_another_shape() -> None:
+    unit = Unit()
+    asked(unit, 2, 0.0, fc=3)
+    assert unit.choose(4, WAYS, PATIENCE, 0.1) == 0
+    assert unit.choose(3, WAYS, PATIENCE, 0.1) == 1
+
+
+def test_a_right_answer_ends_the_taint() -> None:
+    unit = Unit()
+    asked(unit, 2, 0.0)
+    asked(unit, 3, 1.0)
+    unit.answered(0.01)
+    assert unit.choose(3, WAYS, PATIENCE, 1.1) == 0
+
+
+def test_silence_ends_the_taint_after_two_seconds_at_least() -> None:
+    unit = Unit()
+    asked(unit, 2, 10.0)
+    assert unit.choose(3, WAYS, PATIENCE, 11.99) == 1
+    assert unit.choose(3, WAYS, PATIENCE, 12.0) == 0
+
+
+def test_a_slow_unit_needs_three_times_its_slowest_answer() -> None:
+    unit = Unit()
+    unit.answered(1.5)
+    asked(unit, 2, 10.0)
+    assert unit.free_s(WAYS, PATIENCE) == pytest.approx(14.5)
+
+
+def test_one_shape_only_means_quarantine_for_the_late_window() -> None:
+    single = WAYS[:1]
+    unit = Unit()
+    asked(unit, 2, 0.0)
+    assert unit.choose(3, single, PATIENCE, 0.99) is None
+    assert unit.choose(3, single, PATIENCE, 1.0) == 0
+    asked(unit, 2, 5.0)
+    assert unit.free_s(single, Patience(late_window_s=9.0)) == 14.0
+
+
+def test_a_quarantine_never_ends_while_an_answer_is_still_awaited() -> None:
+    unit = Unit()
+    asked(unit, 2, 0.0)
+    assert unit.free_s(WAYS[:1], Patience(most_s=10.0)) == 10.0
+
+
+def test_a_late_answer_frees_its_shape_and_renews_the_silence() -> None:
+    unit = Unit()
+    asked(unit, 2, 0.0)
+    asked(unit, 3, 0.1)
+    unit.came_late(Shape(7, 3, 2), 0.9)
+    assert [shape.words for shape in unit.open] == [3]
+    assert unit.counts.late_dropped == 1
+    assert unit.tau_max_s == pytest.approx(0.8)
+    assert unit.choose(3, WAYS, PATIENCE, 1.0) == 0
+    assert unit.free_s(WAYS, PATIENCE) == pytest.approx(0.9 + 2.4)
+
+
+def test_patience_is_the_profile_s_most_at_first_then_learnt_within_its_bounds() -> None:
+    unit = Unit()
+    assert unit.timeout_s(PATIENCE) == 1.0
+    for _ in range(50):
+        unit.answered(0.010)
+    assert unit.timeout_s(PATIENCE) == pytest.approx(0.060, abs=0.005)
+    assert unit.timeout_s(Patience(0.2, 1.0)) == 0.2
+    unit.answered(30.0)
+    assert unit.timeout_s(PATIENCE) == 1.0
