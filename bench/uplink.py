@@ -176,6 +176,8 @@ async def watch(
     try:
         while done is None or len(delays) < fresh:
             await asyncio.sleep(LOOK_S)
+            if listening.done():
+                raise RuntimeError(f"the gateway process has ended: {listening}")
             known = journal.known(GATEWAY, told.log) if told.log else ()
             now = time.monotonic()
             arrived = [seq for seq in told.cut if contains(known, seq)]

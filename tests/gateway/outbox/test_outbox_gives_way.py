@@ -13,6 +13,7 @@ from egret_core.entries import read_losses, read_readings
 from egret_core.messages import Kind, Loss
 from egret_core.seqranges import of_numbers, size
 from egret_gateway.clock import Clock
+from egret_gateway.config import OutboxSettings
 from egret_gateway.outbox import State, space
 from egret_gateway.outbox import outbox as module
 from egret_gateway.outbox.file import OutboxFile
@@ -178,10 +179,10 @@ def test_a_refused_loss_record_makes_no_further_one(tmp_path: Path) -> None:
 def test_the_running_outbox_stays_below_its_limit_and_accounts_for_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MB", 200_000)
+    monkeypatch.setattr(module, "MB", 200_000)  # one "megabyte" is enough for a test
     hands = HandClock()
-    outbox = make_outbox(tmp_path, Clock(hands=hands.hands()))
-    outbox._max_bytes = 200_000
+    settings = OutboxSettings(max_mb=1)
+    outbox = make_outbox(tmp_path, Clock(hands=hands.hands()), settings)
     fed = 0
     with opened(outbox) as ear:
         emit = outbox.emitter(0.0)
@@ -201,7 +202,10 @@ def test_the_running_outbox_stays_below_its_limit_and_accounts_for_all(
     assert kept + sum(loss.count for loss in lost) == fed
 
 
-def test_a_full_disk_gives_way_instead_of_losing_what_comes(tmp_path: Path) -> None:
+def test_a_full_disk_gives_way_instead_of_losing_what_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_MS", 20)
     hands = HandClock()
     outbox = make_outbox(tmp_path, Clock(hands=hands.hands()))
     with opened(outbox) as ear:

@@ -1,0 +1,150 @@
+"""Dates from monotonic time: trusted, implausible, stepped, or heard from the centre."""
+
+from __future__ import annotations
+
+import pytest
+from rig.field_box import HandClock
+
+from egret_core.timescale import Timescale
+from egret_gateway import clock as module
+from egret_gateway.clock import Clock, system_hands
+
+WALL = 1_795_340_000_000
+
+
+def own(hands: HandClock, source: str = "ntp") -> Clock:
+    return Clock(source, hands=hands.hands())
+
+
+def test_a_sample_is_dated_when_it_came_not_when_it_is_cut() -> None:
+    hands = HandClock(mono=500_000, wall=WALL)
+    clock = own(hands)
+    hands.pass_ms(30_000)
+    assert clock.stamp(500_000) == WALL
+    assert clock.stamp(529_500) == WALL + 29_500
+    assert clock.stamped() == ("ntp", 0)
+
+
+def test_a_clock_before_the_build_is_not_believed_until_it_is_set() -> None:
+    hands = HandClock(wall=12_000)
+    clock = own(hands)
+    assert clock.stamp(hands.mono) is None
+    assert clock.stamped() == ("none", 0)
+    taken = hands.mono
+    hands.mono += 5_000
+    hands.wall = WALL
+    assert clock.stamp(taken) == WALL - 5_000
+    assert clock.stamped() == ("ntp", 0)
+
+
+def test_a_clock_before_the_last_commit_is_not_believed() -> None:
+    hands = HandClock(wall=WALL)
+    clock = own(hands)
+    clock.raise_floor(WALL + 1)
+    assert clock.stamp(hands.mono) is None
+    hands.pass_ms(1)
+    assert clock.stamp(hands.mono) == WALL + 1
+
+
+def test_a_forward_step_holds_only_for_what_comes_after_it() -> None:
+    hands = HandClock(mono=1_000_000, wall=WALL)
+    clock = own(hands)
+    before = clock.stamp(1_000_000)
+    hands.pass_ms(1_000)
+    hands.wall += 3_600_000
+    after = clock.stamp(1_001_000)
+    assert before == WALL
+    assert after == WALL + 3_601_000
+    assert clock.stamp(1_000_500) == WALL + 500
+
+
+@pytest.mark.parametrize("step_ms", [10, 5_000, 299_000])
+def test_a_step_back_is_walked_off_and_never_reorders(step_ms: int) -> None:
+    hands = HandClock(mono=1_000_000, wall=WALL)
+    clock = own(hands)
+    dates = [clock.stamp(hands.mono)]
+    hands.wall -= step_ms
+    assert clock.stamped().offset_ms == step_ms
+    for _ in range(700):
+        hands.pass_ms(1_000)
+        dates.append(clock.stamp(hands.mono))
+    assert dates == sorted(set(dates))
+    assert dates[-1] == hands.wall
+    assert clock.stamped().offset_ms == 0
+
+
+def test_a_step_back_too_large_to_walk_holds_at_once() -> None:
+    hands = HandClock(mono=1_000_000, wall=WALL + 86_400_000)
+    clock = own(hands)
+    assert clock.stamp(1_000_000) == WALL + 86_400_000
+    hands.pass_ms(1_000)
+    hands.wall -= 86_400_000
+    assert clock.stamp(1_001_000) == WALL + 1_000
+    assert clock.stamp(1_000_999) == WALL + 86_400_999
+
+
+def test_a_clock_set_to_nonsense_at_work_changes_nothing() -> None:
+    hands = HandClock(mono=1_000_000, wall=WALL)
+    clock = own(hands)
+    assert clock.stamp(1_000_000) == WALL
+    hands.pass_ms(1_000)
+    hands.wall = 0
+    assert clock.stamp(1_001_000) == WALL + 1_000
+
+
+def test_without_an_own_source_the_centre_tells_the_time() -> None:
+    hands = HandClock(mono=1_000_000, wall=WALL + 777_000)
+    clock = own(hands, "none")
+    assert clock.stamp(1_000_000) is None
+    clock.hear(WALL, 999_800, 1_000_000)
+    assert clock.stamp(1_000_000) == WALL + 100
+    assert clock.stamped().source == "centre"
+
+
+def test_the_shortest_round_trip_wins_until_drift_has_aged_it() -> None:
+    hands = HandClock(mono=1_000_000)
+    clock = own(hands, "none")
+    clock.hear(WALL, 999_900, 1_000_000)
+    clock.hear(WALL + 9_000, 996_000, 1_000_000)
+    assert clock.stamp(1_000_000) == WALL + 50
+    hands.pass_ms(20_000_000)
+    now = hands.mono
+    clock.hear(WALL + 20_005_000, now - 3_000, now)
+    assert clock.stamp(now) == WALL + 20_006_500
+
+
+def test_answers_too_slow_negative_or_of_another_age_are_no_time() -> None:
+    hands = HandClock(mono=1_000_000)
+    clock = own(hands, "none")
+    clock.hear(WALL, 1_000_000 - module.ROUND_TRIP_MAX_MS - 1, 1_000_000)
+    clock.hear(WALL, 1_000_001, 1_000_000)
+    clock.hear(12_000, 999_900, 1_000_000)
+    assert clock.stamp(1_000_000) is None
+
+
+def test_an_own_source_that_becomes_plausible_takes_over_from_the_centre() -> None:
+    hands = HandClock(mono=1_000_000, wall=0)
+    clock = own(hands, "gnss")
+    clock.hear(WALL, 1_000_000, 1_000_000)
+    assert clock.stamped().source == "centre"
+    hands.wall = WALL + 40
+    assert clock.stamp(1_000_000) == WALL + 40
+    assert clock.stamped().source == "gnss"
+
+
+def test_the_scaled_line_is_used_both_ways() -> None:
+    scale = Timescale(60, WALL, WALL - 86_400_000)
+    hands = HandClock(mono=1_000_000, wall=WALL + 1_000)
+    clock = Clock("ntp", scale, hands.hands())
+    assert clock.stamp(1_000_000) == WALL - 86_400_000 + 60_000
+    heard = Clock("none", scale, hands.hands())
+    heard.hear(WALL - 86_400_000 + 120_000, 1_000_000, 1_000_000)
+    assert heard.real_ms(1_000_000) == WALL + 2_000
+    assert heard.stamp(1_000_000) == WALL - 86_400_000 + 120_000
+
+
+def test_the_machines_own_hands_move_forward_and_know_their_boot() -> None:
+    hands = system_hands()
+    assert hands.mono_ms() <= hands.mono_ms()
+    assert hands.wall_ms() > module.FLOOR_MS
+    assert hands.boot == system_hands().boot
