@@ -19,6 +19,8 @@ from egret_core.units import canonical, convert, settle
 if TYPE_CHECKING:
     from egret_gateway.profiles import ChannelSettings, Counter, Item
 
+COUNTER = "counter"  # formula of totals, as meta names it
+LOST = "lost"  # memory of a counter that had one: its next total is doubtful
 _RESET = Verdict(int(Flag.GOOD), int(Reason.COUNTER_RESET))
 _RESET_UNCOUNTED = Verdict(int(Flag.SUSPECT), int(Reason.COUNTER_RESET))
 
@@ -60,7 +62,7 @@ def formula_of(channel: ChannelSettings) -> tuple[str, dict[str, float]]:
         return "identity", {}
     numbers = {"scale": item.scale, "offset": item.offset}
     if item.counter is not None:
-        return "counter", {**numbers, "bits": float(item.counter.bits)}
+        return COUNTER, {**numbers, "bits": float(item.counter.bits)}
     if channel.datum:
         numbers["datum_offset_m"] = channel.datum_offset_m
     return "linear", numbers
@@ -89,6 +91,11 @@ def to_canonical(channel: ChannelSettings, raw: float, memory: str) -> Converted
     return Converted(value, kept, verdict.flag, verdict.reasons)
 
 
+def memory_of(raw: float, total: float) -> str:
+    """Return a counter's memory: its last raw count and the total that went with it."""
+    return json.dumps([int(raw), total])
+
+
 def _linear(item: Item, raw: float) -> float:
     return convert(item.quantity, settle(raw * item.scale + item.offset), item.unit)
 
@@ -104,7 +111,7 @@ def _counted(item: Item, counter: Counter, raw: int, memory: str) -> Converted:
     else:
         step, verdict = _step(counter, before.last, raw)
         total = settle(before.total + _linear(item, step))
-    fresh = json.dumps([raw, total])
+    fresh = memory_of(raw, total)
     return Converted(
         total, float(raw), verdict.flag, verdict.reasons, fresh if fresh != memory else ""
     )

@@ -6,10 +6,12 @@ Every writing method runs inside a transaction of its caller (`Outbox`); none co
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core import seqranges
-from egret_core.codec import payload_hash
+from egret_core.codec import decode_batch, payload_hash
+from egret_core.errors import WireError
 from egret_core.messages import LOG_B, Kind
 from egret_gateway.outbox.model import (
     HELD_LOGS_MAX,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from egret_core.seqranges import Ranges
 
+PAGES_MAX = 1_073_741_823  # SQLite's own bound
 _PARCEL = "b.id, l.id, b.seq, b.hash, b.kind, b.urgent, b.cut_mono, b.boot, b.payload"
 _ISLANDS = """
 SELECT log, min(seq), max(seq) FROM (
@@ -251,6 +254,54 @@ class OutboxFile:
         free = self.db.execute("PRAGMA freelist_count").fetchone()[0]
         size = self.db.execute("PRAGMA page_size").fetchone()[0]
         return int((pages - free) * size)
+
+    def free_share(self) -> float:
+        """Return which share of the file's pages is free."""
+        pages = self.db.execute("PRAGMA page_count").fetchone()[0]
+        free = self.db.execute("PRAGMA freelist_count").fetchone()[0]
+        return float(free) / max(1, int(pages))
+
+    def tidy(self) -> None:
+        """Empty the write-ahead file into the file itself: its room is then used again."""
+        self.db.execute("PRAGMA wal_checkpoint(RESTART)")
+
+    def cap(self) -> None:
+        """Let the file grow no more: a commit fits the write-ahead file, and later no disk."""
+        pages = self.db.execute("PRAGMA page_count").fetchone()[0]
+        self.db.execute(f"PRAGMA max_page_count = {pages:d}")
+
+    def uncap(self) -> None:
+        """Let the file grow again."""
+        self.db.execute(f"PRAGMA max_page_count = {PAGES_MAX}")
+
+    def oldest_cut(self) -> int:
+        """Return the date of the oldest batch that has one, ms since 1970; 0 where none has."""
+        row = self.db.execute(
+            "SELECT cut_real FROM batch WHERE cut_real > 0 ORDER BY id LIMIT 1"
+        ).fetchone()
+        return row[0] if row else 0
+
+    def foreign_logs(self, gateway: str) -> list[str]:
+        """Return the logs whose batches name another gateway, oldest first."""
+        found = []
+        for number in sorted(number for number, held in self.ranges.items() if held):
+            row = self.db.execute(
+                "SELECT payload FROM batch WHERE log = ? AND state != ? AND hash != ''"
+                " ORDER BY seq DESC LIMIT 1",
+                (number, State.QUARANTINED),
+            ).fetchone()
+            with suppress(WireError):
+                if row is not None and decode_batch(row[0]).gateway != gateway:
+                    found.append(self.logs[number].id)
+        return found
+
+    def set_log_aside(self, log: str) -> None:
+        """Neither send nor hold the batches of a log any more; they age out."""
+        number = next(row.no for row in self.logs.values() if row.id == log)
+        self.db.execute(
+            "UPDATE batch SET state = ?, kept = 0 WHERE log = ?", (State.QUARANTINED, number)
+        )
+        self.reload()
 
     def _grow(self, log: int, seq: int) -> None:
         ranges = self.ranges.get(log, ())

@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 import sqlite3
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from egret_gateway.outbox import salvage, space
 from egret_gateway.outbox.file import OutboxFile
 from egret_gateway.outbox.reader import Reader
+from egret_gateway.outbox.reserve import Reserve
 from egret_gateway.outbox.schema import DamagedError, is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from egret_gateway.outbox.model import Held
+    from egret_gateway.outbox.model import Held, Parcel
     from egret_gateway.outbox.scribe import Scribe
 
+GROW_B = 256 * 1024  # bytes free on the disk before a capped file grows again: some commits
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -36,14 +39,24 @@ class Summary(NamedTuple):
 class Keeper:
     """The file, whichever file it is by now; used by one thread at a time."""
 
-    def __init__(self, path: Path, boot: str, scribe: Scribe) -> None:
+    def __init__(
+        self,
+        path: Path,
+        boot: str,
+        scribe: Scribe,
+        rotten: Callable[[Parcel], None],
+        max_bytes: int,
+    ) -> None:
         self._path = path
         self._boot = boot
         self._scribe = scribe
+        self._capped = False
         self.replaced = False  # a damaged file was replaced: older rows became ready
+        self.reserve = Reserve(path.with_suffix(".reserve"), max_bytes)
         self.file = self._open()
-        self.reader = Reader(path, boot)
+        self.reader = Reader(path, boot, rotten)
         self.summary: Summary
+        self._move_in()
         self.transact(lambda: scribe.meta(self.file, self.file.older()))
 
     def close(self) -> None:
@@ -63,11 +76,44 @@ class Keeper:
         self.file = self._replacement()
         return self._once(do)
 
-    def free(self) -> None:
-        """Make room on a full disk; what is lost by it is recorded."""
-        limit = int(self.file.used_bytes() * (1 - space.FREED_SHARE))
-        with suppress(sqlite3.OperationalError):
+    def free(self) -> bool:
+        """Make room on a full disk; what is lost by it is recorded.
+
+        False where giving way does not help: the disk is full around a file that has room inside,
+        or is so full that not even a deletion can be written.
+        """
+        if self._capped and self.restock():
+            return True
+        spent = self.reserve.spend()
+        with suppress(sqlite3.DatabaseError):
+            self.file.tidy()
+        self.file.cap()
+        self._capped = True
+        if self.file.free_share() >= space.FREED_SHARE:
+            return spent
+        before = self.file.used_bytes()
+        limit = int(before * (1 - space.FREED_SHARE))
+        try:
             self.transact(lambda: self._scribe.losses(self.file, space.give_way(self.file, limit)))
+        except sqlite3.OperationalError:
+            return False
+        return self.file.used_bytes() < before
+
+    def restock(self) -> bool:
+        """Lay room by again where the disk has some; tell whether the file may grow again."""
+        whole = self.reserve.lay_by()
+        if self._capped and whole and self.reserve.disk_free() >= GROW_B:
+            self.file.uncap()
+            self._capped = False
+        return not self._capped
+
+    def _move_in(self) -> None:
+        """Make a file ours that another gateway id filled: what it never sent goes as ours."""
+        for log in self.transact(lambda: self._scribe.move_in(self.file)):
+            _log.warning("outbox file=%s log=%s named another gateway: cut anew", self._path, log)
+            while self.transact(partial(self._scribe.recut_some, self.file, log)):
+                pass
+            self.transact(partial(self.file.set_log_aside, log))
 
     def _once(self, do: Callable[[], T]) -> T:
         file = self.file
@@ -101,6 +147,7 @@ class Keeper:
         file = OutboxFile(self._path, self._boot)
         file.db.execute("BEGIN IMMEDIATE")
         losses = salvage.salvage(aside, file)
+        self._scribe.recall(file)
         self._scribe.meta(file, file.older())
         self._scribe.losses(file, losses)
         file.db.execute("COMMIT")

@@ -17,6 +17,7 @@ BUFFER_SAMPLES_MAX = 50_000  # samples not yet committed, while the disk refuses
 META_CHANNELS_MAX = 100  # channels in one meta batch: 100 x about 300 B
 HELD_RANGES_MAX = 400  # ranges told in a status: 400 x 32 B stays well below 32 kB
 HELD_LOGS_MAX = 32  # logs told in a status: 32 x 40 B
+LOSS_RANGES_MAX = 400  # seq ranges in one loss record: 400 x 34 B stay below 32 kB
 LOSS_CHANNELS_MAX = 200  # names in one loss record: 200 x 97 B stays below 32 kB
 
 

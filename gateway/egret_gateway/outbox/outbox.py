@@ -122,7 +122,10 @@ class Outbox:
         """
         self._lock.take()
         try:
-            self._keeper = Keeper(self.path, self._clock.boot, self._scribe)
+            self._keeper = Keeper(
+                self.path, self._clock.boot, self._scribe, self._rotten, self._max_bytes
+            )
+            self._keeper.restock()
             self._clock.raise_floor(self._keeper.file.fact(LAST_REAL))
         except sqlite3.Error as error:
             self._lock.give()
@@ -190,12 +193,7 @@ class Outbox:
 
     async def quarantine(self, row_id: int) -> None:
         """Set a batch aside that can never become valid, and record its loss."""
-
-        def do() -> list[Parcel]:
-            loss = space.quarantine(self._keeper.file, row_id)
-            return self._scribe.losses(self._keeper.file, [loss] if loss else [])
-
-        self._committed(await self._order(do))
+        self._committed(await self._order(lambda: self._set_aside(row_id, "quarantined")))
 
     async def divide(self, log: str) -> None:
         """Leave a log whose identities another writer uses; cut its unsettled batches anew."""
@@ -259,6 +257,24 @@ class Outbox:
                 buffer.due_ms = 0.0
             self._guard.notify()
 
+    def _set_aside(self, row_id: int, why: str) -> list[Parcel]:
+        loss = space.quarantine(self._keeper.file, row_id, why)
+        return self._scribe.losses(self._keeper.file, [loss] if loss else [])
+
+    def _rotten(self, parcel: Parcel) -> None:
+        """Set a batch aside whose bytes are no longer those that were committed."""
+        _log.error("outbox file=%s log=%s seq=%d rotten", self.path, parcel.log, parcel.seq)
+        order = _Order(lambda: self._set_aside(parcel.id, "damaged"))
+        order.done.add_done_callback(self._told)
+        with self._guard:
+            self._orders.append(order)
+            self._guard.notify()
+
+    def _told(self, done: Future[list[Parcel]]) -> None:
+        if done.exception() is None:
+            self._committed(done.result())
+            self._rewound(0)
+
     async def _order(self, do: Callable[[], T]) -> T:
         order = _Order(do)
         with self._guard:
@@ -286,7 +302,7 @@ class Outbox:
         try:
             self._commit(load)
         except sqlite3.OperationalError as error:
-            self._refused(load, error, stopping=stopping)
+            return not self._refused(load, error, stopping=stopping) and stopping
         return stopping
 
     def _wait_ms(self) -> float:
@@ -348,12 +364,14 @@ class Outbox:
         parcels.extend(self._scribe.losses(file, losses))
         real = self._clock.real_ms(now)
         if real is not None and now >= self._age_look_ms:
+            elapsed = now - (self._age_look_ms - AGE_LOOK_MS) if self._age_look_ms else AGE_LOOK_MS
             self._age_look_ms = now + AGE_LOOK_MS
-            space.drop_aged(file, real - self._keep_ms)
+            self._keeper.restock()
+            space.drop_aged(file, space.age_limit(file, real - self._keep_ms, elapsed))
         return parcels, answers, sealed
 
-    def _refused(self, load: _Load, error: sqlite3.OperationalError, *, stopping: bool) -> None:
-        """Keep what the disk did not take, and ask again; a full disk gives way first."""
+    def _refused(self, load: _Load, error: sqlite3.OperationalError, *, stopping: bool) -> bool:
+        """Keep what the disk did not take, and ask again; True where that may help at once."""
         _log.error("outbox file=%s refused=%r retry_s=%d", self.path, str(error), RETRY_MS // 1000)
         with self._guard:
             for buffer, samples, memory in load.cuts:
@@ -363,11 +381,12 @@ class Outbox:
             self._settled[:0] = load.settled
             self._overflow += load.overflow
             self._retry_ms = self._clock.mono_ms() + RETRY_MS
-        if stopping:
-            for order in load.orders:
-                order.done.set_exception(error)
-            return
-        if is_full(error):
-            self._keeper.free()
+        if is_full(error) and self._keeper.free():
             self._retry_ms = 0.0
             self._rewound(0)
+            return True
+        if stopping:
+            for order in load.orders:
+                if order.done.set_running_or_notify_cancel():
+                    order.done.set_exception(error)
+        return False

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any
 
+from egret_core.codec import payload_hash
 from egret_gateway.outbox.file import (
     META_FIRST,
     NEWEST_FIRST,
@@ -19,7 +20,7 @@ from egret_gateway.outbox.file import (
 from egret_gateway.outbox.schema import connect_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from egret_gateway.outbox.model import Parcel
@@ -30,9 +31,11 @@ LOOK_ROWS = 64  # batches read at once: 64 x 32 kB is the most they can weigh
 class Reader:
     """A reading connection of its own, opened at each use's first need."""
 
-    def __init__(self, path: Path, boot: str) -> None:
+    def __init__(self, path: Path, boot: str, rotten: Callable[[Parcel], None]) -> None:
+        """Store what is given; `rotten` hears of batches whose bytes the disk has changed."""
         self._path = path
         self._boot = boot
+        self._rotten = rotten
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
 
@@ -76,7 +79,13 @@ class Reader:
 
     def _read_now(self, where: str, args: Sequence[object], state: int) -> list[Parcel]:
         rows = self._rows(parcels_query(where, state), args)
-        return [parcel_of(row, self._boot) for row in rows]
+        parcels = [parcel_of(row, self._boot) for row in rows]
+        # SQLite checks no blob: a flipped digit would travel as a true reading.
+        sound = [p for p in parcels if payload_hash(p.payload) == p.hash]
+        for parcel in parcels if len(sound) < len(parcels) else ():
+            if parcel not in sound:
+                self._rotten(parcel)
+        return sound
 
     def _rows(self, query: str, args: Sequence[object]) -> list[Any]:
         with self._lock:

@@ -14,16 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 from egret_core import seqranges
 from egret_core.codec import decode_batch, is_log, payload_hash
+from egret_core.entries import read_readings
 from egret_core.errors import WireError
-from egret_core.messages import Loss
+from egret_core.messages import Kind, Loss
+from egret_gateway.convert import memory_of
 from egret_gateway.outbox import cutting
 from egret_gateway.outbox.file import LogRow, OutboxFile
 from egret_gateway.outbox.schema import is_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from egret_core.reading import Reading, Undated
+    from egret_gateway.sample import Sample
+
+COUNTS_LOOK_ROWS = 1000  # newest batches that are searched for the last totals
 ASIDE_MAX = 3  # damaged files kept: evidence, on a card that is already failing
 _COLUMNS = "log, seq, kind, state, urgent, kept, readings, cut_mono, boot, cut_real, hash, payload"
 _log = logging.getLogger(__name__)
@@ -92,6 +98,30 @@ def _salvage(old: sqlite3.Connection, file: OutboxFile) -> list[Loss]:
     if not logs:
         return [Loss(file.current.id, (), None, None, (), 0, "damaged")]
     return [_missing(log, found.get(log.no, [])) for log in logs.values() if log.next_seq > 1]
+
+
+def last_counts(file: OutboxFile, wanted: Collection[str]) -> dict[str, str]:
+    """Return the memory of counters as the newest batches show it, by `station/channel`."""
+    found: dict[str, str] = {}
+    rows = file.db.execute(
+        "SELECT hash, payload FROM batch WHERE kind = ? ORDER BY id DESC LIMIT ?",
+        (Kind.READINGS, COUNTS_LOOK_ROWS),
+    )
+    for digest, body in rows:
+        for reading in reversed(_counts_in(digest, body)):
+            key = f"{reading.station}/{reading.channel}"
+            if key in wanted and reading.value is not None and reading.raw is not None:
+                found.setdefault(key, memory_of(reading.raw, reading.value))
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _counts_in(digest: str, body: bytes) -> Sequence[Sample | Reading | Undated]:
+    if digest == "":
+        return cutting.read_draft(body).samples
+    readings = read_readings(decode_batch(body))
+    return [*readings.dated, *readings.undated]
 
 
 def _log_of(row: tuple[Any, ...], logs: Mapping[int, LogRow]) -> LogRow | None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from egret_core.codec import canonical_json, decode_batch, encode_batch, payload_hash
 from egret_core.entries import loss_entry, meta_entry
 from egret_core.messages import Batch, Kind
-from egret_gateway.outbox import cutting
+from egret_gateway.convert import COUNTER, LOST
+from egret_gateway.outbox import cutting, space
 from egret_gateway.outbox.cutting import Draft, Identity
 from egret_gateway.outbox.file import NewRow
-from egret_gateway.outbox.model import META_CHANNELS_MAX, State
+from egret_gateway.outbox.model import LOSS_RANGES_MAX, META_CHANNELS_MAX, State
+from egret_gateway.outbox.salvage import last_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,8 +60,25 @@ class Scribe:
         return out
 
     def losses(self, file: OutboxFile, losses: Sequence[Loss]) -> list[Parcel]:
-        """Record what was given up, one batch for each record."""
-        return [self._special(file, Kind.LOSS, (loss_entry(loss),), {}) for loss in losses]
+        """Record what was given up, one batch for each record that fits one."""
+        return [
+            self._special(file, Kind.LOSS, (loss_entry(piece),), {})
+            for loss in losses
+            for piece in _pieces(loss)
+        ]
+
+    def recall(self, file: OutboxFile) -> None:
+        """Give counters whose memory was lost the one that their last batches still show."""
+        known = file.memory()
+        lost = {
+            f"{entry['station']}/{entry['channel']}"
+            for entry in self._meta_entries
+            if entry["formula"] == COUNTER
+        } - set(known)
+        if not lost:
+            return
+        found = last_counts(file, lost)
+        file.remember({key: found.get(key, LOST) for key in lost})
 
     def seal_some(self, file: OutboxFile) -> int | None:
         """Date some drafts of this boot, end some of other boots; return the first one's id."""
@@ -74,13 +93,24 @@ class Scribe:
             file.seal(row_id, self._late_payload(who, draft, file.boot), self._real_now())
         return rows[0][0] if rows else None
 
+    def move_in(self, file: OutboxFile) -> list[str]:
+        """Open a log of our own where the file's batches name another gateway; return its logs."""
+        foreign = file.foreign_logs(self.gateway)
+        if file.current.id in foreign:
+            file.open_log()
+            self.meta(file)
+        return foreign
+
     def new_log(self, file: OutboxFile) -> list[Parcel]:
         """Open a new log; its first meta names the older ones that still have batches here."""
         file.open_log()
         return self.meta(file, file.older())
 
     def recut_some(self, file: OutboxFile, former: str) -> int:
-        """Cut some unsettled batches of a former log anew under the current one; how many."""
+        """Cut some unsettled batches of a former log anew under the current one; how many.
+
+        A batch whose bytes are no longer those that were committed is set aside, not spread.
+        """
         log = next((row.no for row in file.logs.values() if row.id == former), file.current.no)
         if log == file.current.no:
             return 0
@@ -91,14 +121,20 @@ class Scribe:
         ).fetchall()
         for row in rows:
             digest, kind, urgent, readings, cut_mono, boot, cut_real, payload = row[4:]
-            file.remove([row[:5]])
             draft = digest == ""
+            if not draft and payload_hash(payload) != digest:
+                loss = space.quarantine(file, row[0], "damaged")
+                self.losses(file, [loss] if loss else [])
+                continue
+            file.remove([row[:5]])
             if not draft:
                 batch = decode_batch(payload)
                 if kind == Kind.META and batch.meta_version == file.current.meta:
                     continue  # the new log began with it
                 log_now = file.current
-                batch = replace(batch, log=log_now.id, seq=log_now.next_seq, extra={})
+                batch = replace(
+                    batch, gateway=self.gateway, log=log_now.id, seq=log_now.next_seq, extra={}
+                )
                 payload = encode_batch(batch)
             new = NewRow(kind, bool(urgent), False, readings, cut_mono, boot, cut_real)
             file.add(new, payload, draft=draft)
@@ -157,3 +193,18 @@ class Scribe:
 
     def _real_now(self) -> int:
         return self.clock.real_ms(self.clock.mono_ms()) or 0
+
+
+def _pieces(loss: Loss) -> list[Loss]:
+    """Return a record as records of at most so many ranges; the first one bears the count."""
+    rest = range(LOSS_RANGES_MAX, len(loss.seqs), LOSS_RANGES_MAX)
+    first = replace(loss, seqs=loss.seqs[:LOSS_RANGES_MAX])
+    return [
+        first,
+        *(
+            replace(
+                loss, seqs=loss.seqs[at : at + LOSS_RANGES_MAX], count=0, channels=(), hashes=()
+            )
+            for at in rest
+        ),
+    ]

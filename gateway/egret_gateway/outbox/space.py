@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PASS_ROWS = 256  # rows looked at in one pass
 FREED_SHARE = 0.02  # of the limit is freed in one go, so that loss records stay few
+AGE_SPEED = 2  # times real time: what an absence left over is caught up, a wrong clock is not
+AGED = "aged_to_ms"  # fact: settled batches cut before it have been let go
 AGED_LOOK_ROWS = 2000  # oldest rows looked at for age in one pass
 
 _COLUMNS = "id, log, seq, state, hash, readings, kind, payload"
@@ -106,8 +108,24 @@ def drop_aged(file: OutboxFile, before_real_ms: int) -> int:
     return len(rows)
 
 
-def quarantine(file: OutboxFile, row_id: int) -> Loss | None:
-    """Set one refused batch aside; return its loss record, None where there is none to make.
+def age_limit(file: OutboxFile, wanted_ms: int, elapsed_ms: int) -> int:
+    """Return the date up to which settled batches may age out, and keep it.
+
+    It follows the time that really passed: a clock that leaps to 2100 throws nothing away.
+
+    Args:
+        file: where the date of the last look is kept.
+        wanted_ms: now less the time that batches are kept, by the gateway's clock.
+        elapsed_ms: monotonic time since the last look.
+    """
+    last = file.fact(AGED) or file.oldest_cut() or wanted_ms
+    limit = min(wanted_ms, last + AGE_SPEED * elapsed_ms)
+    file.set_fact(AGED, limit)
+    return limit
+
+
+def quarantine(file: OutboxFile, row_id: int, why: str = "quarantined") -> Loss | None:
+    """Set one batch aside; return its loss record, None where there is none to make.
 
     A refused loss record makes no further one: two sides that disagree would do so for ever.
     """
@@ -116,7 +134,7 @@ def quarantine(file: OutboxFile, row_id: int) -> Loss | None:
         return None
     span = Span()
     span.take(row[2], row[4], row[5], row[7])
-    return span.loss(file.logs[row[1]].id, "quarantined", hashes=True)
+    return span.loss(file.logs[row[1]].id, why, hashes=True)
 
 
 def _enough(rows: Sequence[tuple[Any, ...]], over: float) -> Iterable[tuple[Any, ...]]:
