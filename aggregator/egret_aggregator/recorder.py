@@ -15,6 +15,7 @@ from egret_aggregator.errors import StoreError
 from egret_aggregator.journal import Entry, EntryKind, Journal
 from egret_aggregator.store import Aside, MetaFact, Note, StoredReading
 from egret_core.entries import loss_entry, read_losses, read_metas
+from egret_core.errors import WireError
 from egret_core.messages import BadEntry, Batch, Kind
 
 if TYPE_CHECKING:
@@ -147,7 +148,12 @@ class Recorder:
                 self._batch(entry, work)
 
     def _batch(self, entry: Entry, work: Work) -> None:
-        batch = self._journal.decoded(entry)
+        try:
+            batch = self._journal.decoded(entry)
+        except WireError as error:
+            # A later version wrote it and this one was put back: kept whole, and the line goes on.
+            work.asides.append(_whole(entry, f"unreadable: {error.why}"))
+            return
         if batch.kind == Kind.READINGS:
             self._readings(entry, work)
         elif batch.kind == Kind.META:
