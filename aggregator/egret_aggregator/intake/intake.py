@@ -189,7 +189,7 @@ class Intake:
         if status.gateway != gateway:
             raise WireError(Reject.FOREIGN, f"status names {status.gateway!r}")
         self._gateways.status(status)
-        self._antientropy.saw(status)
+        self._antientropy.saw(status, self._clock.monotonic_s())
         self._changed.add(gateway)
         self._wake.set()
 
@@ -215,6 +215,8 @@ class Intake:
             _log.error("event=gateway_state_not_kept error=%r", str(error))
 
     async def _ask(self) -> None:
+        if self.taking is not Taking.ALL:
+            return  # what is asked for comes as backlog: there must be room for it
         now_s = self._clock.monotonic_s()
         for ask in self._antientropy.due(now_s):
             command = Command(
