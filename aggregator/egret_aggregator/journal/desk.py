@@ -139,6 +139,9 @@ class Desk:
         self._used_b += self._added_b
         self._added_b = 0
         shown = sorted([*self._entries, *self._ring])
+        self._ringed |= self._ringing
+        for _ in range(len(self._ringed) - RING_SEEN_MAX):
+            del self._ringed[next(iter(self._ringed))]
         self._clear()
         return Outcome(shown, self.fill)
 
@@ -174,6 +177,7 @@ class Desk:
     def _clear(self) -> None:
         self._entries: list[Entry] = []
         self._ring: list[Entry] = []
+        self._ringing: dict[tuple[Key, int], None] = {}
         self._moved: dict[str, dict[int, int]] = {}
         self._state: dict[tuple[str, str], bytes | None] = {}
         self._added_b = 0
@@ -210,11 +214,9 @@ class Desk:
     def _show(self, item: Incoming, key: Key) -> None:
         """Let the consumers see a fresh batch that is not taken: once, and only in memory."""
         identity = (key, item.seq)
-        if identity in self._ringed or self.books.has(key, item.seq):
+        if identity in self._ringed or identity in self._ringing or self.books.has(key, item.seq):
             return
-        self._ringed[identity] = None
-        if len(self._ringed) > RING_SEEN_MAX:
-            del self._ringed[next(iter(self._ringed))]
+        self._ringing[identity] = None
         entry_id, self._next_id = self._next_id, self._next_id + 1
         self._ring.append(
             Entry(
