@@ -89,6 +89,11 @@ class Recorder:
             JournalError: the journal does not.
         """
         self._positions = await self._store.position()
+        told, _ = await self._journal.load(NAME)
+        if any(self._positions.get(part, 0) < position for part, position in told.items()):
+            # The journal has heard of more than the store holds: the store is new, or an older one.
+            forgotten = await self._journal.rewind(NAME, self._positions)
+            _log.error("event=store_behind_journal asked_for_again=%d batches", forgotten)
         # An older journal put back beside a newer store must not give passed ids to new entries.
         await self._journal.leap(max(self._positions.values(), default=0))
         await self._journal.save(NAME, self._positions, {})

@@ -9,6 +9,7 @@ from egret_aggregator.database import sqlite
 from egret_aggregator.journal.books import Books, Key, Log
 from egret_aggregator.journal.entry import Entry, EntryKind
 from egret_aggregator.journal.fill import Fill, Level
+from egret_aggregator.journal.reading import held
 from egret_aggregator.journal.receipt import Verdict
 from egret_aggregator.journal.trim import oldest_to_go, remove
 from egret_core.partition import ALL, partition_of
@@ -102,6 +103,16 @@ class Desk:
         kept.update(positions)
         for key, value in changed.items():
             self._state[consumer, key] = value
+
+    def rewind(self, consumer: str, positions: Mapping[int, int]) -> int:
+        """Set a consumer back, and forget what was received that it can no longer read here.
+
+        Returns:
+            How many seqs were forgotten: outboxes are asked for them again.
+        """
+        reached = self.positions.get(consumer, {})
+        self._moved[consumer] = {part: positions.get(part, 0) for part in {*reached, *positions}}
+        return self.books.keep_only(held(self._db, positions))
 
     def leap(self, beyond: int) -> None:
         """Make the next entry's id greater than `beyond`."""

@@ -94,7 +94,7 @@ class Writer:
                 self._running, last = self._group()
                 if self._running:
                     self._commit(self._running)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whatever it was, nobody may wait for ever)
             # Without this thread whoever waits would wait for ever: better no journal than that.
             _log.critical("event=journal_writer_died error=%r", str(error), exc_info=error)
             self._closed = True

@@ -144,7 +144,7 @@ async def test_a_consumer_whose_waiter_went_away_harms_no_commit(tmp_path: Path)
     ],
 )
 def test_a_fault_of_the_disk_is_told_from_one_of_the_statement(
-    tmp_path: Path, statement: str, disk: bool
+    tmp_path: Path, statement: str, *, disk: bool
 ) -> None:
     db = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
     try:
