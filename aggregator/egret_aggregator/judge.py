@@ -254,6 +254,8 @@ class Judge:
             return
         left_s = SAVE_EVERY_S - (asyncio.get_running_loop().time() - self._saved_at_s)
         try:
-            await asyncio.wait_for(self._journal.wait(after), max(left_s, 0.0))
+            # Not wait_for: on 3.11 it can swallow a cancellation that meets the entry.
+            async with asyncio.timeout(max(left_s, 0.0)):
+                await self._journal.wait(after)
         except TimeoutError:
             await self.flush()
