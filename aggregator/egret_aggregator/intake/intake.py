@@ -16,6 +16,7 @@ from egret_aggregator.intake.inbox import Arrived, Inbox
 from egret_aggregator.intake.mqtt import Line
 from egret_aggregator.intake.verdict import Refused, read
 from egret_aggregator.journal.receipt import Incoming, Verdict
+from egret_aggregator.supervision import ended
 from egret_core.control import (
     decode_command_ack,
     decode_status,
@@ -81,10 +82,15 @@ class Intake:
         for gateway, kept in state.items():
             self._gateways.restore(gateway, kept)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._line.run(), name="intake-line")
-            group.create_task(self._tick(), name="intake-tick")
-            group.create_task(self._look(), name="intake-look")
-            await self._drain(group)
+            parts = [
+                group.create_task(self._line.run(), name="intake-line"),
+                group.create_task(self._tick(), name="intake-tick"),
+                group.create_task(self._look(), name="intake-look"),
+            ]
+            try:
+                await self._drain(group)
+            finally:
+                await ended(parts)
 
     def gateways(self) -> list[GatewayView]:
         """Return every gateway ever heard of, by id."""
@@ -237,8 +243,10 @@ class Intake:
     async def _look(self) -> None:
         greeted_s = self._clock.monotonic_s()
         while True:
+            # Not wait_for: on 3.11 it can swallow a cancellation that meets the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
             self._wake.clear()
             now_s = self._clock.monotonic_s()
             if now_s - greeted_s >= STATUS_S or self._told is not self.taking:
