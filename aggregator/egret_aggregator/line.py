@@ -31,6 +31,10 @@ class RunningLine:
         judged = int(self.judge.health()["judged_to_ms"])
         return judged or None
 
+    def recorded_ms(self) -> int | None:
+        """Return the receipt time of the newest entry in the store, None before the first."""
+        return self.recorder.recorded_to_ms or None
+
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
         return {view.id: _shown(view) for view in self.intake.gateways()}

@@ -20,6 +20,7 @@ from egret_aggregator.api.observations import Observations
 from egret_aggregator.api.server import ApiServer, listening
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
+from egret_aggregator.folder_lock import FolderLock
 from egret_aggregator.intake import BrokerChild, Intake
 from egret_aggregator.journal import Journal
 from egret_aggregator.judge import Judge
@@ -156,7 +157,9 @@ class Centre:
         Raises:
             AggregatorError: what cannot be opened, and why.
         """
-        settings.data.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(settings.data)
+        lock.take()
+        stack.callback(lock.give)
         clock = Clock(settings.timescale)
         broker = await _broker(stack, settings)
         files = await _Files.opened(stack, settings, clock)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from egret_core.messages import Batch
     from egret_core.seqranges import Ranges
 
+_MB = 1024 * 1024
 CONSUMERS = ("judge", "recorder")  # trimming waits for these
 
 _log = logging.getLogger(__name__)
@@ -70,10 +71,10 @@ class Journal:
             raise JournalError(f"{self._path}: {error}") from error
         try:
             self._desk = await asyncio.to_thread(
-                Desk, self._db, self._keep_ms, self._max_bytes, self._consumers
+                Desk, self._db, self._keep_ms, self._max_bytes, self._consumers, self._spare_b
             )
             self._reader_db = sqlite.connect(self._path, writer=False)
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:
             self._db.close()
             raise JournalError(f"{self._path}: {error}") from error
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="journal-read")
@@ -210,12 +211,21 @@ class Journal:
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: {error}") from error
 
+    def _spare_b(self) -> int:
+        return sqlite.spare_bytes(self._path)
+
     def _committed(self, outcome: Outcome) -> None:
         self._tail.add(outcome.entries)
         self._fill = outcome.fill
         if outcome.fill.level is not self._level:
             self._level = outcome.fill.level
-            _log.warning("event=journal_level level=%s share=%.2f", self._level, self._fill.share)
+            _log.warning(
+                "event=journal_level level=%s share=%.2f used_mb=%d room_mb=%d",
+                self._level,
+                self._fill.share,
+                self._fill.used_b // _MB,
+                self._fill.max_b // _MB,
+            )
         newest = self._tail.newest
         still = []
         for after_id, ready in self._waiting:
