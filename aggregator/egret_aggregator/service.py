@@ -194,9 +194,10 @@ class Centre:
         Raises:
             TaskDiedError: a part ended by itself.
         """
-        context = self._context
+        context, broker = self._context, self._parts.broker
         await supervise(
             {
+                **({"broker": broker.watch()} if broker else {}),
                 "intake": self._parts.intake.run(),
                 "recorder": self._parts.recorder.run(),
                 "judge": self._parts.judge.run(),
