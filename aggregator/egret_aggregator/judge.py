@@ -270,6 +270,8 @@ class Judge:
             return
         left_s = SAVE_EVERY_S - (asyncio.get_running_loop().time() - self._saved_at_s)
         try:
-            await asyncio.wait_for(self._journal.wait(after), max(left_s, 0.0))
+            # Not wait_for: on Python 3.11 it may swallow a cancellation (bpo-37658).
+            async with asyncio.timeout(max(left_s, 0.0)):
+                await self._journal.wait(after)
         except TimeoutError:
             await self.flush()

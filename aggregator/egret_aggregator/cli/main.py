@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "remedy": error.remedy,
         }
         output.failed("config", str(error), remedy)
-        return FINDING
+        return USAGE if error.file == commands.ARGUMENTS else FINDING
     except RuleError as error:
         output.failed("config", str(error))
         return FINDING

@@ -235,8 +235,10 @@ class Intake:
     async def _look(self) -> None:
         greeted_s = self._clock.monotonic_s()
         while True:
+            # Not wait_for: on Python 3.11 it may swallow a cancellation (bpo-37658).
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
             self._wake.clear()
             now_s = self._clock.monotonic_s()
             if now_s - greeted_s >= STATUS_S or self._told is not self.taking:

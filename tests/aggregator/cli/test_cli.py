@@ -130,7 +130,7 @@ def test_audit_of_nothing_and_with_a_wrong_head(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = said(capsys, "audit", "verify", str(path))
-    assert code == 2
+    assert code == 1
     assert "there is no ledger" in err
     assert not (path.parent / "data").exists()
     code, _, err = said(capsys, "audit", "verify", str(path), "--head", "5")
