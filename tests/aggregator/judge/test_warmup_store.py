@@ -135,7 +135,7 @@ class House:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def until_change(self, rows: Sequence[Any] | None = None) -> None:
+    async def half_a_day(self, rows: Sequence[Any] | None = None) -> None:
         """Half a day of rain under the old rules, then the change."""
         await self.journal.change(self.old.payload(), at(0))
         items = timeline(rows if rows is not None else prompt(STORM), tail_s=600)
@@ -157,7 +157,7 @@ def _when(item: Any) -> int:
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[House]:
-    folder.mkdir(exist_ok=True)
+    await asyncio.to_thread(folder.mkdir, exist_ok=True)
     journal, store = journal_in(folder), SqliteStore(folder / "series.db")
     await journal.open()
     await store.open()
@@ -178,7 +178,7 @@ RAIN_SAID = [("raised", "blue", at(300 * 100 + 7))]
 
 async def test_a_new_rule_says_at_the_next_tick_what_has_held_for_hours(tmp_path: Path) -> None:
     async with opened(tmp_path) as house:
-        await house.until_change()
+        await house.half_a_day()
         await house.tick()
         judge = await house.judged(house.new)
         assert house.sink.said("river") == RIVER_SAID
@@ -188,7 +188,7 @@ async def test_a_new_rule_says_at_the_next_tick_what_has_held_for_hours(tmp_path
 
 async def test_it_does_not_say_it_again_at_the_next_reading(tmp_path: Path) -> None:
     async with opened(tmp_path) as house:
-        await house.until_change()
+        await house.half_a_day()
         later = [reading(CHANGE_S + 60 * n, 3.6) for n in range(1, 6)]
         await fill(house.journal, timeline(prompt(later), head_s=-CHANGE_S)[1:])
         await house.judged(house.new)
@@ -198,7 +198,7 @@ async def test_it_does_not_say_it_again_at_the_next_reading(tmp_path: Path) -> N
 async def test_without_a_past_the_new_rule_is_cold(tmp_path: Path) -> None:
     async with opened(tmp_path) as house:
         house.past = None
-        await house.until_change()
+        await house.half_a_day()
         await house.tick()
         await house.judged(house.new)
         assert house.sink.said("river") == house.sink.said("storm") == []
@@ -208,7 +208,7 @@ async def test_killed_after_its_word_it_says_the_same_though_the_store_has_grown
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path) as house:
-        await house.until_change()
+        await house.half_a_day()
         await house.tick()
         house.sink.dies = True
         with pytest.raises(AssertionError, match="killed after"):
@@ -216,8 +216,8 @@ async def test_killed_after_its_word_it_says_the_same_though_the_store_has_grown
         house.sink.dies = False
         first = dict(house.sink.events)
         # What was received late lands in the past: read anew, history would be another one.
-        early = StoredReading("st1", "wl", at(300 * 50), 9.0, None, 1, 0, 0, 500)
-        await house.store.write([early._replace(time_ms=at(300 * 50) + 1)])
+        early = StoredReading("st1", "wl", at(300 * 145 - 100), 3.3, None, 1, 0, 0, 500)
+        await house.store.write([early])
         await house.judged(house.new)
         assert house.sink.events.keys() == first.keys()
         assert house.sink.said("river") == RIVER_SAID
@@ -225,7 +225,7 @@ async def test_killed_after_its_word_it_says_the_same_though_the_store_has_grown
 
 async def test_cut_short_within_the_change_nothing_of_it_is_saved(tmp_path: Path) -> None:
     async with opened(tmp_path) as house:
-        await house.until_change()
+        await house.half_a_day()
         reached, forever = asyncio.Event(), asyncio.Event()
 
         class Stuck(StoredPast):
@@ -249,11 +249,11 @@ async def test_cut_short_within_the_change_nothing_of_it_is_saved(tmp_path: Path
 
 async def test_what_came_after_the_change_is_no_history(tmp_path: Path) -> None:
     async with opened(tmp_path) as house:
-        await house.until_change()
+        await house.half_a_day()
         await house.store.write(
-            [StoredReading("st1", "wl", at(CHANGE_S - 60), 9.0, None, 1, 0, 0, 61_000)]
+            [StoredReading("st1", "wl", at(CHANGE_S - 3000), 1.0, None, 1, 0, 0, 3_000_001)]
         )
-        ahead = StoredReading("st1", "wl", at(CHANGE_S - 90), 9.0, None, 1, 0, 0, -90_000)
+        ahead = StoredReading("st1", "wl", at(CHANGE_S - 2990), 1.0, None, 1, 0, 0, -90_000)
         await house.store.write([ahead._replace(notes=int(Note.CLOCK_AHEAD))])
         await house.tick()
         await house.judged(house.new)
@@ -282,13 +282,16 @@ class Broken(StoredPast):
                 raise StoreError("the disk is gone")
 
 
-@pytest.mark.parametrize(("question", "good"), [("metas", 0), ("range", 0), ("range", 2)])
+@pytest.mark.parametrize(
+    ("question", "good", "page"),
+    [("metas", 0, 20), ("range", 0, 20), ("range", 1, 4), ("range", 2, 20)],
+)
 async def test_a_store_that_fails_stops_no_judgement(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str, good: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str, good: int, page: int
 ) -> None:
-    monkeypatch.setattr(module, "PAGE_ROWS", 20)
+    monkeypatch.setattr(module, "PAGE_ROWS", page)
     async with opened(tmp_path) as house:
-        await house.until_change()
+        await house.half_a_day()
         house.past = Broken(house, question, good)
         later = [reading(CHANGE_S + 60 * n, 5.6) for n in range(1, 4)]
         await fill(house.journal, timeline(prompt(later), head_s=-CHANGE_S)[1:])
@@ -306,7 +309,7 @@ async def test_a_recorder_that_stands_still_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(module, "RECORDED_MAX_S", 0.05)
     async with opened(tmp_path) as house:
-        await house.until_change()
+        await house.half_a_day()
         house.past = StoredPast(house.store, lambda: 0)
         await house.tick()
         await house.judged(house.new)
@@ -318,7 +321,7 @@ async def test_a_store_that_hangs_costs_its_budget_and_no_more(
 ) -> None:
     monkeypatch.setattr(module, "BUDGET_S", 0.2)
     async with opened(tmp_path) as house:
-        await house.until_change()
+        await house.half_a_day()
 
         class Hangs(StoredPast):
             async def range(self, *args: Any) -> Any:
@@ -339,7 +342,7 @@ async def test_a_history_longer_than_its_limit_leaves_the_rule_cold(
 ) -> None:
     monkeypatch.setattr(module, "ROWS_MAX", 50)
     async with opened(tmp_path) as house:
-        await house.until_change()
+        await house.half_a_day()
         await house.tick()
         judge = await house.judged(house.new)
         # The ladder looks back over an hour, the rain rule over a day.
@@ -378,7 +381,7 @@ async def test_shuffled_and_in_order_settle_the_same_over_a_change(tmp_path: Pat
     hashes = set()
     for number, rows in enumerate((prompt(STORM), shuffled(STORM, 1), shuffled(STORM, 2))):
         async with opened(tmp_path / str(number)) as house:
-            await house.until_change(rows)
+            await house.half_a_day(rows)
             left = [item for item in timeline(rows, tail_s=900) if _when(item) >= at(CHANGE_S)]
             await fill(house.journal, left)
             await house.judged(house.new)
