@@ -56,6 +56,7 @@ class RunningLine:
             "egret_judge_readings_total": judge["readings"],
             "egret_judge_events_total": judge["events"],
             "egret_judge_unreadable_total": judge["unreadable"],
+            "egret_judge_cold_channels_total": judge["cold"],
             "egret_judge_late_total": judge["late"],
             "egret_gateways": len(views),
             "egret_gateways_online": sum(view.online for view in views),
