@@ -27,6 +27,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "
 import _ingest_load as load
 from rig.centre_half import free_port, until
 
+from egret_aggregator import garbage
 from egret_aggregator.clock import Clock
 from egret_aggregator.config import BrokerSettings
 from egret_aggregator.intake import BrokerChild, Intake
@@ -191,6 +192,7 @@ async def centre(folder: Path, port: int) -> AsyncIterator[dict[str, Any]]:
             asyncio.create_task(part.run()) for name, part in parts.items() if name != "journal"
         ]
         await until(lambda: intake.health()["connected"])
+        garbage.settle()
         yield parts
         for task in tasks:
             task.cancel()

@@ -12,7 +12,7 @@ import signal
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from egret_aggregator import data_lock
+from egret_aggregator import data_lock, garbage
 from egret_aggregator.api.app import create_app
 from egret_aggregator.api.context import JUDGED_STALE_S, Context
 from egret_aggregator.api.envelope import standing
@@ -176,6 +176,7 @@ class Centre:
             hub=hub,
             stale_s=max(JUDGED_STALE_S, STALE_REAL_S * settings.timescale.scale),
         )
+        garbage.settle()
         centre = cls(context, line, (settings.api.host, settings.api.port))
         stack.callback(centre._listener.close)
         return centre
