@@ -28,7 +28,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "
 import _ingest_load as load
 from rig.centre_half import free_port, until
 
-from egret_aggregator import catalogue
+from egret_aggregator import catalogue, garbage
 from egret_aggregator.clock import Clock
 from egret_aggregator.config import BrokerSettings
 from egret_aggregator.database import Database
@@ -199,6 +199,7 @@ async def centre(folder: Path, port: int) -> AsyncIterator[dict[str, Any]]:
         judge = parts["judge"] = judge_of(folder, journal, ledger, clock)
         tasks = [asyncio.create_task(part.run()) for part in (recorder, intake, judge)]
         await until(lambda: intake.health()["connected"])
+        garbage.settle()
         yield parts
         for task in tasks:
             task.cancel()

@@ -4,8 +4,8 @@ EgretError
   AggregatorError           abstract: nobody raises it
     JournalError            a commit failed or the journal is closed: nothing of it was acknowledged
     StoreError              the time-series store could not write or read; retrying may help
-    FolderError             the data folder is another centre's, or not ours to write
     BrokerError             the broker cannot be found or started, or refuses us
+    DataFolderError         the data folder is another centre's just now, or cannot be written
 """
 
 from __future__ import annotations
@@ -25,18 +25,6 @@ class StoreError(AggregatorError):
     """The time-series store failed; the journal keeps what was not written."""
 
 
-class FolderError(AggregatorError):
-    """The data folder cannot be used; nothing in it was touched.
-
-    Attributes:
-        remedy: what the operator can do, one sentence.
-    """
-
-    def __init__(self, text: str, remedy: str) -> None:
-        self.remedy = remedy
-        super().__init__(f"{text}: {remedy}")
-
-
 class BrokerError(AggregatorError):
     """The broker is missing, would not start, or refused a subscription.
 
@@ -47,3 +35,15 @@ class BrokerError(AggregatorError):
     def __init__(self, text: str, remedy: str = "") -> None:
         self.remedy = remedy
         super().__init__(f"{text}: {remedy}" if remedy else text)
+
+
+class DataFolderError(AggregatorError):
+    """The data folder cannot be used.
+
+    Attributes:
+        remedy: what the operator can do, one sentence.
+    """
+
+    def __init__(self, text: str, remedy: str) -> None:
+        self.remedy = remedy
+        super().__init__(f"{text}: {remedy}")

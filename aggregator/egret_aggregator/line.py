@@ -28,8 +28,7 @@ class RunningLine:
 
     def judged_ms(self) -> int | None:
         """Return the receipt time of the newest entry judged, None before the first."""
-        judged = int(self.judge.health()["judged_to_ms"])
-        return judged or None
+        return self.judge.judged_to_ms or None
 
     def recorded_ms(self) -> int | None:
         """Return the receipt time of the newest entry in the store, None before the first."""
@@ -60,6 +59,7 @@ class RunningLine:
             "egret_judge_readings_total": judge["readings"],
             "egret_judge_events_total": judge["events"],
             "egret_judge_unreadable_total": judge["unreadable"],
+            "egret_judge_cold_channels_total": judge["cold"],
             "egret_judge_late_total": judge["late"],
             "egret_gateways": len(views),
             "egret_gateways_online": sum(view.online for view in views),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from egret_aggregator.api import gateways, health, problems, readings, session, warnings
+from egret_aggregator.api import examples, gateways, health, problems, readings, session, warnings
 from egret_aggregator.api.body_limit import BodyLimit
 from egret_aggregator.api.stream import Stream
 
@@ -31,7 +31,56 @@ _PROBLEM = {
 }
 _PROBLEM_RESPONSE = {
     "description": "Any error",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "content": {
+        "application/problem+json": {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+            "example": examples.PROBLEM,
+        }
+    },
+}
+
+_STREAM = {
+    "get": {
+        "tags": ["warnings"],
+        "operationId": "warnings_stream",
+        "summary": "Warnings as they change, as server-sent events",
+        "description": (
+            "Events: `hello`, `warning` (its id is the ledger's line: resume with "
+            "Last-Event-ID), `heartbeat` every 2 s with the ledger's head, and with "
+            "`observations=1` also `observation`, of which only the latest is kept."
+        ),
+        "parameters": [
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "integer", "minimum": 0},
+            },
+            {
+                "name": "after",
+                "in": "query",
+                "required": False,
+                "schema": {"type": "integer", "minimum": 0},
+            },
+            {
+                "name": "observations",
+                "in": "query",
+                "required": False,
+                "schema": {"type": "string", "enum": ["1"]},
+            },
+        ],
+        "responses": {
+            "200": {
+                "description": "The stream",
+                "content": {
+                    "text/event-stream": {
+                        "schema": {"type": "string"},
+                        "example": examples.STREAM,
+                    }
+                },
+            }
+        },
+    }
 }
 
 
@@ -65,48 +114,10 @@ def create_app(context: Context) -> FastAPI:
 def _described(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the description with the stream, which is no FastAPI route, and the tokens."""
     paths = schema["paths"]
-    paths[STREAM_PATH] = {
-        "get": {
-            "tags": ["warnings"],
-            "summary": "Warnings as they change, as server-sent events",
-            "description": (
-                "Events: `hello`, `warning` (its id is the ledger's line: resume with "
-                "Last-Event-ID), `heartbeat` every 2 s with the ledger's head, and with "
-                "`observations=1` also `observation`, of which only the latest is kept."
-            ),
-            "parameters": [
-                {
-                    "name": "Last-Event-ID",
-                    "in": "header",
-                    "required": False,
-                    "schema": {"type": "integer", "minimum": 0},
-                },
-                {
-                    "name": "after",
-                    "in": "query",
-                    "required": False,
-                    "schema": {"type": "integer", "minimum": 0},
-                },
-                {
-                    "name": "observations",
-                    "in": "query",
-                    "required": False,
-                    "schema": {"type": "string", "enum": ["1"]},
-                },
-            ],
-            "responses": {
-                "200": {
-                    "description": "The stream",
-                    "content": {"text/event-stream": {"schema": {"type": "string"}}},
-                }
-            },
-        }
-    }
-    for operations in paths.values():
-        for operation in operations.values():
-            responses = operation["responses"]
-            responses.pop("422", None)  # a request that cannot be read is a 400 here
-            responses["default"] = _PROBLEM_RESPONSE
+    paths[STREAM_PATH] = _STREAM
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            _complete(operation, method, path)
     schemes = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "cookie": {"type": "apiKey", "in": "cookie", "name": "egret_session"},
@@ -117,5 +128,25 @@ def _described(schema: dict[str, Any]) -> dict[str, Any]:
     schemas["Problem"] = _PROBLEM
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    schema["servers"] = [{"url": "/"}]
     schema["security"] = [{"bearer": []}, {"cookie": []}]
     return schema
+
+
+def _complete(operation: dict[str, Any], method: str, path: str) -> None:
+    """Add what FastAPI does not know of an operation: problems, an example, who needs no token."""
+    responses = operation["responses"]
+    responses.pop("422", None)  # a request that cannot be read is a 400 here
+    responses["default"] = _PROBLEM_RESPONSE
+    example = examples.ANSWERS.get((method, path))
+    if example is not None:
+        schema = {"type": "object", "required": sorted(example)}
+        responses["200"]["content"] = {"application/json": {"schema": schema, "example": example}}
+    if path == "/metrics":
+        responses["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    if path == "/readyz":
+        responses["503"] = {**responses["200"], "description": "Not judged, or not lately"}
+    if path in ("/api/v1/warnings", "/api/v1/warnings/{warning}"):
+        responses["304"] = {"description": "Unchanged since If-None-Match"}
+    if not path.startswith("/api/") or (method, path) == ("post", "/api/v1/session"):
+        operation["security"] = []

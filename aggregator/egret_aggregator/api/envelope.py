@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from egret_aggregator.api.context import Context
 
+_NUMBER_END = 2**63  # what a database's integer holds
 _CURSOR_MAX = 400  # characters; longer is not one of ours
 
 
@@ -85,6 +86,14 @@ def position(text: str, question: object) -> Any:  # noqa: ANN401  (what `cursor
         raise ProblemError(400, "bad_cursor", "use `next` of the page before, as it is") from None
     if digest != _digest(question):
         raise ProblemError(400, "bad_cursor", "the cursor belongs to other filters")
+    return place
+
+
+def number_at(text: str, question: object) -> int:
+    """Return the line or id in a cursor; a ProblemError where it holds none."""
+    place = position(text, question)
+    if type(place) is not int or not 0 <= place < _NUMBER_END:
+        raise ProblemError(400, "bad_cursor", "use `next` of the page before, as it is")
     return place
 
 

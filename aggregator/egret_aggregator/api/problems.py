@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from egret_aggregator.api.times import rfc3339
-from egret_aggregator.errors import AggregatorError
+from egret_aggregator.errors import AggregatorError, StoreError
 from egret_aggregator.warnings.acts import ActRefusedError, Refusal
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _LOG = logging.getLogger(__name__)
-_CODES = {
+CODES = {
     400: "invalid_request",
     404: "not_found",
     405: "method_not_allowed",
@@ -36,6 +36,7 @@ _STATUS = {
     Refusal.CHANGED_MEANWHILE: 412,
 }
 _CONFLICT = 409
+_RETRY_S = 5  # a store that hangs is asked no oftener
 _SEEN_MAX = 100  # characters of a refused value that are shown again
 
 
@@ -93,6 +94,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ActRefusedError, _refused)
+    app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -105,7 +107,7 @@ def _problem(_request: Request, error: Exception) -> Response:
 def _http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    code = _CODES.get(error.status_code, "http_error")
+    code = CODES.get(error.status_code, "http_error")
     problem = ProblemError(error.status_code, code, str(error.detail), headers=error.headers)
     return response(problem)
 
@@ -139,6 +141,13 @@ def _refused(_request: Request, error: Exception) -> Response:
             more["at"] = rfc3339(mark.time_ms)
     status = _STATUS.get(error.why, _CONFLICT)
     return response(ProblemError(status, str(error.why), error.detail, more=more))
+
+
+def _store(request: Request, error: Exception) -> Response:
+    _LOG.error("api path=%r store=%r", request.url.path, str(error))
+    detail = "the time series cannot be read now; warnings go on without it"
+    headers = {"Retry-After": str(_RETRY_S)}
+    return response(ProblemError(503, "store_unavailable", detail, headers=headers))
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:

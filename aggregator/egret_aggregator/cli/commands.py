@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Command: TypeAlias = "Callable[[argparse.Namespace, Output], int]"
 
+ARGUMENTS = "arguments"  # stands for a file where the command line itself is wrong
 _HEAD = re.compile(r"([1-9]\d{0,17}):([0-9a-f]{64})")
 
 
@@ -152,7 +153,7 @@ def _noted(arguments: argparse.Namespace) -> audit.Noted | None:
         return None
     match = _HEAD.fullmatch(arguments.head)
     if match is None:
-        raise ConfigError("arguments", "--head", arguments.head, "write SEQ:HASH, 64 hex digits")
+        raise ConfigError(ARGUMENTS, "--head", arguments.head, "write SEQ:HASH, 64 hex digits")
     return audit.Noted(int(match[1]), match[2])
 
 

@@ -38,8 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             "remedy": error.remedy,
         }
         output.failed("config", str(error), remedy)
-        return USAGE
-    except (TokenError, RuleError) as error:
+        return USAGE if error.file == commands.ARGUMENTS else FINDING
+    except RuleError as error:
+        output.failed("config", str(error))
+        return FINDING
+    except TokenError as error:
         output.failed("usage", str(error))
         return USAGE
     except (AggregatorError, SQLAlchemyError, OSError) as error:

@@ -122,6 +122,11 @@ class Desk:
         self._moved[consumer] = {part: positions.get(part, 0) for part in {*reached, *positions}}
         return self.books.keep_only(held(self._db, positions))
 
+    def restart(self, consumer: str) -> None:
+        """Drop a consumer's state and set it back to the oldest entry here."""
+        self._moved[consumer] = dict.fromkeys(self.positions.get(consumer, {}), 0)
+        self._db.execute("DELETE FROM state WHERE consumer = ?", (consumer,))
+
     def leap(self, beyond: int) -> None:
         """Make the next entry's id greater than `beyond`."""
         self._next_id = max(self._next_id, beyond + 1)

@@ -158,6 +158,10 @@ class Journal:
         back = dict(positions)
         return await self._writer.submit(lambda desk: desk.rewind(consumer, back))
 
+    async def restart(self, consumer: str) -> None:
+        """Have a consumer begin anew, without state, at the oldest entry that is here."""
+        await self._writer.submit(lambda desk: desk.restart(consumer))
+
     def known(self, gateway: str, log: str) -> Ranges:
         """Return the seqs of a log that are committed or recorded as lost."""
         return self._desk.books.known((gateway, log))

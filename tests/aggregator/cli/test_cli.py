@@ -48,18 +48,18 @@ def test_a_wrong_setting_is_exit_2_with_file_key_value_and_remedy(
     path.write_text(path.read_text().replace("[api]\nport", "[api]\nprot"))
     for command in ("check", "run"):
         code, out, err = said(capsys, command, str(path))
-        assert (code, out) == (2, "")
+        assert (code, out) == (1, "")
         for word in (str(path), "api.prot", "did you mean 'port'?"):
             assert word in err
     code, body = told(capsys, "check", str(path))
-    assert (code, body["error"], body["key"], body["seen"]) == (2, "config", "api.prot", "0")
+    assert (code, body["error"], body["key"], body["seen"]) == (1, "config", "api.prot", "0")
 
 
-def test_a_wrong_catalogue_is_exit_2(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_catalogue_is_a_finding(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rules = path.parent / "catalogue" / "rules.toml"
     rules.write_text(rules.read_text().replace('"m"', '"furlong"'))
     code, _, err = said(capsys, "check", str(path))
-    assert code == 2
+    assert code == 1
     assert "furlong" in err
 
 
@@ -130,7 +130,7 @@ def test_audit_of_nothing_and_with_a_wrong_head(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, err = said(capsys, "audit", "verify", str(path))
-    assert code == 2
+    assert code == 1
     assert "there is no ledger" in err
     assert not (path.parent / "data").exists()
     code, _, err = said(capsys, "audit", "verify", str(path), "--head", "5")
