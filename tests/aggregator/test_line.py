@@ -1,4 +1,4 @@
-"""The running parts as the API shows them: every figure is a number, every gateway is plain JSON."""
+"""The running parts as the API shows them: figures are numbers, a gateway is plain JSON."""
 
 from __future__ import annotations
 
