@@ -44,9 +44,10 @@ async def supervise(parts: Mapping[str, Coroutine[Any, Any, None]], stop: asynci
     if stopping in done:
         return
     dead = next(iter(done))
-    error = dead.exception()
-    _LOG.critical("part=%s state=dead error=%r", tasks[dead], error, exc_info=error)
-    raise TaskDiedError(tasks[dead], repr(error) if error else "without an error") from error
+    error = None if dead.cancelled() else dead.exception()
+    why = "cancelled" if dead.cancelled() else repr(error) if error else "without an error"
+    _LOG.critical("part=%s state=dead error=%s", tasks[dead], why, exc_info=error)
+    raise TaskDiedError(tasks[dead], why) from error
 
 
 async def _set(stop: asyncio.Event) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from egret_aggregator.api.context import Context
 
 _CURSOR_MAX = 400  # characters; longer is not one of ours
+_NUMBER_MAX = 2**63 - 1  # the largest number of a line that a database holds
 
 
 def standing(context: Context) -> dict[str, Any]:
@@ -76,6 +77,14 @@ def position(text: str, question: object) -> Any:  # noqa: ANN401  (what `cursor
         raise ProblemError(400, "bad_cursor", "use `next` of the page before, as it is") from None
     if digest != _digest(question):
         raise ProblemError(400, "bad_cursor", "the cursor belongs to other filters")
+    return place
+
+
+def number(text: str, question: object) -> int:
+    """Return the number in a cursor over numbered lines; a ProblemError as of `position`."""
+    place = position(text, question)
+    if type(place) is not int or not 0 <= place <= _NUMBER_MAX:
+        raise ProblemError(400, "bad_cursor", "use `next` of the page before, as it is")
     return place
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from egret_aggregator.api.auth import Viewer, context_of
 from egret_aggregator.api.context import Context
-from egret_aggregator.api.envelope import cursor, limit_of, paged, position
+from egret_aggregator.api.envelope import cursor, limit_of, number, paged
 from egret_aggregator.api.times import rfc3339
 
 _BODY_SHOWN = 2000  # characters of something set aside
@@ -55,7 +55,7 @@ async def asides(
 ) -> dict[str, Any]:
     """List what was kept but is no reading of a series, the newest first."""
     limit = limit_of(rooms, filters.limit)
-    before = None if filters.cursor is None else int(position(filters.cursor, "asides"))
+    before = None if filters.cursor is None else number(filters.cursor, "asides")
     found = await rooms.series.asides(limit, before)
     items = [
         {

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.requests import Request  # noqa: TC002  (FastAPI reads it at run time)
 
 from egret_aggregator.api.auth import Officer, Viewer, context_of
 from egret_aggregator.api.context import Context
-from egret_aggregator.api.envelope import cursor, headers, limit_of, paged, position, standing
+from egret_aggregator.api.envelope import cursor, headers, limit_of, number, paged, standing
 from egret_aggregator.api.problems import ProblemError
 from egret_aggregator.api.times import parsed, rfc3339
 from egret_aggregator.database import warning_rows
@@ -71,6 +72,7 @@ class Lowering(Closing):
 
 @router.get("")
 async def warnings(
+    request: Request,
     rooms: Rooms,
     _seat: Viewer,
     filters: Annotated[Filters, Query()],
@@ -82,7 +84,7 @@ async def warnings(
     head = rooms.ledger.head
     tag = _tag(head.hash, json.dumps([asked, limit, filters.cursor]))
     fresh = {**headers(rooms), "ETag": tag, "Cache-Control": "private, no-cache"}
-    before = _before(filters.cursor, asked)
+    before = None if filters.cursor is None else number(filters.cursor, asked)
     since_ms = None if filters.since is None else _since(filters.since)
     if _matches(if_none_match, tag):
         return Response(status_code=304, headers=fresh)
@@ -100,7 +102,8 @@ async def warnings(
     page = found[:limit]
     more = cursor(page[-1].opened_seq, asked) if len(found) > limit else None
     if more is not None:
-        fresh["Link"] = f'<?cursor={more}>; rel="next"'
+        query = request.url.include_query_params(cursor=more).query
+        fresh["Link"] = f'<?{query}>; rel="next"'
     body = {**paged(rooms, [shown(state) for state in page], more), "head": head.seq}
     return _json(body, fresh)
 
@@ -241,15 +244,6 @@ def _acted(rooms: Context, acted: Acted) -> Response:
     if acted.repeated:
         fresh["Idempotency-Replayed"] = "true"
     return _json(body, fresh)
-
-
-def _before(text: str | None, asked: object) -> int | None:
-    if text is None:
-        return None
-    place = position(text, asked)
-    if not isinstance(place, int):
-        raise ProblemError(400, "bad_cursor", "use `next` of the page before, as it is")
-    return place
 
 
 def _since(text: str) -> int:
