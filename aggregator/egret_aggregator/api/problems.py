@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,7 @@ _STATUS = {
 }
 _CONFLICT = 409
 _SEEN_MAX = 100  # characters of a refused value that are shown again
+_TOKEN = re.compile(r"egret_[^\s'\"]*")  # a secret is not shown again, not even to its bearer
 
 
 class ProblemError(AggregatorError):
@@ -154,7 +156,7 @@ def _invalid(_request: Request, error: Exception) -> Response:
         {
             "where": ".".join(str(part) for part in item["loc"]),
             "message": str(item["msg"]),
-            "seen": repr(item.get("input"))[:_SEEN_MAX],
+            "seen": _TOKEN.sub("egret_...", repr(item.get("input")))[:_SEEN_MAX],
         }
         for item in error.errors()
     ]
