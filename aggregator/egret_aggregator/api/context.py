@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from egret_aggregator.api.hub import Hub
     from egret_aggregator.catalogue import Catalogue
@@ -28,6 +28,9 @@ class Line(Protocol):
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
+
+    def faults(self) -> Sequence[str]:
+        """Return named reasons why readings do not come in now; none when they do."""
 
     def figures(self) -> Mapping[str, float]:
         """Return figures for `/metrics`: full Prometheus names, labels included."""
@@ -67,5 +70,7 @@ class Context:
         judged = self.line.judged_ms()
         if judged is None:
             return Judgement.NEVER, None, None
-        age_s = max(0.0, (self.clock.now_ms() - judged) / 1000)
-        return (Judgement.CURRENT if age_s <= self.stale_s else Judgement.STALE), judged, age_s
+        age_s = (self.clock.now_ms() - judged) / 1000
+        # After a clock was set back a judgement of the future says nothing of the present.
+        current = -self.stale_s <= age_s <= self.stale_s
+        return (Judgement.CURRENT if current else Judgement.STALE), judged, max(0.0, age_s)

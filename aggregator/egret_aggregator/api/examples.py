@@ -110,7 +110,7 @@ def _page(item: dict[str, Any], **more: object) -> dict[str, Any]:
 
 ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/healthz"): {"status": "alive"},
-    ("get", "/readyz"): {"status": "ready", **STANDING},
+    ("get", "/readyz"): {"status": "ready", "why": [], **STANDING},
     ("get", "/api/v1/session"): _SEAT,
     ("post", "/api/v1/session"): _SEAT,
     ("get", "/api/v1/warnings"): _page(_WARNING),
