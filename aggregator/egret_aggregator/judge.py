@@ -149,6 +149,11 @@ class Judge:
         self._unsaved = False
         self._saved_at_s = asyncio.get_running_loop().time()
 
+    @property
+    def judged_to_ms(self) -> int:
+        """Return the receipt time of the newest entry judged, 0 before the first."""
+        return self._judged_to_ms
+
     def health(self) -> Mapping[str, Any]:
         """Return what an operator may want to see: counts since start, and how far it is."""
         channels = [c for here in self._fold.channels.values() for c in here.values()]

@@ -30,8 +30,11 @@ class RunningLine:
 
     def judged_ms(self) -> int | None:
         """Return the receipt time of the newest entry judged, None before the first."""
-        judged = int(self.judge.health()["judged_to_ms"])
-        return judged or None
+        return self.judge.judged_to_ms or None
+
+    def recorded_ms(self) -> int | None:
+        """Return the receipt time of the newest entry in the store, None before the first."""
+        return self.recorder.recorded_to_ms or None
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""

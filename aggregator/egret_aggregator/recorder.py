@@ -76,6 +76,7 @@ class Recorder:
         self._standings = 0
         self._positions: dict[int, int] = {}
         self._unsaved = 0
+        self.recorded_to_ms = 0
         self.recorded = 0
         self.set_aside = 0
         self.conflicts = 0
@@ -131,6 +132,7 @@ class Recorder:
                 _log.error("event=store_write_failed error=%r retry_s=%s", str(error), pause_s)
                 await asyncio.sleep(pause_s)
         self._positions.update(moved)
+        self.recorded_to_ms = entries[-1].received_ms
         self.recorded += receipt.accepted
         self.conflicts += receipt.conflicts
         self.set_aside += len(work.asides)

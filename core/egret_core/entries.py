@@ -85,10 +85,11 @@ def read_readings(batch: Batch) -> Readings:
     span = (max(-INTEGER_MAX, TIME_MIN_MS - base), min(INTEGER_MAX, TIME_MAX_MS - base))
     first, last = span
     for index, entry in enumerate(batch.entries):
-        if _is_plain(entry, ids) and first <= entry["t"] <= last:
+        if _is_plain(entry, ids):
             s, c, t, v = _PLAIN(entry)
-            add(make(Reading, (s, c, base + t, v, None, _GOOD, 0)))
-            continue
+            if first <= t <= last:
+                add(make(Reading, (s, c, base + t, v, None, _GOOD, 0)))
+                continue
         why = _why_bad(entry, span)
         if why:
             out.bad.append(BadEntry(index, why, _text(entry)))

@@ -7,6 +7,7 @@ some hundred rows to one statement, so that a transaction takes a handful of ste
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ ROWS_MAX = 1024  # rows of one statement: 1024 x 10 values stay below SQLite's 3
 BUSY_S = 30.0  # waiting for a foreign lock, e.g. an operator's backup
 CHECKPOINT_PAGES = 8000  # 32 MB of write-ahead log between checkpoints
 CACHE_KB = 32 * 1024  # page cache of a writer
+RESERVE_B = 64 * 1024 * 1024  # of the disk, for the ledger: warnings must always fit
 _PRIMARY = 0xFF  # of an extended result code, sqlite.org/rescode.html
 _DISK_FAULTS = frozenset(
     (
@@ -86,6 +88,21 @@ def used_bytes(db: sqlite3.Connection) -> int:
     free = int(db.execute("PRAGMA freelist_count").fetchone()[0])
     size = int(db.execute("PRAGMA page_size").fetchone()[0])
     return (pages - free) * size
+
+
+def file_bytes(db: sqlite3.Connection) -> int:
+    """Return the bytes of the file, pages free for reuse included."""
+    pages = int(db.execute("PRAGMA page_count").fetchone()[0])
+    return pages * int(db.execute("PRAGMA page_size").fetchone()[0])
+
+
+def spare_bytes(path: Path) -> int:
+    """Return how far the disk of a file may still be filled; below 0 where the reserve is touched.
+
+    Raises:
+        OSError: the disk does not answer.
+    """
+    return shutil.disk_usage(path).free - RESERVE_B
 
 
 def values(width: int, count: int) -> str:

@@ -32,6 +32,8 @@ HASH_KEPT_MS = 35 * 86_400_000  # an outbox keeps settled batches 30 days; five 
 HASH_TRIM_ROWS = 2000  # forgotten at a time, so that no commit waits long
 RANGES_MAX = 4096  # per log: an honest outbox leaves few gaps, and names what fills them
 
+CLASHES_MAX = 16  # other contents kept of one identity; an honest box opens a new log at the first
+
 Key = tuple[str, str]  # gateway, log
 
 
@@ -144,8 +146,13 @@ class Books:
         return forgotten
 
     def clash(self, key: Key, seq: int, digest: str) -> bool:
-        """Stage a refused hash; False where it was refused before."""
+        """Stage a refused hash; False where it was refused before, or too many others were."""
         row = (self._stage(key).row, seq, bytes.fromhex(digest))
+        kept = self._db.execute(
+            "SELECT count(*) FROM clash WHERE log = ? AND seq = ?", row[:2]
+        ).fetchone()
+        if kept[0] >= CLASHES_MAX:
+            return False
         return sqlite.insert(self._db, "INSERT OR IGNORE INTO clash(log, seq, hash)", [row]) > 0
 
     def flush(self) -> dict[Key, Log]:
@@ -162,7 +169,9 @@ class Books:
         for key, staged in self._staged.items():
             old = self._logs.get(key) or Log(staged.row, EMPTY, EMPTY)
             received = union(staged.received, of_numbers(staged.hashes))
-            changed[key] = Log(old.id, received, union(old.lost, staged.lost))
+            # Of losses without end the newest are known; an older one is asked for and told again.
+            lost = union(old.lost, staged.lost)[-RANGES_MAX:]
+            changed[key] = Log(old.id, received, lost)
         rows = [
             (log.id, *key, json.dumps(log.received), json.dumps(log.lost))
             for key, log in changed.items()

@@ -157,7 +157,7 @@ class Writer:
             self._desk.trim()
             sqlite.commit(self._db)
             self._call(self._committed, Outcome([], self._desk.measured()))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._give_up()
             _log.error("event=journal_trim_failed error=%r", str(error))
 
