@@ -270,7 +270,7 @@ class Judge:
             return
         left_s = SAVE_EVERY_S - (asyncio.get_running_loop().time() - self._saved_at_s)
         try:
-            # Not wait_for: on Python 3.11 it may swallow a cancellation (bpo-37658).
+            # Not wait_for: on 3.11 it can swallow a cancellation that meets the entry.
             async with asyncio.timeout(max(left_s, 0.0)):
                 await self._journal.wait(after)
         except TimeoutError:

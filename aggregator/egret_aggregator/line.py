@@ -64,6 +64,7 @@ class RunningLine:
             "egret_gateways_missing_batches": sum(view.missing for view in views),
         }
         if self.broker is not None:
+            figures["egret_broker_up"] = self.broker.pid is not None
             figures["egret_broker_restarts_total"] = self.broker.restarts
         return {name: float(value) for name, value in figures.items()}
 

@@ -19,6 +19,20 @@ ROWS_MAX = 1024  # rows of one statement: 1024 x 10 values stay below SQLite's 3
 BUSY_S = 30.0  # waiting for a foreign lock, e.g. an operator's backup
 CHECKPOINT_PAGES = 8000  # 32 MB of write-ahead log between checkpoints
 CACHE_KB = 32 * 1024  # page cache of a writer
+_PRIMARY = 0xFF  # of an extended result code, sqlite.org/rescode.html
+_DISK_FAULTS = frozenset(
+    (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+    )
+)
 
 
 def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
@@ -58,6 +72,12 @@ def rollback(db: sqlite3.Connection) -> None:
     """Give up a transaction, if one is open."""
     if db.in_transaction:
         db.execute("ROLLBACK")
+
+
+def is_disk_fault(error: BaseException) -> bool:
+    """Tell whether an error is the file's or the disk's: no other statement would fare better."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & _PRIMARY in _DISK_FAULTS
 
 
 def used_bytes(db: sqlite3.Connection) -> int:

@@ -9,6 +9,7 @@ from egret_aggregator.database import sqlite
 from egret_aggregator.journal.books import Books, Key, Log
 from egret_aggregator.journal.entry import Entry, EntryKind
 from egret_aggregator.journal.fill import Fill, Level
+from egret_aggregator.journal.reading import held
 from egret_aggregator.journal.receipt import Verdict
 from egret_aggregator.journal.trim import oldest_to_go, remove
 from egret_core.partition import ALL, partition_of
@@ -103,6 +104,16 @@ class Desk:
         for key, value in changed.items():
             self._state[consumer, key] = value
 
+    def rewind(self, consumer: str, positions: Mapping[int, int]) -> int:
+        """Set a consumer back, and forget what was received that it can no longer read here.
+
+        Returns:
+            How many seqs were forgotten: outboxes are asked for them again.
+        """
+        reached = self.positions.get(consumer, {})
+        self._moved[consumer] = {part: positions.get(part, 0) for part in {*reached, *positions}}
+        return self.books.keep_only(held(self._db, positions))
+
     def leap(self, beyond: int) -> None:
         """Make the next entry's id greater than `beyond`."""
         self._next_id = max(self._next_id, beyond + 1)
@@ -139,6 +150,9 @@ class Desk:
         self._used_b += self._added_b
         self._added_b = 0
         shown = sorted([*self._entries, *self._ring])
+        self._ringed |= self._ringing
+        for _ in range(len(self._ringed) - RING_SEEN_MAX):
+            del self._ringed[next(iter(self._ringed))]
         self._clear()
         return Outcome(shown, self.fill)
 
@@ -174,6 +188,7 @@ class Desk:
     def _clear(self) -> None:
         self._entries: list[Entry] = []
         self._ring: list[Entry] = []
+        self._ringing: dict[tuple[Key, int], None] = {}
         self._moved: dict[str, dict[int, int]] = {}
         self._state: dict[tuple[str, str], bytes | None] = {}
         self._added_b = 0
@@ -210,11 +225,9 @@ class Desk:
     def _show(self, item: Incoming, key: Key) -> None:
         """Let the consumers see a fresh batch that is not taken: once, and only in memory."""
         identity = (key, item.seq)
-        if identity in self._ringed or self.books.has(key, item.seq):
+        if identity in self._ringed or identity in self._ringing or self.books.has(key, item.seq):
             return
-        self._ringed[identity] = None
-        if len(self._ringed) > RING_SEEN_MAX:
-            del self._ringed[next(iter(self._ringed))]
+        self._ringing[identity] = None
         entry_id, self._next_id = self._next_id, self._next_id + 1
         self._ring.append(
             Entry(

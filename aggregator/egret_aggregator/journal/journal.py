@@ -145,6 +145,18 @@ class Journal:
         """
         await self._writer.submit(lambda desk: desk.leap(beyond))
 
+    async def rewind(self, consumer: str, positions: Mapping[int, int]) -> int:
+        """Set a consumer back to where it really is; call it before the intake starts.
+
+        What lies between and was trimmed here is gone from the centre: its seqs are forgotten in
+        the same commit, so that they are asked for again wherever an outbox still holds them.
+
+        Returns:
+            How many seqs were forgotten.
+        """
+        back = dict(positions)
+        return await self._writer.submit(lambda desk: desk.rewind(consumer, back))
+
     def known(self, gateway: str, log: str) -> Ranges:
         """Return the seqs of a log that are committed or recorded as lost."""
         return self._desk.books.known((gateway, log))

@@ -160,10 +160,12 @@ class Absence:
             else:
                 self._settle(out)
         if self._state == _ABSENT:
-            evidence = {"silent_s": (back_ms - self._last_ms) / 1000, **self._limits()}
+            # A reading that came later than allowed ends the silence, and never before it began.
+            end_ms = max(back_ms, self._last_ms + self._law.limit_ms)
+            evidence = {"silent_s": (end_ms - self._last_ms) / 1000, **self._limits()}
             cause = Cause.GOOD_READING_AGAIN
             out.append(
-                self._event(Change.RETURNED, Phase.SETTLED, back_ms, cause, evidence=evidence)
+                self._event(Change.RETURNED, Phase.SETTLED, end_ms, cause, evidence=evidence)
             )
             self._state = _PRESENT
         self._last_ms, self._seen_good = self._newest_ms, True
