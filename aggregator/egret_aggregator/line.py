@@ -57,6 +57,7 @@ class RunningLine:
             "egret_intake_connected": intake["connected"],
             "egret_intake_inbox_bytes": intake["inbox_b"],
             "egret_intake_dropped_total": intake["dropped"],
+            "egret_intake_strange_total": intake["strange"],
             "egret_intake_acks_unheard_total": intake["acks_unheard"],
             "egret_journal_used_bytes": fill.used_b,
             "egret_journal_max_bytes": fill.max_b,
