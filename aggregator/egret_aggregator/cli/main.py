@@ -1,6 +1,6 @@
 """`egret-aggregator check | run | token | audit`: arguments, and errors as exit codes.
 
-0 ok, 1 a finding, 2 wrong usage or settings, 3 the machine or another program.
+0 ok, 1 a finding (a wrong setting is one), 2 wrong usage, 3 the machine or another program.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="egret-aggregator",
         description="The centre: takes readings in, judges them, keeps warnings, serves the API.",
-        epilog="Exit codes: 0 ok, 1 a finding, 2 usage or settings, 3 machine or peer.",
+        epilog="Exit codes: 0 ok, 1 a finding or a wrong setting, 2 usage, 3 machine or peer.",
     )
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     _verb(verbs, "check", "read settings and catalogue, open nothing", commands.check)

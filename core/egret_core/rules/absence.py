@@ -73,6 +73,19 @@ class Absence:
         self._late_ms = late_ms
         self._fresh_ms = self._law.limit_ms + late_ms
 
+    def follow(self, other: Absence) -> None:
+        """Take over what another rule knows of the same subject: its last word, and the count."""
+        back = other._back_ms is not None
+        self._last_ms = max(other._last_ms, other._newest_ms) if back else other._last_ms
+        self._seen_good = other._seen_good or back
+        self._newest_ms = self._last_ms
+        self._mark, self._seen = other._mark, other._seen
+
+    def known(self, time_ms: int) -> None:
+        """Take the last good reading before the rule; the count goes on from where it is."""
+        if not self._seen_good or time_ms > self._last_ms:
+            self._last_ms, self._seen_good = time_ms, True
+
     def good(
         self, time_ms: int, received_ms: int, running_ms: int, out: list[ConditionEvent]
     ) -> None:
