@@ -16,7 +16,7 @@ from egret_aggregator.cli import commands
 from egret_aggregator.cli.output import Output
 from egret_aggregator.errors import AggregatorError
 from egret_aggregator.tokens import DAYS_DEFAULT, Role, TokenError
-from egret_core.errors import ConfigError, RuleError
+from egret_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         output.failed("config", str(error), remedy)
         return USAGE if error.file == commands.ARGUMENTS else FINDING
-    except RuleError as error:
-        output.failed("config", str(error))
-        return FINDING
     except TokenError as error:
         output.failed("usage", str(error))
         return USAGE
