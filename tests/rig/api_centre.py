@@ -77,11 +77,15 @@ class StillLine:
     """A line whose figures a test sets."""
 
     judged: int | None = NOW_MS
+    recorded: int | None = NOW_MS
     heard: dict[str, dict[str, Any]] = field(default_factory=dict)
     wrong: tuple[str, ...] = ()
 
     def judged_ms(self) -> int | None:
         return self.judged
+
+    def recorded_ms(self) -> int | None:
+        return self.recorded
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         return self.heard

@@ -153,6 +153,12 @@ class Centre(Program):
                 (station, channel),
             ).fetchall()
 
+    def doubled(self) -> set[float]:
+        """Return the raw numbers kept aside because another value had their very millisecond."""
+        with contextlib.closing(sqlite3.connect(self.data / STORE_FILE, timeout=30)) as db:
+            bodies = db.execute("SELECT body FROM aside WHERE why = 'value_conflict'")
+            return {float(json.loads(body)["raw"]) for (body,) in bodies}
+
     @property
     def url(self) -> str:
         """Where the API listens."""
@@ -205,10 +211,12 @@ class Field(Program):
         if not path.exists():
             return found, after
         with contextlib.closing(sqlite3.connect(path, timeout=30)) as db:
-            rows = db.execute(
+            made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'batch'").fetchone()
+            rows = made and db.execute(
                 "SELECT id, payload FROM batch WHERE kind = ? AND id > ? ORDER BY id",
                 (Kind.READINGS, after),
-            ).fetchall()
+            )
+            rows = list(rows or ())
         for row, payload in rows:
             after = row
             for reading in read_readings(decode_batch(payload)).dated:

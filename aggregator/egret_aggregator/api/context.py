@@ -26,6 +26,9 @@ class Line(Protocol):
     def judged_ms(self) -> int | None:
         """Return the receipt time of the newest entry judged, None before the first."""
 
+    def recorded_ms(self) -> int | None:
+        """Return the receipt time of the newest entry in the store, None before the first."""
+
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
 
@@ -40,7 +43,7 @@ class Judgement(StrEnum):
     """Whether what is shown may be trusted to be judged."""
 
     CURRENT = "current"
-    STALE = "stale"  # judged, but not lately
+    STALE = "stale"  # judged, but not lately, or at a time that the clock has not reached
     NEVER = "never"  # nothing has been judged since the start
 
 
@@ -67,10 +70,16 @@ class Context:
 
     def judgement(self) -> tuple[Judgement, int | None, float | None]:
         """Return how judgement stands, its newest instant in ms, and that one's age in s."""
-        judged = self.line.judged_ms()
-        if judged is None:
+        return self._reached(self.line.judged_ms())
+
+    def recording(self) -> tuple[Judgement, int | None, float | None]:
+        """Return the same of the store: how far what is shown of series reaches."""
+        return self._reached(self.line.recorded_ms())
+
+    def _reached(self, at_ms: int | None) -> tuple[Judgement, int | None, float | None]:
+        if at_ms is None:
             return Judgement.NEVER, None, None
-        age_s = (self.clock.now_ms() - judged) / 1000
-        # After a clock was set back a judgement of the future says nothing of the present.
+        age_s = (self.clock.now_ms() - at_ms) / 1000
+        # After a clock was set back the instant lies ahead: that says nothing of the present.
         current = -self.stale_s <= age_s <= self.stale_s
-        return (Judgement.CURRENT if current else Judgement.STALE), judged, max(0.0, age_s)
+        return (Judgement.CURRENT if current else Judgement.STALE), at_ms, max(0.0, age_s)

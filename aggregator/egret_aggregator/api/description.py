@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.routing import APIRoute
 
+from egret_aggregator.api import examples
 from egret_aggregator.api.auth import COOKIE, NEEDS
 from egret_aggregator.api.problems import CODES
 from egret_aggregator.tokens import Role
@@ -33,11 +34,17 @@ _PROBLEM = {
 }
 _PROBLEM_RESPONSE = {
     "description": "Any error",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "content": {
+        "application/problem+json": {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+            "example": examples.PROBLEM,
+        }
+    },
 }
 _STREAM = {
     "get": {
         "tags": ["warnings"],
+        "operationId": "warnings_stream",
         "summary": "Warnings as they change, as server-sent events",
         "description": (
             "Events: `hello`, `warning` (its id is the ledger's line: resume with "
@@ -67,7 +74,12 @@ _STREAM = {
         "responses": {
             "200": {
                 "description": "The stream",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {
+                    "text/event-stream": {
+                        "schema": {"type": "string"},
+                        "example": examples.STREAM,
+                    }
+                },
             }
         },
     }
@@ -81,9 +93,7 @@ def described(schema: dict[str, Any], routers: Iterable[APIRouter]) -> dict[str,
     needs = {(STREAM_PATH, "get"): Role.VIEWER, **_roles(routers)}
     for path, operations in paths.items():
         for method, operation in operations.items():
-            responses = operation["responses"] = dict(operation["responses"])
-            responses.pop("422", None)  # a request that cannot be read is a 400 here
-            responses["default"] = _PROBLEM_RESPONSE
+            operation["responses"] = _responses(operation["responses"], method, path)
             role = needs.get((path, method))
             operation["x-role"] = None if role is None else str(role)
             if role is None:
@@ -97,8 +107,29 @@ def described(schema: dict[str, Any], routers: Iterable[APIRouter]) -> dict[str,
     schemas["Problem"] = _PROBLEM
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    schema["servers"] = [{"url": "/"}]
     schema["security"] = [{"bearer": []}, {"cookie": []}]
     return schema
+
+
+def _responses(told: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+    """Return an operation's answers with what FastAPI does not know: problems and an example."""
+    responses = dict(told)
+    responses.pop("422", None)  # a request that cannot be read is a 400 here
+    responses["default"] = _PROBLEM_RESPONSE
+    example = examples.ANSWERS.get((method, path))
+    if example is not None:
+        schema = {"type": "object", "required": sorted(example)}
+        content = {"application/json": {"schema": schema, "example": example}}
+        responses["200"] = {**responses["200"], "content": content}
+    if path == "/metrics":
+        content = {"text/plain": {"schema": {"type": "string"}}}
+        responses["200"] = {**responses["200"], "content": content}
+    if path == "/readyz":
+        responses["503"] = {**responses["200"], "description": "Not judged, or not lately"}
+    if path in ("/api/v1/warnings", "/api/v1/warnings/{warning}"):
+        responses["304"] = {"description": "Unchanged since If-None-Match"}
+    return responses
 
 
 def _roles(routers: Iterable[APIRouter]) -> dict[tuple[str, str], Role]:

@@ -20,14 +20,23 @@ _NUMBER_MAX = 2**63 - 1  # the largest number of a line that a database holds
 
 
 def standing(context: Context) -> dict[str, Any]:
-    """Return `as_of`, the judgement's age and the ledger's head: silence never looks green."""
+    """Return `as_of`, how far judging and recording are, the ledger's head: never green by silence.
+
+    Behind `recorded_to` the series may lack what has arrived; warnings do not wait for it.
+    """
     state, judged_ms, age_s = context.judgement()
+    kept, kept_ms, kept_age_s = context.recording()
     return {
         "as_of": rfc3339(context.clock.now_ms()),
         "judgement": {
             "state": str(state),
             "judged_to": None if judged_ms is None else rfc3339(judged_ms),
             "age_s": age_s,
+        },
+        "recording": {
+            "state": str(kept),
+            "recorded_to": None if kept_ms is None else rfc3339(kept_ms),
+            "age_s": kept_age_s,
         },
         "head": context.ledger.head.seq,
     }
@@ -80,8 +89,8 @@ def position(text: str, question: object) -> Any:  # noqa: ANN401  (what `cursor
     return place
 
 
-def number(text: str, question: object) -> int:
-    """Return the number in a cursor over numbered lines; a ProblemError as of `position`."""
+def number_at(text: str, question: object) -> int:
+    """Return the line or id in a cursor; a ProblemError where it holds none."""
     place = position(text, question)
     if type(place) is not int or not 0 <= place <= _NUMBER_MAX:
         raise ProblemError(400, "bad_cursor", "use `next` of the page before, as it is")

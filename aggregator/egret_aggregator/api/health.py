@@ -36,7 +36,9 @@ async def readyz(rooms: Rooms, response: Response) -> dict[str, Any]:
 async def metrics(rooms: Rooms) -> Response:
     """Give figures in Prometheus' text format 0.0.4."""
     state, _, age_s = rooms.judgement()
+    kept, _, kept_age_s = rooms.recording()
     figures: dict[str, float] = {
+        "egret_recording_current": float(kept is Judgement.CURRENT),
         "egret_judgement_current": float(state is Judgement.CURRENT),
         "egret_ledger_head": float(rooms.ledger.head.seq),
         "egret_stream_clients": float(len(rooms.hub)),
@@ -45,6 +47,8 @@ async def metrics(rooms: Rooms) -> Response:
     }
     if age_s is not None:
         figures["egret_judgement_age_seconds"] = age_s
+    if kept_age_s is not None:
+        figures["egret_recording_age_seconds"] = kept_age_s
     for (where, level), count in (await rooms.ledger.counts()).items():
         name = f'egret_warnings{{state="{_label(where)}",level="{_label(level)}"}}'
         figures[name] = float(count)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from egret_aggregator.api.times import rfc3339
-from egret_aggregator.errors import AggregatorError
+from egret_aggregator.errors import AggregatorError, StoreError
 from egret_aggregator.warnings.acts import ActRefusedError, Refusal
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "body_too_large": (413, "the body is larger than a request may be"),
     "http_error": (400, "another error of HTTP itself; `status` says which"),
     "internal": (500, "the centre failed to answer; its log names the error"),
+    "store_unavailable": (503, "the store does not answer just now; try after `Retry-After`"),
     "stream_full": (503, "too many streams, or the centre is stopping"),
 }
 _CODES = {
@@ -74,6 +75,7 @@ _STATUS = {
     Refusal.CHANGED_MEANWHILE: 412,
 }
 _CONFLICT = 409
+_RETRY_S = 5  # a store that hangs is asked no oftener
 _SEEN_MAX = 100  # characters of a refused value that are shown again
 _TOKEN = re.compile(r"egret_[^\s'\"]*")  # a secret is not shown again, not even to its bearer
 
@@ -132,6 +134,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ActRefusedError, _refused)
+    app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -178,6 +181,13 @@ def _refused(_request: Request, error: Exception) -> Response:
             more["at"] = rfc3339(mark.time_ms)
     status = _STATUS.get(error.why, _CONFLICT)
     return response(ProblemError(status, str(error.why), error.detail, more=more))
+
+
+def _store(request: Request, error: Exception) -> Response:
+    _LOG.error("api path=%r store=%r", request.url.path, str(error))
+    detail = "the time series cannot be read now; warnings go on without it"
+    headers = {"Retry-After": str(_RETRY_S)}
+    return response(ProblemError(503, "store_unavailable", detail, headers=headers))
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:

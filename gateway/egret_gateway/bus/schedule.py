@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FAILS_TO_OPEN = 3  # one is a glitch, two a coincidence
 BACKOFF_PERIODS = 2.0
 BACKOFF_MAX_S = 300.0  # a revived device is found again within five minutes (scaled with periods)
+REPEATS_MAX = 1  # in one period; a quarantine asked nothing, so that one more may follow it
 REPEAT_SHARE = 0.25  # of a period: when a poll that timed out is repeated
 BUSY_S = 1.0  # exception 5 or 6: the device asks for patience
 _BUSY_CODES = (5, 6)
@@ -159,10 +160,10 @@ class Schedule:
             breaker.fails += 1
         if breaker.open or breaker.fails >= FAILS_TO_OPEN:
             self._back_off(job, breaker, now_s)
-        elif turn.repeats == 0:
+        elif turn.repeats < (REPEATS_MAX + (fault is Fault.QUARANTINED)):
             again_s = self._again(job, now_s, fault, exception, free_s)
             if again_s is not None and again_s < turn.release_s + job.period_s:
-                turn.repeats, turn.due_s = 1, again_s
+                turn.repeats, turn.due_s = turn.repeats + 1, again_s
                 return Next.NOW if fault is Fault.CRC else Next.LATER
         self._advance(index, now_s)
         return Next.FAILED

@@ -131,7 +131,7 @@ class Transactions:
             if damaged:
                 until_s = min(deadline_s, self._port.last_byte_s + DAMAGE_WAIT_S)
             if self._now() >= until_s:
-                return self._failed(unit, request, bytes(got), damaged=damaged, tainted=tainted)
+                return self._failed(unit, request, bytes(got), damaged=damaged)
             await self._port.wait(until_s, missing if got else 1)
             data = self._port.take()
             got += data
@@ -170,14 +170,11 @@ class Transactions:
         unit.counts.resync += frame.start > 0
         return Outcome(Fault.NONE, 0, frame.registers, 0, at_s, request, got)
 
-    def _failed(
-        self, unit: Unit, request: bytes, got: bytes, *, damaged: bool, tainted: bool
-    ) -> Outcome:
+    def _failed(self, unit: Unit, request: bytes, got: bytes, *, damaged: bool) -> Outcome:
         now = self._now()
         self._not_before_s = self._own_end_s + self._quiet_s
-        if damaged and not tainted:
-            # The answer itself came, broken: nothing else can still come for this question.
-            unit.open.clear()
+        # Even a damaged candidate ends no question: noise or a broken echo can look like one.
+        unit.gave_up(now)
         if damaged or len(self._buffer) > 0:
             unit.counts.crc += 1
             return Outcome(Fault.CRC, 0, (), 0, now, request, got)

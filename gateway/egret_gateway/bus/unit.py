@@ -65,12 +65,14 @@ class Unit:
     """One unit's memory; it outlives a replugged port.
 
     Attributes:
-        open: shapes asked and not answered; quiet_since_s: when it was last asked or heard.
+        open: shapes asked and not answered; asked_s: when it was last asked.
+        quiet_since_s: when it was last asked, heard, or given up.
         tau_s: learnt answer time, None before the first; deviation_s: its mean deviation.
         tau_max_s: the slowest answer, late ones included; counts: for health.
     """
 
     open: list[Shape] = field(default_factory=list)
+    asked_s: float = 0.0
     quiet_since_s: float = 0.0
     tau_s: float | None = None
     deviation_s: float = 0.0
@@ -117,12 +119,16 @@ class Unit:
     def left_open(self, shape: Shape, now_s: float) -> None:
         """Remember a question whose answer may still come."""
         self.open.append(shape)
+        self.asked_s = self.quiet_since_s = now_s
+
+    def gave_up(self, now_s: float) -> None:
+        """Begin the silence that ends the taint: until now an answer was awaited anyway."""
         self.quiet_since_s = now_s
 
     def came_late(self, shape: Shape, now_s: float) -> None:
         """Strike off a question whose answer came when nobody waited for it any more."""
         self.counts.late_dropped += 1
-        self.tau_max_s = max(self.tau_max_s, now_s - self.quiet_since_s)
+        self.tau_max_s = max(self.tau_max_s, now_s - self.asked_s)
         self.quiet_since_s = now_s
         if shape in self.open:
             self.open.remove(shape)

@@ -10,7 +10,7 @@ import pytest
 from rig.api_centre import NOW_MS
 from rig.events import event
 
-from egret_aggregator.api.envelope import cursor, number, position
+from egret_aggregator.api.envelope import cursor, number_at, position
 from egret_aggregator.api.problems import ProblemError
 from egret_aggregator.store import Aside
 from egret_aggregator.warnings.acts import Act
@@ -96,9 +96,9 @@ async def test_a_position_beyond_everything_is_an_empty_page(centre: ApiCentre) 
 
 def test_a_cursor_is_read_as_it_was_written() -> None:
     assert position(cursor(["st0007", "wl"], "q"), "q") == ["st0007", "wl"]
-    assert number(cursor(17, "q"), "q") == 17
+    assert number_at(cursor(17, "q"), "q") == 17
     with pytest.raises(ProblemError, match="other filters"):
-        number(cursor(17, "q"), "p")
+        number_at(cursor(17, "q"), "p")
 
 
 async def test_asides_keep_their_place_while_more_are_set_aside(centre: ApiCentre) -> None:

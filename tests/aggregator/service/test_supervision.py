@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from egret_aggregator.supervision import TaskDiedError, supervise
+from egret_aggregator import supervision
+from egret_aggregator.supervision import TaskDiedError, ended, supervise
 
 
 class Part:
@@ -64,3 +65,58 @@ async def test_cancelling_the_supervisor_cancels_all() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert part.cancelled
+
+
+class Deaf:
+    """A part whose library swallows some cancellations, as `asyncio.wait_for` may on 3.11."""
+
+    def __init__(self, swallows: int) -> None:
+        self.left = swallows
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if self.left == 0:
+                    raise
+                self.left -= 1
+
+
+async def test_a_part_that_swallows_its_cancellation_is_cancelled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervision, "AGAIN_S", 0.01)
+    stop, deaf, other = asyncio.Event(), Deaf(3), Part()
+    task = asyncio.create_task(supervise({"deaf": deaf.run(), "other": other.run()}, stop))
+    await asyncio.sleep(0)
+    stop.set()
+    async with asyncio.timeout(30):
+        await task
+    assert (deaf.left, other.cancelled) == (0, True)
+
+
+async def test_a_part_that_was_cancelled_by_somebody_else_is_a_dead_part() -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    part = Part()
+    with pytest.raises(TaskDiedError, match="broker ended: without an error"):
+        await supervise({"api": part.run(), "broker": cancelled()}, asyncio.Event())
+    assert part.cancelled
+
+
+async def test_a_part_that_fails_while_it_ends_keeps_nobody_from_ending() -> None:
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError("no farewell") from None
+
+    part = Part()
+    tasks = [asyncio.create_task(stubborn()), asyncio.create_task(part.run())]
+    await asyncio.sleep(0)
+    await ended(tasks)
+    assert part.cancelled
+    assert all(task.done() for task in tasks)
+    await ended([])

@@ -148,6 +148,16 @@ def test_a_gateway_is_heard_by_any_of_its_readings_even_failed_ones() -> None:
     assert events[0].subject == "gateway/GW-1"
 
 
+def test_a_reading_later_than_allowed_ends_a_silence_and_never_before_it_began() -> None:
+    # Settled at 330 s; the reading of 290 s comes at 360 s: inside limit and lateness of its age.
+    fold = fold_of([place()], [RULE])
+    play(fold, timeline(prompt([reading(0, 1.0)]), tail_s=350))
+    late = Receipt(GATEWAY, at(360), [reading(290, 1.0)])
+    events = play(fold, [late, *(Tick(at(s)) for s in (370, 380, 390, 400))])
+    assert brief(events) == [("returned", "", 300)]
+    assert events[0].evidence["silent_s"] == 300.0
+
+
 def test_it_can_be_raised_again_after_a_return() -> None:
     twice = [*EVERY_MINUTE, *(reading(1200 + 60 * n, 1.0) for n in range(5))]
     events = brief(judged(prompt(twice), tail_s=400))

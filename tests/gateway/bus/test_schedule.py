@@ -150,6 +150,19 @@ def test_a_quarantined_poll_is_repeated_when_it_ends_within_the_period() -> None
     assert turns.breakers[1].fails == 0
 
 
+def test_a_quarantine_after_a_repeat_gets_its_turn_when_it_ends() -> None:
+    turns = schedule(Job(1, 10.0))
+    assert turns.done(0, 0.1, Fault.CRC) is Next.NOW
+    assert turns.done(0, 0.1, Fault.QUARANTINED, free_s=1.1) is Next.LATER
+    assert turns.pick(1.0).job is None
+    assert turns.pick(1.1).job == 0
+    assert turns.done(0, 1.2, Fault.CRC) is Next.FAILED, "and no further one"
+    turns = schedule(Job(1, 10.0))
+    assert turns.done(0, 0.1, Fault.TIMEOUT) is Next.LATER
+    assert turns.done(0, 2.6, Fault.QUARANTINED, free_s=3.0) is Next.LATER
+    assert turns.done(0, 3.0, Fault.QUARANTINED, free_s=4.0) is Next.FAILED
+
+
 def test_missed_releases_are_skipped_and_counted() -> None:
     turns = schedule(Job(1, 1.0))
     turns.done(0, 5.5, Fault.NONE)
