@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import TYPE_CHECKING
 
-import pytest
 from rig.batches import LOG, OTHER_LOG, T0_MS, incoming, series
 
 from egret_aggregator.intake import gateways as module
@@ -14,6 +14,9 @@ from egret_aggregator.intake.verdict import Refused
 from egret_aggregator.journal import Verdict
 from egret_core.messages import ClockStamp, GatewayStatus, Reject
 from egret_core.seqranges import EMPTY
+
+if TYPE_CHECKING:
+    import pytest
 
 STATUS = GatewayStatus(
     "gw1",
