@@ -4,6 +4,7 @@ EgretError
   AggregatorError           abstract: nobody raises it
     JournalError            a commit failed or the journal is closed: nothing of it was acknowledged
     StoreError              the time-series store could not write or read; retrying may help
+    DatabaseError           the file of ledger, warnings and tokens cannot be opened
     BrokerError             the broker cannot be found or started, or refuses us
     DataFolderError         the data folder is another centre's just now, or cannot be written
 """
@@ -23,6 +24,10 @@ class JournalError(AggregatorError):
 
 class StoreError(AggregatorError):
     """The time-series store failed; the journal keeps what was not written."""
+
+
+class DatabaseError(AggregatorError):
+    """The file of ledger, warnings and tokens is none of ours, or of a later version."""
 
 
 class BrokerError(AggregatorError):

@@ -209,7 +209,8 @@ class Judge:
         elif entry.kind is EntryKind.BATCH:
             await self._batch(entry)
         self._positions[entry.partition] = entry.id
-        self._judged_to_ms = entry.received_ms
+        if entry.kind is not EntryKind.CHANGE:  # our own word at the start is no news of the field
+            self._judged_to_ms = entry.received_ms
         self._unsaved = True
         self._within_entry = False
         if entry.kind is EntryKind.CHANGE:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.api.times import rfc3339
+from egret_aggregator.journal.fill import Level
+from egret_core.messages import Taking
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from egret_aggregator.intake import BrokerChild, GatewayView, Intake
     from egret_aggregator.journal import Journal
@@ -38,6 +40,15 @@ class RunningLine:
         """Return what is known of each gateway that has spoken, by id."""
         return {view.id: _shown(view) for view in self.intake.gateways()}
 
+    def faults(self) -> Sequence[str]:
+        """Return why readings do not come in now: named reasons, none when they do."""
+        found = [] if self.intake.health()["connected"] else ["intake_disconnected"]
+        if self.journal.fill.level is Level.FULL:
+            found.append("journal_full")
+        elif self.intake.taking is Taking.NONE:
+            found.append("journal_failing")
+        return found
+
     def figures(self) -> Mapping[str, float]:
         """Return figures for `/metrics`."""
         intake, judge, views = self.intake.health(), self.judge.health(), self.intake.gateways()
@@ -46,6 +57,7 @@ class RunningLine:
             "egret_intake_connected": intake["connected"],
             "egret_intake_inbox_bytes": intake["inbox_b"],
             "egret_intake_dropped_total": intake["dropped"],
+            "egret_intake_strange_total": intake["strange"],
             "egret_intake_acks_unheard_total": intake["acks_unheard"],
             "egret_journal_used_bytes": fill.used_b,
             "egret_journal_max_bytes": fill.max_b,

@@ -45,8 +45,9 @@ async def supervise(parts: Mapping[str, Coroutine[Any, Any, None]], stop: asynci
         return
     dead = next(iter(done))
     error = None if dead.cancelled() else dead.exception()
-    _LOG.critical("part=%s state=dead error=%r", tasks[dead], error, exc_info=error)
-    raise TaskDiedError(tasks[dead], repr(error) if error else "without an error") from error
+    why = "cancelled" if dead.cancelled() else repr(error) if error else "without an error"
+    _LOG.critical("part=%s state=dead error=%s", tasks[dead], why, exc_info=error)
+    raise TaskDiedError(tasks[dead], why) from error
 
 
 async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import termios
 import threading
 from typing import TYPE_CHECKING, Self
 
@@ -20,11 +21,13 @@ SERIALS_MAX = 60_000  # one u16
 class Gauge:
     """`with Gauge(100) as gauge`: unit 1, register 0 holds hundredths; `gauge.stage` sets it.
 
-    Without a stage it serves 1, 2, 3, ...: what reached the store can then be counted.
+    Without a stage it serves 1, 2, 3, ...: what reached the store can then be counted. At another
+    speed than its own it understands nothing and keeps silent.
     """
 
-    def __init__(self, stage: int | None = None) -> None:
+    def __init__(self, stage: int | None = None, speed: int = termios.B115200) -> None:
         self.stage = stage
+        self.speed = speed
         self.served: list[int] = []
         self.asked = threading.Event()
         self._serials = iter(range(1, SERIALS_MAX))
@@ -44,7 +47,7 @@ class Gauge:
 
     def _answer(self, data: bytes) -> bytes:
         request = find_request(data, (UNIT,))
-        if request is None:
+        if request is None or self._line.speed() != self.speed:
             return b""
         value = next(self._serials) if self.stage is None else self.stage
         self.served.append(value)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from egret_aggregator.api.hub import Hub
     from egret_aggregator.catalogue import Catalogue
@@ -31,6 +31,9 @@ class Line(Protocol):
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
+
+    def faults(self) -> Sequence[str]:
+        """Return named reasons why readings do not come in now; none when they do."""
 
     def figures(self) -> Mapping[str, float]:
         """Return figures for `/metrics`: full Prometheus names, labels included."""
@@ -76,6 +79,6 @@ class Context:
     def _reached(self, at_ms: int | None) -> tuple[Judgement, int | None, float | None]:
         if at_ms is None:
             return Judgement.NEVER, None, None
-        # After a clock was set back the instant lies ahead: that is no proof of being current.
+        # After a clock was set back the instant lies ahead: that says nothing of the present.
         age_s = abs(self.clock.now_ms() - at_ms) / 1000
         return (Judgement.CURRENT if age_s <= self.stale_s else Judgement.STALE), at_ms, age_s

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from egret_aggregator.api.context import Context
 
-_NUMBER_END = 2**63  # what a database's integer holds
 _CURSOR_MAX = 400  # characters; longer is not one of ours
+_NUMBER_MAX = 2**63 - 1  # the largest number of a line that a database holds
 
 
 def standing(context: Context) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def position(text: str, question: object) -> Any:  # noqa: ANN401  (what `cursor
 def number_at(text: str, question: object) -> int:
     """Return the line or id in a cursor; a ProblemError where it holds none."""
     place = position(text, question)
-    if type(place) is not int or not 0 <= place < _NUMBER_END:
+    if type(place) is not int or not 0 <= place <= _NUMBER_MAX:
         raise ProblemError(400, "bad_cursor", "use `next` of the page before, as it is")
     return place
 

@@ -13,6 +13,7 @@ _LATER = "2026-07-12T06:10:31.420Z"
 STANDING: dict[str, Any] = {
     "as_of": _LATER,
     "judgement": {"state": "current", "judged_to": _LATER, "age_s": 0.4},
+    "recording": {"state": "current", "recorded_to": _LATER, "age_s": 0.4},
     "head": 1204,
 }
 _MEASURE = {"quantity": "water_level", "unit": "m", "datum": "Luoling", "known": True}
@@ -110,7 +111,7 @@ def _page(item: dict[str, Any], **more: object) -> dict[str, Any]:
 
 ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/healthz"): {"status": "alive"},
-    ("get", "/readyz"): {"status": "ready", **STANDING},
+    ("get", "/readyz"): {"status": "ready", "why": [], **STANDING},
     ("get", "/api/v1/session"): _SEAT,
     ("post", "/api/v1/session"): _SEAT,
     ("get", "/api/v1/warnings"): _page(_WARNING),

@@ -23,11 +23,13 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(rooms: Rooms, response: Response) -> dict[str, Any]:
-    """Say whether what this centre shows is judged and current; 503 where it is not."""
+    """Say whether readings come in and are judged; 503 with named reasons in `why` if not."""
     state, _, _ = rooms.judgement()
-    if state is not Judgement.CURRENT:
+    why = [] if state is Judgement.CURRENT else [f"judgement_{state}"]
+    why += rooms.line.faults()
+    if why:
         response.status_code = 503
-    return {"status": "ready" if state is Judgement.CURRENT else "not_ready", **standing(rooms)}
+    return {"status": "not_ready" if why else "ready", "why": why, **standing(rooms)}
 
 
 @router.get("/metrics")
@@ -57,7 +59,7 @@ def exposition(figures: dict[str, float]) -> str:
     """Return figures as text, each family with its type: `_total` counts, others are gauges."""
     lines: list[str] = []
     family = ""
-    for name in sorted(figures):
+    for name in sorted(figures, key=lambda name: name.partition("{")):  # a family in one piece
         base = name.partition("{")[0]
         if base != family:
             family = base

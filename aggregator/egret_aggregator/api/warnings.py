@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.requests import Request  # noqa: TC002  (FastAPI reads it at run time)
 
 from egret_aggregator.api.auth import Officer, Viewer, context_of
 from egret_aggregator.api.context import Context
@@ -73,6 +73,7 @@ class Lowering(Closing):
 
 @router.get("")
 async def warnings(
+    request: Request,
     rooms: Rooms,
     _seat: Viewer,
     filters: Annotated[Filters, Query()],
@@ -84,7 +85,7 @@ async def warnings(
     head = rooms.ledger.head
     tag = _tag(head.hash, json.dumps([asked, limit, filters.cursor]))
     fresh = {**headers(rooms), "ETag": tag, "Cache-Control": "private, no-cache"}
-    before = _before(filters.cursor, asked)
+    before = None if filters.cursor is None else number_at(filters.cursor, asked)
     since_ms = None if filters.since is None else _since(filters.since)
     if _matches(if_none_match, tag):
         return Response(status_code=304, headers=fresh)
@@ -102,8 +103,7 @@ async def warnings(
     page = found[:limit]
     more = cursor(page[-1].opened_seq, asked) if len(found) > limit else None
     if more is not None:
-        again = filters.model_dump(mode="json", exclude_none=True, exclude={"cursor"})
-        query = urlencode({**again, "cursor": more}, doseq=True)
+        query = request.url.include_query_params(cursor=more).query
         fresh["Link"] = f'<?{query}>; rel="next"'
     body = {**paged(rooms, [shown(state) for state in page], more), "head": head.seq}
     return _json(body, fresh)
@@ -262,12 +262,6 @@ def _acted(rooms: Context, acted: Acted) -> Response:
     if acted.repeated:
         fresh["Idempotency-Replayed"] = "true"
     return _json(body, fresh)
-
-
-def _before(text: str | None, asked: object) -> int | None:
-    if text is None:
-        return None
-    return number_at(text, asked)
 
 
 def _since(text: str) -> int:

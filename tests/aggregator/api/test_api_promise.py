@@ -275,5 +275,5 @@ def test_the_page_names_every_error_code_and_no_other() -> None:
     named = set(re.findall(r"`([a-z_]+)`", table))
     source = "".join(path.read_text(encoding="utf-8") for path in API.glob("*.py"))
     codes = set(re.findall(r'ProblemError\(\s*\d{3},\s*"([a-z_]+)"', source))
-    codes |= {str(kind) for kind in (*Refusal, *Denial)} | set(problems.CODES.values())
-    assert named == codes | {"http_error"}
+    codes |= {str(kind) for kind in (*Refusal, *Denial)} | set(problems._CODES.values())
+    assert named == codes | {"http_error"} == set(problems.CODES)
