@@ -10,20 +10,17 @@ import asyncio
 import json
 import shutil
 import zlib
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 import pytest_asyncio
 from rig import batches
-from rig.broker import running_broker
 from rig.console import CENTRE, GATEWAY, typed
-from rig.drill import PERIOD_S, SETTLE_S, Box
-from rig.gatewaylike import GatewayLike
+from rig.drill import SETTLE_S
 from rig.gauge import Gauge
-from rig.line import Centre, Field, station_toml, until
+from rig.line import Field, until
+from rig.running_line import HAND, Line, running_line
 from rig.seat import Seat, ms
 
 from egret_core.codec import payload_hash
@@ -31,126 +28,15 @@ from egret_core.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
-HAND = "gw2"  # a gateway played by hand: it owns st2
 FAR_MS = 4_102_444_800_000  # 2100-01-01
-RULES = """
-[[rule]]
-id = "river-level"
-pack = "generic-level"
-channels = ["st2/wl"]
-[rule.parameters]
-unit = "m"
-datum = "gauge"
-levels = [ { level = "red", raise = 3.0, clear = 2.8 } ]
-"""
-
-
-@dataclass
-class Line:
-    """What runs through this file."""
-
-    folder: Path
-    port: int
-    centre: Centre
-    gauge: Gauge
-    box: Box
-    seqs: int = 0
-
-    @property
-    def field(self) -> Field:
-        return self.box.field
-
-    def stored(self) -> list[float]:
-        """Return the gauge's serials in the store, each as often as it is there."""
-        return [raw for _, _, raw in self.centre.rows("st1", "wl") if raw is not None]
-
-    async def nothing_lost(self) -> None:
-        """Wait for new readings, and for all that was committed; each is stored once."""
-        await self.box.progress()
-
-        async def all_stored() -> bool:
-            return self.box.seen <= set(self.stored())
-
-        await until(all_stored, "all that the box committed is stored", SETTLE_S)
-        stored = self.stored()
-        assert len(stored) == len(set(stored)), "a serial is stored twice"
-
-    async def nothing_waits(self) -> None:
-        """Check that all that was ever committed is stored while the box stands still."""
-        self.box.look()
-        assert self.box.seen <= set(self.stored())
-
-    async def why(self, gateway: str) -> list[str]:
-        """Return why things of a gateway were set aside, the oldest first."""
-        page = await self.centre.get("/asides", limit=1000)
-        return [item["why"] for item in reversed(page["items"]) if item["gateway"] == gateway]
-
-    async def status(self, gateway: str) -> dict[str, Any]:
-        """Return what the API says of a gateway."""
-        page = await self.centre.get("/gateways")
-        (found,) = [item["status"] for item in page["items"] if item["id"] == gateway]
-        return dict(found or {})
-
-    async def now_ms(self) -> int:
-        return ms((await self.centre.get("/warnings"))["as_of"])
-
-    @asynccontextmanager
-    async def hand(self) -> AsyncIterator[Hand]:
-        """Play a gateway; its good batches must all be stored in the end."""
-        log = f"{self.seqs:032x}"
-        self.seqs += 1
-        async with GatewayLike(self.port, gateway=HAND, log=log) as like:
-            played = Hand(self, like)
-            yield played
-            await like.until(lambda: like.settled >= played.good)
-            await until(played.all_stored, "every good batch of the hand-made gateway is stored")
-
-
-class Hand:
-    """A gateway whose good batches carry one reading of st2/wl each, a second apart."""
-
-    def __init__(self, line: Line, like: GatewayLike) -> None:
-        self.line = line
-        self.like = like
-        self.good: set[int] = set()
-        self.times: set[int] = set()
-        self.next = 1
-
-    async def send(self, value: float = 1.0) -> int:
-        """Send a good batch, return the time of its reading."""
-        seq, self.next = self.next, self.next + 1
-        time_ms = await self.line.now_ms()
-        while time_ms in self.times:
-            time_ms += 1
-        self.like.cut(seq, [Reading("st2", "wl", time_ms, value)])
-        await self.like.send(seq)
-        self.good.add(seq)
-        self.times.add(time_ms)
-        return time_ms
-
-    async def all_stored(self) -> bool:
-        return self.times <= {time_ms for time_ms, _, _ in self.line.centre.rows("st2", "wl")}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def line(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Line]:
-    folder = tmp_path_factory.mktemp("line")
-    stations = station_toml("st1", {"wl": "water_level"}, "gw1", "gauge")
-    stations += station_toml("st2", {"wl": "water_level"}, HAND, "gauge")
-    stations += station_toml("st3", {"wl": "water_level"}, "gw3", "gauge")
-    async with AsyncExitStack() as stack:
-        broker = await stack.enter_async_context(running_broker(folder / "broker"))
-        centre = Centre(folder / "c", broker.port, embedded=False, stations=stations, rules=RULES)
-        stack.push_async_callback(centre.stop)
-        await centre.up()
-        gauge = stack.enter_context(Gauge())
-        field = Field(folder / "f", "gw1", broker.port, gauge.path, period_s=PERIOD_S)
-        stack.push_async_callback(field.stop)
-        await field.start()
-        yield Line(folder, broker.port, centre, gauge, Box(field))
+    async with running_line(tmp_path_factory.mktemp("line")) as running:
+        yield running
 
 
 DEVICE = """[[bus.device]]
@@ -345,7 +231,7 @@ async def test_batches_that_can_never_be_taken_are_refused_by_name(line: Line) -
 
 
 async def test_what_nobody_may_publish_is_counted_and_shown(line: Line) -> None:
-    before = await figure(line, "egret_intake_strange_total")
+    before = await line.figure("egret_intake_strange_total")
     async with line.hand() as hand:
         await hand.send()
         assert hand.like._client is not None
@@ -354,18 +240,10 @@ async def test_what_nobody_may_publish_is_counted_and_shown(line: Line) -> None:
         await hand.send()
 
         async def counted() -> bool:
-            return await figure(line, "egret_intake_strange_total") == before + 3
+            return await line.figure("egret_intake_strange_total") == before + 3
 
         await until(counted, "topics that are nobody's are counted")
     await line.nothing_lost()
-
-
-async def figure(line: Line, name: str) -> int:
-    """Return one figure of /metrics."""
-    async with httpx2.AsyncClient() as client:
-        text = (await client.get(f"{line.centre.url}/metrics", timeout=20)).text
-    (found,) = [row for row in text.splitlines() if row.startswith(f"{name} ")]
-    return int(float(found.split()[1]))
 
 
 async def test_one_bad_entry_is_set_aside_and_its_batch_is_taken(line: Line) -> None:
@@ -440,7 +318,7 @@ async def test_one_identity_with_two_contents_keeps_the_first_and_shows_the_seco
     line: Line,
 ) -> None:
     before = await line.why(HAND)
-    conflicts = await figure(line, "egret_recorder_conflicts_total")
+    conflicts = await line.figure("egret_recorder_conflicts_total")
     async with line.hand() as hand:
         time_ms = await hand.send(1.0)
         await hand.like.until(lambda: 1 in hand.like.settled)
@@ -456,7 +334,7 @@ async def test_one_identity_with_two_contents_keeps_the_first_and_shows_the_seco
         await hand.send()
 
         async def counted() -> bool:
-            return await figure(line, "egret_recorder_conflicts_total") == conflicts + 1
+            return await line.figure("egret_recorder_conflicts_total") == conflicts + 1
 
         await until(counted, "the second value is counted")
     assert [value for at, value, _ in line.centre.rows("st2", "wl") if at == time_ms] == [1.0]
