@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 STATIONS = 100
 CHANNELS = 20
 RAIN = 2  # of the 20 channels: a tenth
+FLOODS = 10  # of the 100 stations: their first level passes every rung and falls again
 INSTANTS = 10  # of one batch: 200 readings, the most a gateway cuts
 PERIOD_MS = 1000
 WINDOW = 256  # unacknowledged batches
@@ -61,6 +62,8 @@ def readings(number: int, start_ms: int) -> list[Reading]:
         for at, (ident, quantity) in enumerate(ids):
             if quantity == "rain_total":
                 value = round((time_ms % 10**9) / 1000 * 0.0002, 1)
+            elif number % (STATIONS // FLOODS) == 0 and at == RAIN:
+                value = round(4.5 + 3.5 * math.sin(time_ms / 2e4), 3)
             else:
                 value = round(1.5 + math.sin(time_ms / 1e6 + at + number), 3)
             rows.append(Reading(name, ident, time_ms, value))

@@ -1,8 +1,8 @@
-"""Run the tests: the quick ones in parallel, then those with real processes one after another.
+"""Run the tests: quick ones, then those with real processes, then those that need quiet.
 
 usage: ./dev test [--long] [PYTEST ARG ...]
 
-The last line printed adds up both runs; the exit code is the worse of the two.
+The last line printed adds up all runs; the exit code is the worst of them.
 """
 
 import os
@@ -76,8 +76,12 @@ def phases(args: list[str], *, long: bool) -> list[list[str]]:
     """Return the pytest arguments of each run; a -m of the caller's own makes it one run."""
     if any(arg == "-m" or arg.startswith("--co") for arg in args):
         return [args]
-    slow = "system or long" if long else "system and not long"
-    return [["-n", "2", "-m", "not system and not long", *args], ["-m", slow, *args]]
+    slow = "(system or long)" if long else "system and not long"
+    return [
+        ["-n", "2", "-m", "not system and not long", *args],
+        ["-n", "3", "--dist", "worksteal", "-m", f"{slow} and not alone", *args],
+        ["-m", f"{slow} and alone", *args],
+    ]
 
 
 def main(argv: list[str]) -> int:

@@ -117,7 +117,7 @@ def _broker(table: TomlTable) -> BrokerSettings:
     password_file = table.folder("password_file") if table.has("password_file") else None
     settings = BrokerSettings(
         embedded=table.flag("embedded", default=True),
-        host=table.text("host", "127.0.0.1"),
+        host=_host(table),
         port=table.whole("port", 1883, 1, _PORT_MAX),
         username=table.text("username", ""),
         password_file=password_file,
@@ -137,7 +137,7 @@ def _journal(table: TomlTable) -> JournalSettings:
 
 def _api(table: TomlTable) -> ApiSettings:
     settings = ApiSettings(
-        host=table.text("host", "127.0.0.1"),
+        host=_host(table),
         port=table.whole("port", 8420, 0, _PORT_MAX),
         page_max=table.whole("page_max", 1000, 1, 10_000),
         span_max_days=table.number("span_max_days", 400.0, 0.01, 4000.0),
@@ -145,6 +145,14 @@ def _api(table: TomlTable) -> ApiSettings:
     )
     table.done()
     return settings
+
+
+def _host(table: TomlTable) -> str:
+    host = table.text("host", "127.0.0.1")
+    if not host or any(letter.isspace() for letter in host):
+        # The empty name would listen on every address of the machine.
+        raise table.error("host", host, "name a host or an address; '0.0.0.0' for all of them")
+    return host
 
 
 def _timescale(clock: TomlTable) -> Timescale:

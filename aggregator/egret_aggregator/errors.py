@@ -4,7 +4,9 @@ EgretError
   AggregatorError           abstract: nobody raises it
     JournalError            a commit failed or the journal is closed: nothing of it was acknowledged
     StoreError              the time-series store could not write or read; retrying may help
+    DatabaseError           the file of ledger, warnings and tokens cannot be opened
     BrokerError             the broker cannot be found or started, or refuses us
+    DataFolderError         the data folder is another centre's just now, or cannot be written
 """
 
 from __future__ import annotations
@@ -24,6 +26,10 @@ class StoreError(AggregatorError):
     """The time-series store failed; the journal keeps what was not written."""
 
 
+class DatabaseError(AggregatorError):
+    """The file of ledger, warnings and tokens is none of ours, or of a later version."""
+
+
 class BrokerError(AggregatorError):
     """The broker is missing, would not start, or refused a subscription.
 
@@ -34,3 +40,15 @@ class BrokerError(AggregatorError):
     def __init__(self, text: str, remedy: str = "") -> None:
         self.remedy = remedy
         super().__init__(f"{text}: {remedy}" if remedy else text)
+
+
+class DataFolderError(AggregatorError):
+    """The data folder cannot be used.
+
+    Attributes:
+        remedy: what the operator can do, one sentence.
+    """
+
+    def __init__(self, text: str, remedy: str) -> None:
+        self.remedy = remedy
+        super().__init__(f"{text}: {remedy}")

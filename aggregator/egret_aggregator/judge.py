@@ -5,6 +5,9 @@ It consumes the journal as `judge`: entries in the order of their ids through th
 then are the positions and the changed state saved. A crash in between replays the same entries
 to the same event ids, which are inserted or ignored: the judge never reads the ledger.
 
+At a change, rules that begin without state take their history from the store (`warmup`). The state
+is saved before the next entry, so that what was read once is what every replay goes on from.
+
 It breathes after at most 256 readings, so that intake and API in the same process stay honest.
 """
 
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from egret_aggregator.catalogue import Catalogue, from_payload
 from egret_aggregator.journal.entry import Entry, EntryKind
+from egret_aggregator.warmup import Past, Warmed, warm
 from egret_core.codec import decode_batch
 from egret_core.entries import Readings, read_metas, read_readings
 from egret_core.errors import ConfigError, EgretError
@@ -81,6 +85,7 @@ class Judge:
         catalogue: Catalogue,
         now_ms: Callable[[], int],
         *,
+        past: Past | None = None,
         decoded: Callable[[Entry], Batch] = decoded,
         readings: Callable[[Entry], Readings] = readings,
     ) -> None:
@@ -91,6 +96,7 @@ class Judge:
             take: takes events, and returns once they are durable.
             catalogue: in force from the next change entry on.
             now_ms: the centre's clock.
+            past: where new rules find their history; without it they begin cold.
             decoded: the batch of an entry; the journal's own shares one parse.
             readings: the readings of an entry; likewise.
         """
@@ -100,6 +106,8 @@ class Judge:
         self._now_ms = now_ms
         self._decoded = decoded
         self._readings = readings
+        self._past = past
+        self._warmed = Warmed()
         self._fold = Fold()
         self._in_force = ""
         self._positions: dict[int, int] = {}
@@ -141,6 +149,11 @@ class Judge:
         self._unsaved = False
         self._saved_at_s = asyncio.get_running_loop().time()
 
+    @property
+    def judged_to_ms(self) -> int:
+        """Return the receipt time of the newest entry judged, 0 before the first."""
+        return self._judged_to_ms
+
     def health(self) -> Mapping[str, Any]:
         """Return what an operator may want to see: counts since start, and how far it is."""
         channels = [c for here in self._fold.channels.values() for c in here.values()]
@@ -156,6 +169,8 @@ class Judge:
             "unreadable": self._unreadable,
             "late": sum(channel.late for channel in channels),
             "ahead": sum(channel.ahead for channel in channels),
+            "warm": self._warmed.warm,
+            "cold": self._warmed.cold,
             "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
         }
 
@@ -194,9 +209,14 @@ class Judge:
         elif entry.kind is EntryKind.BATCH:
             await self._batch(entry)
         self._positions[entry.partition] = entry.id
-        self._judged_to_ms = entry.received_ms
+        if entry.kind is not EntryKind.CHANGE:  # our own word at the start is no news of the field
+            self._judged_to_ms = entry.received_ms
         self._unsaved = True
         self._within_entry = False
+        if entry.kind is EntryKind.CHANGE:
+            # What follows from history must follow from saved state: the store may hold more
+            # when a crash replays this entry.
+            await self.flush()
 
     async def _batch(self, entry: Entry) -> None:
         try:
@@ -228,6 +248,8 @@ class Judge:
         events: list[ConditionEvent] = []
         change = Change(catalogue.places(), catalogue.rules, entry.received_ms)
         self._fold.change(change, events)
+        if self._past is not None:
+            await warm(self._fold, self._past, (entry.id, entry.received_ms), self._warmed)
         self._in_force = catalogue.version
         self._changed[_CATALOGUE] = entry.payload
         _log.info("catalogue in force version=%s rules=%d", self._in_force, len(catalogue.rules))
@@ -254,7 +276,7 @@ class Judge:
             return
         left_s = SAVE_EVERY_S - (asyncio.get_running_loop().time() - self._saved_at_s)
         try:
-            # Not wait_for: on Python 3.11 it may swallow a cancellation (bpo-37658).
+            # Not wait_for: on 3.11 it can swallow a cancellation that meets the entry.
             async with asyncio.timeout(max(left_s, 0.0)):
                 await self._journal.wait(after)
         except TimeoutError:

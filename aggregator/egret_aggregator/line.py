@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.api.times import rfc3339
+from egret_aggregator.journal.fill import Level
+from egret_core.messages import Taking
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from egret_aggregator.intake import BrokerChild, GatewayView, Intake
     from egret_aggregator.journal import Journal
@@ -28,12 +30,24 @@ class RunningLine:
 
     def judged_ms(self) -> int | None:
         """Return the receipt time of the newest entry judged, None before the first."""
-        judged = int(self.judge.health()["judged_to_ms"])
-        return judged or None
+        return self.judge.judged_to_ms or None
+
+    def recorded_ms(self) -> int | None:
+        """Return the receipt time of the newest entry in the store, None before the first."""
+        return self.recorder.recorded_to_ms or None
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
         return {view.id: _shown(view) for view in self.intake.gateways()}
+
+    def faults(self) -> Sequence[str]:
+        """Return why readings do not come in now: named reasons, none when they do."""
+        found = [] if self.intake.health()["connected"] else ["intake_disconnected"]
+        if self.journal.fill.level is Level.FULL:
+            found.append("journal_full")
+        elif self.intake.taking is Taking.NONE:
+            found.append("journal_failing")
+        return found
 
     def figures(self) -> Mapping[str, float]:
         """Return figures for `/metrics`."""
@@ -43,6 +57,7 @@ class RunningLine:
             "egret_intake_connected": intake["connected"],
             "egret_intake_inbox_bytes": intake["inbox_b"],
             "egret_intake_dropped_total": intake["dropped"],
+            "egret_intake_strange_total": intake["strange"],
             "egret_intake_acks_unheard_total": intake["acks_unheard"],
             "egret_journal_used_bytes": fill.used_b,
             "egret_journal_max_bytes": fill.max_b,
@@ -56,6 +71,7 @@ class RunningLine:
             "egret_judge_readings_total": judge["readings"],
             "egret_judge_events_total": judge["events"],
             "egret_judge_unreadable_total": judge["unreadable"],
+            "egret_judge_cold_channels_total": judge["cold"],
             "egret_judge_late_total": judge["late"],
             "egret_gateways": len(views),
             "egret_gateways_online": sum(view.online for view in views),
@@ -63,6 +79,7 @@ class RunningLine:
             "egret_gateways_missing_batches": sum(view.missing for view in views),
         }
         if self.broker is not None:
+            figures["egret_broker_up"] = self.broker.pid is not None
             figures["egret_broker_restarts_total"] = self.broker.restarts
         return {name: float(value) for name, value in figures.items()}
 

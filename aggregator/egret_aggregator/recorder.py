@@ -15,6 +15,7 @@ from egret_aggregator.errors import StoreError
 from egret_aggregator.journal import Entry, EntryKind, Journal
 from egret_aggregator.store import Aside, MetaFact, Note, StoredReading
 from egret_core.entries import loss_entry, read_losses, read_metas
+from egret_core.errors import WireError
 from egret_core.messages import BadEntry, Batch, Kind
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Recorder:
         self._standings = 0
         self._positions: dict[int, int] = {}
         self._unsaved = 0
+        self.recorded_to_ms = 0
         self.recorded = 0
         self.set_aside = 0
         self.conflicts = 0
@@ -88,6 +90,11 @@ class Recorder:
             JournalError: the journal does not.
         """
         self._positions = await self._store.position()
+        told, _ = await self._journal.load(NAME)
+        if any(self._positions.get(part, 0) < position for part, position in told.items()):
+            # The journal has heard of more than the store holds: the store is new, or an older one.
+            forgotten = await self._journal.rewind(NAME, self._positions)
+            _log.error("event=store_behind_journal asked_for_again=%d batches", forgotten)
         # An older journal put back beside a newer store must not give passed ids to new entries.
         await self._journal.leap(max(self._positions.values(), default=0))
         await self._journal.save(NAME, self._positions, {})
@@ -125,6 +132,7 @@ class Recorder:
                 _log.error("event=store_write_failed error=%r retry_s=%s", str(error), pause_s)
                 await asyncio.sleep(pause_s)
         self._positions.update(moved)
+        self.recorded_to_ms = entries[-1].received_ms
         self.recorded += receipt.accepted
         self.conflicts += receipt.conflicts
         self.set_aside += len(work.asides)
@@ -147,7 +155,12 @@ class Recorder:
                 self._batch(entry, work)
 
     def _batch(self, entry: Entry, work: Work) -> None:
-        batch = self._journal.decoded(entry)
+        try:
+            batch = self._journal.decoded(entry)
+        except WireError as error:
+            # A later version wrote it and this one was put back: kept whole, and the line goes on.
+            work.asides.append(_whole(entry, f"unreadable: {error.why}"))
+            return
         if batch.kind == Kind.READINGS:
             self._readings(entry, work)
         elif batch.kind == Kind.META:

@@ -12,7 +12,7 @@ import signal
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from egret_aggregator import garbage
+from egret_aggregator import data_lock, garbage
 from egret_aggregator.api.app import create_app
 from egret_aggregator.api.context import JUDGED_STALE_S, Context
 from egret_aggregator.api.envelope import standing
@@ -30,6 +30,7 @@ from egret_aggregator.store import SqliteStore
 from egret_aggregator.supervision import supervise
 from egret_aggregator.tokens import Tokens
 from egret_aggregator.warnings import Ledger
+from egret_aggregator.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,6 +122,7 @@ async def _line(
     broker: BrokerChild | None,
 ) -> RunningLine:
     journal = files.journal
+    await Witness(journal, files.ledger).compare()
     known = {(place.station, place.channel) for place in catalogue.places()}
     recorder = Recorder(journal, files.store, owner=catalogue.owner, known=known)
     await recorder.open()
@@ -157,7 +159,7 @@ class Centre:
         Raises:
             AggregatorError: what cannot be opened, and why.
         """
-        settings.data.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(data_lock.held(settings.data))  # before a broker of it is replaced
         clock = Clock(settings.timescale)
         broker = await _broker(stack, settings)
         files = await _Files.opened(stack, settings, clock)
@@ -194,12 +196,14 @@ class Centre:
         Raises:
             TaskDiedError: a part ended by itself.
         """
-        context = self._context
+        context, broker = self._context, self._parts.broker
         await supervise(
             {
+                **({"broker": broker.watch()} if broker else {}),
                 "intake": self._parts.intake.run(),
                 "recorder": self._parts.recorder.run(),
                 "judge": self._parts.judge.run(),
+                "witness": Witness(self._parts.journal, context.ledger).run(),
                 "heartbeat": beat(context.hub, self._heartbeat),
                 "observations": Observations(context).run(),
                 "announcement": self._announce(ready),

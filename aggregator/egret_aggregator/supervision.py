@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from egret_aggregator.errors import AggregatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Iterable, Mapping
     from typing import Any
+
+AGAIN_S = 1.0  # between two cancellations of a task that goes on; a stop has 3 s
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,15 +40,29 @@ async def supervise(parts: Mapping[str, Coroutine[Any, Any, None]], stop: asynci
     try:
         done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (*tasks, stopping):
-            task.cancel()
-        await asyncio.gather(*tasks, stopping, return_exceptions=True)
+        await ended([*tasks, stopping])
     if stopping in done:
         return
     dead = next(iter(done))
-    error = dead.exception()
-    _LOG.critical("part=%s state=dead error=%r", tasks[dead], error, exc_info=error)
-    raise TaskDiedError(tasks[dead], repr(error) if error else "without an error") from error
+    error = None if dead.cancelled() else dead.exception()
+    why = "cancelled" if dead.cancelled() else repr(error) if error else "without an error"
+    _LOG.critical("part=%s state=dead error=%s", tasks[dead], why, exc_info=error)
+    raise TaskDiedError(tasks[dead], why) from error
+
+
+async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and return when all have ended.
+
+    Cancelled again where that is not enough: on Python 3.11 `asyncio.wait_for`, which libraries
+    use, can swallow a cancellation that meets its event, and a stop would never end.
+    """
+    left = everybody = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN_S)
+    # What failed while it ended is of no further interest, but asyncio wants it to be looked at.
+    await asyncio.gather(*everybody, return_exceptions=True)
 
 
 async def _set(stop: asyncio.Event) -> None:

@@ -21,6 +21,8 @@ from egret_aggregator.warnings.record import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from egret_aggregator.database import Database
     from egret_aggregator.warnings import Ledger
 
@@ -104,10 +106,13 @@ class Tokens:
             expires_ms=now + days * _DAY_MS,
             revoked_ms=None,
         )
-        async with self._database.writing() as connection:
+
+        async def add(connection: AsyncConnection) -> bool:
             await token_rows.add(connection, row)
+            return True
+
         said = {"token": row.id, "name": name, "role": row.role, "expires_ms": row.expires_ms}
-        await self._ledger.note("console", Kind.TOKEN_ADDED, said)
+        await self._ledger.note("console", Kind.TOKEN_ADDED, said, add)
         return f"egret_{row.id}_{secret}", row
 
     async def everything(self) -> list[TokenRow]:
@@ -117,11 +122,11 @@ class Tokens:
 
     async def revoke(self, token: str) -> bool:
         """End a token by its public id; False where none is still good."""
-        async with self._database.writing() as connection:
-            done = await token_rows.revoke(connection, token, self._real_ms())
-        if done:
-            await self._ledger.note("console", Kind.TOKEN_REVOKED, {"token": token})
-        return done
+
+        async def revoke(connection: AsyncConnection) -> bool:
+            return await token_rows.revoke(connection, token, self._real_ms())
+
+        return await self._ledger.note("console", Kind.TOKEN_REVOKED, {"token": token}, revoke)
 
     async def seat(self, text: str) -> Seat | Denial:
         """Return who bears a token, or why it opens nothing."""

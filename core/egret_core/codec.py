@@ -18,7 +18,9 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from typing import Any, TypeGuard
+from itertools import chain
+from math import isfinite
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from egret_core.errors import WireError
 from egret_core.messages import (
@@ -36,11 +38,15 @@ from egret_core.messages import (
 )
 from egret_core.topics import is_id
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _KNOWN = frozenset(("v", "gw", "log", "seq", "k", "mv", "ts", "bt", "clk", "e"))
 _ZLIB_FIRST = 0x78  # RFC 1950, 2.2: CMF of a 32 kB window, the only one zlib writes
 _JSON_FIRST = 0x7B
 _WORD_MAX = 64  # characters of kind, meta version and clock source
 _LEVEL = 6
+DEPTH_MAX = 32  # of free-form facts; honest ones have three or four levels
 
 
 def payload_hash(payload: bytes) -> str:
@@ -52,6 +58,25 @@ def canonical_json(value: object) -> bytes:
     """Return compact JSON with the keys in the order given; NaN and infinity raise ValueError."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
+
+
+def is_plain_json(value: object, depth: int = DEPTH_MAX) -> bool:
+    """Tell whether what was read can be written again, to a disk or to a client.
+
+    JSON can spell what nothing else takes: 1e999 is infinite, an escape can be half a character,
+    and a thousand brackets are deeper than a writer further down may go.
+    """
+    if isinstance(value, str):
+        return value.isascii() or _is_text(value)
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, dict):
+        inner: Iterable[object] = chain(value, value.values())
+    elif isinstance(value, list):
+        inner = value
+    else:
+        return True
+    return depth > 0 and all(is_plain_json(item, depth - 1) for item in inner)
 
 
 def encode_batch(batch: Batch) -> bytes:
@@ -157,6 +182,14 @@ def _parse(plain: bytes) -> dict[str, Any]:
     return body
 
 
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -170,7 +203,7 @@ def _integer(body: dict[str, Any], key: str, least: int) -> int:
 
 def _word(body: dict[str, Any], key: str) -> str:
     value = body.get(key)
-    if not isinstance(value, str) or len(value) > _WORD_MAX:
+    if not isinstance(value, str) or len(value) > _WORD_MAX or not is_plain_json(value):
         raise WireError(Reject.MALFORMED, f"{key} {_quoted(value)} is not a short word")
     return value
 

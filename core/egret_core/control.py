@@ -14,10 +14,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from egret_core.codec import canonical_json
+from egret_core.codec import canonical_json, is_plain_json
 from egret_core.errors import WireError
 from egret_core.messages import (
     CONTROL_MAX_B,
+    INTEGER_MAX,
     VERSION,
     Ack,
     CentreStatus,
@@ -28,7 +29,7 @@ from egret_core.messages import (
     Reject,
     Rejected,
 )
-from egret_core.seqranges import normalised
+from egret_core.seqranges import told
 
 _STATUS_KNOWN = frozenset(("v", "gw", "state", "held", "cur", "outbox", "clk", "buses", "now"))
 
@@ -91,18 +92,18 @@ def encode_status(status: GatewayStatus) -> bytes:
 
 def decode_status(payload: bytes) -> GatewayStatus:
     """Return the gateway status in a payload; WireError where it is none."""
-    body = _body(payload)
+    body = _plain_body(payload)
     try:
         clock = body["clk"]
         return GatewayStatus(
             gateway=str(body["gw"]),
             online=body["state"] == "online",
-            held={str(log): normalised(pairs) for log, pairs in body["held"].items()},
+            held={str(log): told(pairs) for log, pairs in body["held"].items()},
             current_log=str(body["cur"]),
-            outbox={str(key): int(value) for key, value in body["outbox"].items()},
-            clock=ClockStamp(str(clock["src"]), int(clock["off_ms"])),
+            outbox={str(key): _whole(value) for key, value in body["outbox"].items()},
+            clock=ClockStamp(str(clock["src"]), _whole(clock["off_ms"])),
             buses={str(name): dict(health) for name, health in body["buses"].items()},
-            sent_ms=int(body["now"]),
+            sent_ms=_whole(body["now"]),
             extra={key: value for key, value in body.items() if key not in _STATUS_KNOWN},
         )
     except _MISSHAPEN as error:
@@ -125,7 +126,7 @@ def encode_command(command: Command) -> bytes:
 
 def decode_command(payload: bytes) -> Command:
     """Return the command in a payload; WireError where it is none."""
-    body = _body(payload)
+    body = _plain_body(payload)
     try:
         return Command(
             id=str(body["id"]),
@@ -161,8 +162,8 @@ def decode_command_ack(payload: bytes) -> CommandAck:
             id=str(body["id"]),
             outcome=str(body["out"]),
             log=str(body["log"]),
-            queued=normalised(body["queued"]),
-            gone=normalised(body["gone"]),
+            queued=told(body["queued"]),
+            gone=told(body["gone"]),
             detail=str(body["detail"]),
         )
     except _MISSHAPEN as error:
@@ -185,7 +186,7 @@ def decode_centre_status(payload: bytes) -> CentreStatus:
         raise _malformed("centre status", error) from None
 
 
-_MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+_MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
 
 def _malformed(name: str, error: Exception) -> WireError:
@@ -204,3 +205,19 @@ def _body(payload: bytes) -> dict[str, Any]:
     if body.get("v") != VERSION:
         raise WireError(Reject.VERSION, f"version {body.get('v')!r}, this side speaks {VERSION}")
     return body
+
+
+def _plain_body(payload: bytes) -> dict[str, Any]:
+    """Return the body of a message with free-form facts, which are stored and shown as they are."""
+    body = _body(payload)
+    if not is_plain_json(body):
+        raise WireError(Reject.MALFORMED, "infinite numbers, half characters or too many brackets")
+    return body
+
+
+def _whole(value: Any) -> int:  # noqa: ANN401  (what a peer wrote)
+    """Return a whole number that a peer told; ValueError where JSON readers disagree on it."""
+    number = int(value)
+    if abs(number) > INTEGER_MAX:
+        raise ValueError("a number is out of range")
+    return number

@@ -14,17 +14,26 @@ from operator import itemgetter
 from sys import float_info
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from egret_core.codec import is_log
-from egret_core.messages import INTEGER_MAX, BadEntry, Batch, ChannelMeta, Loss
+from egret_core.codec import is_log, is_plain_json
+from egret_core.messages import (
+    INTEGER_MAX,
+    TIME_MAX_MS,
+    TIME_MIN_MS,
+    BadEntry,
+    Batch,
+    ChannelMeta,
+    Loss,
+)
 from egret_core.quality import FLAGS, REASONS_MAX
 from egret_core.reading import Reading, Undated
-from egret_core.seqranges import normalised
+from egret_core.seqranges import told
 from egret_core.topics import is_id
 from egret_core.units import UnitError, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_DURATION_MAX_S = 31 * 86_400.0  # a longer cut would hold judgement back for ever
 _TEXT_MAX = 2000  # characters of a bad entry that are kept
 _GOOD = 1
 _PLAIN = itemgetter("s", "c", "t", "v")
@@ -73,12 +82,15 @@ def read_readings(batch: Batch) -> Readings:
     base = batch.base_ms
     ids: set[str] = set()  # seen to be ids in this batch: most entries then take the short way
     add, make = out.dated.append, tuple.__new__
+    span = (max(-INTEGER_MAX, TIME_MIN_MS - base), min(INTEGER_MAX, TIME_MAX_MS - base))
+    first, last = span
     for index, entry in enumerate(batch.entries):
         if _is_plain(entry, ids):
             s, c, t, v = _PLAIN(entry)
-            add(make(Reading, (s, c, base + t, v, None, _GOOD, 0)))
-            continue
-        why = _why_bad(entry)
+            if first <= t <= last:
+                add(make(Reading, (s, c, base + t, v, None, _GOOD, 0)))
+                continue
+        why = _why_bad(entry, span)
         if why:
             out.bad.append(BadEntry(index, why, _text(entry)))
             continue
@@ -165,7 +177,6 @@ def _is_plain(entry: object, ids: set[str]) -> bool:
             type(v) is float
             and -_FLOAT_MAX <= v <= _FLOAT_MAX
             and type(t) is int
-            and -INTEGER_MAX <= t <= INTEGER_MAX
             and s in ids
             and c in ids
         )
@@ -173,14 +184,17 @@ def _is_plain(entry: object, ids: set[str]) -> bool:
         return False
 
 
-def _why_bad(entry: object) -> str:
-    """Return why a reading entry is set aside, "" for a good one."""
+def _why_bad(entry: object, span: tuple[int, int]) -> str:
+    """Return why a reading entry is set aside, "" for a good one; `t` must lie in the span."""
     if not isinstance(entry, dict):
         return "not an object"
     if not (is_id(entry.get("s")) and is_id(entry.get("c"))):
         return "s or c is not an id"
     if not (_is_time(entry.get("t")) and _is_number(entry.get("v")) and _is_number(entry.get("r"))):
         return "t, v or r is not a number"
+    offset = entry.get("t")
+    if offset is not None and not span[0] <= offset <= span[1]:
+        return "t is not within the years 1 to 9998"
     flag, reasons = entry.get("q", _GOOD), entry.get("f", 0)
     if type(flag) is not int or flag not in FLAGS:
         return "q is not a QARTOD flag"
@@ -215,13 +229,29 @@ def _why_bad_meta(entry: object) -> str:
     for key in ("datum", "profile", "formula"):
         if not isinstance(entry.get(key, ""), str):
             return f"{key} is not text"
-    numbers = (entry.get("period_s", 0.0), entry.get("cut_s", 1.0), entry.get("watch_at"))
+    if not is_plain_json(entry):
+        return "a fact is not plain JSON"
+    return _why_bad_facts(entry)
+
+
+def _why_bad_facts(entry: dict[str, Any]) -> str:
+    numbers: tuple[Any, ...] = (
+        entry.get("period_s", 0.0),
+        entry.get("cut_s", 1.0),
+        entry.get("watch_at"),
+    )
     if not all(_is_number(number) for number in numbers) or None in numbers[:2]:
         return "period_s, cut_s or watch_at is not a number"
-    return "" if isinstance(entry.get("constants", {}), dict) else "constants is not an object"
+    if not all(0 <= number <= _DURATION_MAX_S for number in numbers[:2]):
+        return "period_s or cut_s is not within a month"
+    if not isinstance(entry.get("constants", {}), dict):
+        return "constants is not an object"
+    return ""
 
 
 def _loss(entry: dict[str, Any]) -> Loss:
+    if not is_plain_json(entry):
+        raise ValueError("not plain JSON")
     if not is_log(entry["log"]):
         raise ValueError("log is not 32 hex digits")
     times = (entry["from_ms"], entry["to_ms"])
@@ -229,7 +259,7 @@ def _loss(entry: dict[str, Any]) -> Loss:
         raise ValueError("from_ms or to_ms is not a time")
     return Loss(
         log=entry["log"],
-        seqs=normalised(entry["seqs"]),
+        seqs=told(entry["seqs"]),
         from_ms=times[0],
         to_ms=times[1],
         channels=tuple(str(name) for name in entry["channels"]),
@@ -240,7 +270,11 @@ def _loss(entry: dict[str, Any]) -> Loss:
 
 
 def _text(entry: object) -> str:
-    return json.dumps(entry, ensure_ascii=False)[:_TEXT_MAX]
+    try:
+        text = json.dumps(entry, ensure_ascii=False)[:_TEXT_MAX]
+    except RecursionError:
+        return "(deeper than can be written)"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def entries_of(readings: Sequence[Reading], base_ms: int) -> tuple[dict[str, Any], ...]:

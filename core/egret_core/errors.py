@@ -3,7 +3,6 @@
 EgretError                  abstract: nobody raises it
   ConfigError               ours to fix: file, key, value seen, remedy (edges raise it too)
   WireError                 the sender's fault; `why` is the name sent back in an ack
-  RuleError                 a rule or pack that cannot be judged
 """
 
 from __future__ import annotations
@@ -43,12 +42,3 @@ class WireError(EgretError):
         self.why = why
         self.detail = detail
         super().__init__(f"{why}: {detail}")
-
-
-class RuleError(EgretError):
-    """A rule, pack or binding that cannot be judged; names the rule and the remedy."""
-
-    def __init__(self, rule: str, remedy: str) -> None:
-        self.rule = rule
-        self.remedy = remedy
-        super().__init__(f"rule {rule!r}: {remedy}")

@@ -25,6 +25,8 @@ ACK_GOT_MAX = 512  # items in one ack: 512 x about 40 B stays below CONTROL_MAX_
 HASH_B = 8  # bytes of SHA-256 that travel
 LOG_B = 16  # bytes of a log's random id
 INTEGER_MAX = 2**53 - 1  # beyond it JSON readers disagree
+TIME_MIN_MS = -62_135_596_800_000  # the first instant of the year 1: RFC 3339 has four digits
+TIME_MAX_MS = 253_370_764_799_999  # the last one of 9998: an hour more is still a date
 
 
 class Kind(StrEnum):

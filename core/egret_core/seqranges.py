@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 Ranges = tuple[tuple[int, int], ...]
 
 EMPTY: Ranges = ()
+SEQ_MAX = 2**53 - 1  # beyond it JSON readers disagree
 
 
 def normalised(pairs: Iterable[Sequence[int]]) -> Ranges:
@@ -28,6 +29,18 @@ def normalised(pairs: Iterable[Sequence[int]]) -> Ranges:
         else:
             out.append((lo, hi))
     return tuple(out)
+
+
+def told(pairs: Iterable[Sequence[int]]) -> Ranges:
+    """Return ranges that a peer told, as `normalised`.
+
+    Raises:
+        ValueError: as `normalised`, or a number that is no seq: below 1 or above `SEQ_MAX`.
+    """
+    ranges = normalised(pairs)
+    if ranges and (ranges[0][0] < 1 or ranges[-1][1] > SEQ_MAX):
+        raise ValueError(f"a seq is out of range, 1 to {SEQ_MAX}")
+    return ranges
 
 
 def of_numbers(numbers: Iterable[int]) -> Ranges:

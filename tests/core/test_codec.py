@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egret_core.codec import decode_batch, encode_batch, inflate, is_log
+from egret_core.codec import decode_batch, encode_batch, inflate, is_log, payload_hash
 from egret_core.errors import WireError
 from egret_core.messages import (
     ENTRIES_MAX,
@@ -205,3 +205,7 @@ def test_no_bytes_break_the_reader(payload: bytes) -> None:
             decode_batch(candidate)
         except WireError as error:
             assert Reject(error.why)  # noqa: PT017  (any other exception fails the test)
+
+
+def test_the_hash_that_travels_is_the_beginning_of_sha_256() -> None:
+    assert payload_hash(b"abc") == "ba7816bf8f01cfea"  # FIPS 180-4, example of one block

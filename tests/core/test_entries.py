@@ -18,7 +18,15 @@ from egret_core.entries import (
     read_readings,
     undated_entry,
 )
-from egret_core.messages import Batch, ChannelMeta, ClockStamp, Kind, Loss
+from egret_core.messages import (
+    TIME_MAX_MS,
+    TIME_MIN_MS,
+    Batch,
+    ChannelMeta,
+    ClockStamp,
+    Kind,
+    Loss,
+)
 from egret_core.quality import FLAGS, REASONS_MAX
 from egret_core.reading import Reading, Undated
 
@@ -178,7 +186,7 @@ readings = st.builds(
     Reading,
     ids,
     ids,
-    st.integers(0, 2**52),
+    st.integers(TIME_MIN_MS, TIME_MAX_MS),
     numbers,
     numbers,
     st.sampled_from(sorted(FLAGS)),

@@ -23,7 +23,7 @@ from egret_aggregator.warnings import Ledger
 from egret_core.timescale import Timescale
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
 PATIENCE_S = 30.0
@@ -77,13 +77,21 @@ class StillLine:
     """A line whose figures a test sets."""
 
     judged: int | None = NOW_MS
+    recorded: int | None = NOW_MS
     heard: dict[str, dict[str, Any]] = field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
 
     def judged_ms(self) -> int | None:
         return self.judged
 
+    def recorded_ms(self) -> int | None:
+        return self.recorded
+
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         return self.heard
+
+    def faults(self) -> Sequence[str]:
+        return self.wrong
 
     def figures(self) -> Mapping[str, float]:
         return {"egret_journal_head": 7.0}

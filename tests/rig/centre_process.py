@@ -89,6 +89,10 @@ class CentreProcess:
             assert answer.status_code == 200, answer.text
             return answer.json()
 
+    async def text(self, path: str) -> str:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S) as client:
+            return (await client.get(path)).text
+
     async def post(self, path: str, body: dict[str, Any]) -> httpx2.Response:
         async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S) as client:
             return await client.post(path, headers=self.bearer, json=body)

@@ -41,8 +41,9 @@ def journal_in(folder: Path) -> Journal:
 
 
 async def fill(journal: Journal, items: Sequence[Item]) -> None:
-    """Commit readings and ticks as the intake would."""
-    for seq, item in enumerate(items, 1):
+    """Commit readings and ticks as the intake would; seqs go on from the journal's own."""
+    first = journal.head + 1
+    for seq, item in enumerate(items, first):
         if isinstance(item, Tick):
             await journal.tick(item.now_ms)
         elif isinstance(item, Receipt):

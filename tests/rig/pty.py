@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import subprocess
+import termios
 import threading
 import tty
 from contextlib import suppress
@@ -76,6 +77,10 @@ class FarEnd:
     def send(self, data: bytes) -> None:
         """Send bytes unasked."""
         os.write(self._ours, data)
+
+    def speed(self) -> int:
+        """Return the speed that the line's user has set, as termios names it."""
+        return int(termios.tcgetattr(self._theirs)[4])
 
     def hang_up(self) -> None:
         """Take the line away."""

@@ -80,6 +80,13 @@ class StreamClient:
                     body = json.loads(facts["data"])
                     return Told(facts["event"], int(facts.get("id", 0)), body)
 
+    async def next_or_cut(self) -> Told | None:
+        """Return the next event, None at the end, orderly or cut off in the middle."""
+        try:
+            return await self.next()
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+            return None
+
     async def warnings(self, count: int) -> list[Told]:
         """Return the next warnings; other events are passed over."""
         found: list[Told] = []

@@ -30,6 +30,7 @@ LIMIT_S = 120.0
 
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.alone,
     pytest.mark.skipif(bool(why_missing()), reason=why_missing() or "complete"),
     pytest.mark.skipif(bool(flood.why_missing()), reason=flood.why_missing() or "complete"),
 ]

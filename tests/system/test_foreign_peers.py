@@ -37,6 +37,7 @@ FAST = 115200
 
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.alone,
     pytest.mark.skipif(bool(why_missing()), reason=why_missing() or "complete"),
 ]
 

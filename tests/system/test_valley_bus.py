@@ -32,7 +32,7 @@ ENOUGH = 10  # good readings of each live channel
 SCALE = 60
 SEED = 11
 LIVE = (site.BRIDGE, site.WEIR, site.RIDGE)
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 
 @pytest.fixture

@@ -27,13 +27,15 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_quick_ones_run_in_parallel_and_slow_ones_alone(tool: Any) -> None:
-    quick, slow = tool("test").phases(["tests/core"], long=False)
+    quick, slow, alone = tool("test").phases(["tests/core"], long=False)
     assert quick == ["-n", "2", "-m", "not system and not long", "tests/core"]
-    assert slow == ["-m", "system and not long", "tests/core"]
+    spread = ["-n", "3", "--dist", "worksteal"]
+    assert slow == [*spread, "-m", "system and not long and not alone", "tests/core"]
+    assert alone == ["-m", "system and not long and alone", "tests/core"]
 
 
 def test_long_takes_everything_slow(tool: Any) -> None:
-    assert tool("test").phases([], long=True)[1] == ["-m", "system or long"]
+    assert tool("test").phases([], long=True)[2] == ["-m", "(system or long) and alone"]
 
 
 def test_a_selection_of_the_callers_own_is_one_run(tool: Any) -> None:

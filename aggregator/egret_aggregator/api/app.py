@@ -1,4 +1,4 @@
-"""The app: routes, limits, problems and the description of the API."""
+"""The app: routes, limits and problems."""
 
 from __future__ import annotations
 
@@ -9,30 +9,14 @@ from starlette.routing import Route
 
 from egret_aggregator.api import gateways, health, problems, readings, session, warnings
 from egret_aggregator.api.body_limit import BodyLimit
+from egret_aggregator.api.description import STREAM_PATH, described
 from egret_aggregator.api.stream import Stream
 
 if TYPE_CHECKING:
     from egret_aggregator.api.context import Context
 
-STREAM_PATH = "/api/v1/warnings/stream"
 OPENAPI_PATH = "/api/v1/openapi.json"
 _KIB = 1024
-_PROBLEM = {
-    "type": "object",
-    "description": "RFC 9457; `code` is stable, further members depend on it",
-    "required": ["type", "title", "status", "code", "detail"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-    },
-}
-_PROBLEM_RESPONSE = {
-    "description": "Any error",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
 
 
 def create_app(context: Context) -> FastAPI:
@@ -50,72 +34,14 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app)
     # Before `/warnings/{warning}`, which would take it for an id.
     app.router.routes.append(Route(STREAM_PATH, Stream(), include_in_schema=False))
-    for room in (health, session, warnings, readings, gateways):
-        app.include_router(room.router)
+    routers = [room.router for room in (health, session, warnings, readings, gateways)]
+    for router in routers:
+        app.include_router(router)
     app.add_middleware(BodyLimit, most_b=context.settings.body_max_kb * _KIB)
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return _described(describe())
+        return described(describe(), routers)
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
-
-
-def _described(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the description with the stream, which is no FastAPI route, and the tokens."""
-    paths = schema["paths"]
-    paths[STREAM_PATH] = {
-        "get": {
-            "tags": ["warnings"],
-            "summary": "Warnings as they change, as server-sent events",
-            "description": (
-                "Events: `hello`, `warning` (its id is the ledger's line: resume with "
-                "Last-Event-ID), `heartbeat` every 2 s with the ledger's head, and with "
-                "`observations=1` also `observation`, of which only the latest is kept."
-            ),
-            "parameters": [
-                {
-                    "name": "Last-Event-ID",
-                    "in": "header",
-                    "required": False,
-                    "schema": {"type": "integer", "minimum": 0},
-                },
-                {
-                    "name": "after",
-                    "in": "query",
-                    "required": False,
-                    "schema": {"type": "integer", "minimum": 0},
-                },
-                {
-                    "name": "observations",
-                    "in": "query",
-                    "required": False,
-                    "schema": {"type": "string", "enum": ["1"]},
-                },
-            ],
-            "responses": {
-                "200": {
-                    "description": "The stream",
-                    "content": {"text/event-stream": {"schema": {"type": "string"}}},
-                }
-            },
-        }
-    }
-    for operations in paths.values():
-        for operation in operations.values():
-            responses = operation["responses"]
-            responses.pop("422", None)  # a request that cannot be read is a 400 here
-            responses["default"] = _PROBLEM_RESPONSE
-    schemes = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "cookie": {"type": "apiKey", "in": "cookie", "name": "egret_session"},
-    }
-    components = schema.setdefault("components", {})
-    components["securitySchemes"] = schemes
-    schemas = components.setdefault("schemas", {})
-    schemas["Problem"] = _PROBLEM
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    schema["security"] = [{"bearer": []}, {"cookie": []}]
-    return schema

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from egret_aggregator.api.context import Context
 
+    Admission = Callable[..., Awaitable[Seat]]
+
 COOKIE = "egret_session"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="egret"'}
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -71,7 +73,10 @@ def check_same_origin(connection: HTTPConnection) -> None:
         raise ProblemError(403, "cross_site", "a cookie serves the centre's own pages only")
 
 
-def at_least(role: Role) -> Callable[..., Awaitable[Seat]]:
+NEEDS: dict[Admission, Role] = {}  # the role that each dependency asks for; described to clients
+
+
+def at_least(role: Role) -> Admission:
     """Return a dependency that admits seats of a role and above."""
 
     async def admit(seat: Annotated[Seat, Depends(seat_of)]) -> Seat:
@@ -81,6 +86,7 @@ def at_least(role: Role) -> Callable[..., Awaitable[Seat]]:
             )
         return seat
 
+    NEEDS[admit] = role
     return admit
 
 

@@ -24,24 +24,30 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in _BODYLESS:
             await self._app(scope, receive, send)
             return
-        body = await self._body(scope, receive)
-        if body is None:
-            problem = ProblemError(413, "body_too_large", f"at most {self._most_b} bytes")
+        try:
+            body = await self._body(scope, receive)
+        except ProblemError as problem:
             await response(problem)(scope, receive, send)
             return
+        if body is None:
+            return  # half a request is none: nobody waits for its answer
         await self._app(scope, _replayed(body, receive), send)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """Return the whole body, None where the client went before its end."""
+        too_large = ProblemError(413, "body_too_large", f"at most {self._most_b} bytes")
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value) > self._most_b:
-                return None
+                raise too_large
         body = bytearray()
         more = True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
             body += message.get("body", b"")
             if len(body) > self._most_b:
-                return None
+                raise too_large
             more = message.get("more_body", False)
         return bytes(body)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from egret_aggregator.api.hub import Hub
     from egret_aggregator.catalogue import Catalogue
@@ -26,8 +26,14 @@ class Line(Protocol):
     def judged_ms(self) -> int | None:
         """Return the receipt time of the newest entry judged, None before the first."""
 
+    def recorded_ms(self) -> int | None:
+        """Return the receipt time of the newest entry in the store, None before the first."""
+
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
+
+    def faults(self) -> Sequence[str]:
+        """Return named reasons why readings do not come in now; none when they do."""
 
     def figures(self) -> Mapping[str, float]:
         """Return figures for `/metrics`: full Prometheus names, labels included."""
@@ -37,7 +43,7 @@ class Judgement(StrEnum):
     """Whether what is shown may be trusted to be judged."""
 
     CURRENT = "current"
-    STALE = "stale"  # judged, but not lately
+    STALE = "stale"  # judged, but not lately, or at a time that the clock has not reached
     NEVER = "never"  # nothing has been judged since the start
 
 
@@ -64,8 +70,15 @@ class Context:
 
     def judgement(self) -> tuple[Judgement, int | None, float | None]:
         """Return how judgement stands, its newest instant in ms, and that one's age in s."""
-        judged = self.line.judged_ms()
-        if judged is None:
+        return self._reached(self.line.judged_ms())
+
+    def recording(self) -> tuple[Judgement, int | None, float | None]:
+        """Return the same of the store: how far what is shown of series reaches."""
+        return self._reached(self.line.recorded_ms())
+
+    def _reached(self, at_ms: int | None) -> tuple[Judgement, int | None, float | None]:
+        if at_ms is None:
             return Judgement.NEVER, None, None
-        age_s = max(0.0, (self.clock.now_ms() - judged) / 1000)
-        return (Judgement.CURRENT if age_s <= self.stale_s else Judgement.STALE), judged, age_s
+        # After a clock was set back the instant lies ahead: that says nothing of the present.
+        age_s = abs(self.clock.now_ms() - at_ms) / 1000
+        return (Judgement.CURRENT if age_s <= self.stale_s else Judgement.STALE), at_ms, age_s

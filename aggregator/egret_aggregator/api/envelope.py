@@ -16,17 +16,27 @@ if TYPE_CHECKING:
     from egret_aggregator.api.context import Context
 
 _CURSOR_MAX = 400  # characters; longer is not one of ours
+_NUMBER_MAX = 2**63 - 1  # the largest number of a line that a database holds
 
 
 def standing(context: Context) -> dict[str, Any]:
-    """Return `as_of`, the judgement's age and the ledger's head: silence never looks green."""
+    """Return `as_of`, how far judging and recording are, the ledger's head: never green by silence.
+
+    Behind `recorded_to` the series may lack what has arrived; warnings do not wait for it.
+    """
     state, judged_ms, age_s = context.judgement()
+    kept, kept_ms, kept_age_s = context.recording()
     return {
         "as_of": rfc3339(context.clock.now_ms()),
         "judgement": {
             "state": str(state),
             "judged_to": None if judged_ms is None else rfc3339(judged_ms),
             "age_s": age_s,
+        },
+        "recording": {
+            "state": str(kept),
+            "recorded_to": None if kept_ms is None else rfc3339(kept_ms),
+            "age_s": kept_age_s,
         },
         "head": context.ledger.head.seq,
     }
@@ -76,6 +86,14 @@ def position(text: str, question: object) -> Any:  # noqa: ANN401  (what `cursor
         raise ProblemError(400, "bad_cursor", "use `next` of the page before, as it is") from None
     if digest != _digest(question):
         raise ProblemError(400, "bad_cursor", "the cursor belongs to other filters")
+    return place
+
+
+def number_at(text: str, question: object) -> int:
+    """Return the line or id in a cursor; a ProblemError where it holds none."""
+    place = position(text, question)
+    if type(place) is not int or not 0 <= place <= _NUMBER_MAX:
+        raise ProblemError(400, "bad_cursor", "use `next` of the page before, as it is")
     return place
 
 

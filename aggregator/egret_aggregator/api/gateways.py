@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from egret_aggregator.api.auth import Viewer, context_of
 from egret_aggregator.api.context import Context
-from egret_aggregator.api.envelope import cursor, limit_of, paged, position
+from egret_aggregator.api.envelope import cursor, limit_of, number_at, paged
 from egret_aggregator.api.times import rfc3339
 
 _BODY_SHOWN = 2000  # characters of something set aside
@@ -55,20 +55,20 @@ async def asides(
 ) -> dict[str, Any]:
     """List what was kept but is no reading of a series, the newest first."""
     limit = limit_of(rooms, filters.limit)
-    before = None if filters.cursor is None else int(position(filters.cursor, "asides"))
-    found = await rooms.series.asides(limit, before)
+    before = None if filters.cursor is None else number_at(filters.cursor, "asides")
+    found = await rooms.series.asides(limit + 1, before)
     items = [
         {
             "id": kept.id,
             "gateway": kept.aside.gateway,
             "log": kept.aside.log,
             "seq": kept.aside.seq,
-            "at": kept.aside.at,
+            "entry": kept.aside.at,
             "why": kept.aside.why,
-            "received": rfc3339(kept.aside.received_ms),
+            "received_at": rfc3339(kept.aside.received_ms),
             "body": kept.aside.body[:_BODY_SHOWN].decode("utf-8", "replace"),
         }
-        for kept in found
+        for kept in found[:limit]
     ]
-    more = cursor(found[-1].id, "asides") if len(found) == limit else None
+    more = cursor(found[limit - 1].id, "asides") if len(found) > limit else None
     return paged(rooms, items, more)

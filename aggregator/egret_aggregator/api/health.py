@@ -23,18 +23,22 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(rooms: Rooms, response: Response) -> dict[str, Any]:
-    """Say whether what this centre shows is judged and current; 503 where it is not."""
+    """Say whether readings come in and are judged; 503 with named reasons in `why` if not."""
     state, _, _ = rooms.judgement()
-    if state is not Judgement.CURRENT:
+    why = [] if state is Judgement.CURRENT else [f"judgement_{state}"]
+    why += rooms.line.faults()
+    if why:
         response.status_code = 503
-    return {"status": "ready" if state is Judgement.CURRENT else "not_ready", **standing(rooms)}
+    return {"status": "not_ready" if why else "ready", "why": why, **standing(rooms)}
 
 
 @router.get("/metrics")
 async def metrics(rooms: Rooms) -> Response:
     """Give figures in Prometheus' text format 0.0.4."""
     state, _, age_s = rooms.judgement()
+    kept, _, kept_age_s = rooms.recording()
     figures: dict[str, float] = {
+        "egret_recording_current": float(kept is Judgement.CURRENT),
         "egret_judgement_current": float(state is Judgement.CURRENT),
         "egret_ledger_head": float(rooms.ledger.head.seq),
         "egret_stream_clients": float(len(rooms.hub)),
@@ -43,6 +47,8 @@ async def metrics(rooms: Rooms) -> Response:
     }
     if age_s is not None:
         figures["egret_judgement_age_seconds"] = age_s
+    if kept_age_s is not None:
+        figures["egret_recording_age_seconds"] = kept_age_s
     for (where, level), count in (await rooms.ledger.counts()).items():
         name = f'egret_warnings{{state="{_label(where)}",level="{_label(level)}"}}'
         figures[name] = float(count)
@@ -53,7 +59,7 @@ def exposition(figures: dict[str, float]) -> str:
     """Return figures as text, each family with its type: `_total` counts, others are gauges."""
     lines: list[str] = []
     family = ""
-    for name in sorted(figures):
+    for name in sorted(figures, key=lambda name: name.partition("{")):  # a family in one piece
         base = name.partition("{")[0]
         if base != family:
             family = base

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.api.mailbox import End, Event, Mailbox
+from egret_aggregator.api.shown import event_shown, summary_shown
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.warnings.record import STREAMED, Kind
 
@@ -93,18 +94,16 @@ def warning_event(record: Record) -> Event:
     """Return the event of a ledger line: live and replayed it has the same bytes."""
     content = record.content
     after = content.pop("after", None)
-    if after is not None:
-        after["onset"] = rfc3339(after.pop("onset_ms"))
     event = content.get("event")
     if record.kind == Kind.EVENT and event is not None:
-        event["time"] = rfc3339(event.pop("time_ms"))
+        content["event"] = event_shown(event)
     body = {
         "seq": record.seq,
         "at": rfc3339(record.time_ms),
         "actor": record.actor,
         "kind": record.kind,
         "id": record.warning or None,
-        "warning": after,
+        "warning": None if after is None else summary_shown(after),
         **content,
     }
     return Event(record.seq, encoded("warning", body, record.seq))

@@ -49,7 +49,9 @@ class Mailbox:
         self._heartbeat: Event | None = None
 
     def put_warning(self, event: Event) -> None:
-        """Queue a warning; one too many ends the stream."""
+        """Queue a warning; one too many ends the stream, and nothing follows the gap."""
+        if self.end is not None:
+            return
         if len(self._warnings) >= WARNINGS_MAX:
             self.finish(End.OVERFLOW)
         else:

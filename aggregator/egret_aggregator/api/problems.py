@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from egret_aggregator.api.times import rfc3339
-from egret_aggregator.errors import AggregatorError
+from egret_aggregator.errors import AggregatorError, StoreError
 from egret_aggregator.warnings.acts import ActRefusedError, Refusal
 
 if TYPE_CHECKING:
@@ -22,6 +23,44 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _LOG = logging.getLogger(__name__)
+# Every code with its status and meaning: promised, so none is ever renamed.
+CODES: Mapping[str, tuple[int, str]] = {
+    "invalid_request": (400, "a field, a query or the body cannot be read; `errors` names them"),
+    "bad_time": (400, "no RFC 3339 time with an offset"),
+    "bad_cursor": (400, "no cursor of this list, or one of other filters"),
+    "bad_last_event_id": (400, "no id of the stream"),
+    "limit_out_of_range": (400, "more items than a page may have, or less than one"),
+    "from_after_to": (400, "the span ends before it starts"),
+    "span_too_long": (400, "the span is longer than one request may ask for"),
+    "note_missing": (400, "lowering and closing need a reason"),
+    "note_too_long": (400, "the note is longer than a page"),
+    "unknown_level": (400, "none of the warning's levels"),
+    "token_missing": (401, "no bearer token and no session"),
+    "token_malformed": (401, "no token of this system"),
+    "token_unknown": (401, "no such token here"),
+    "token_expired": (401, "the token's life is over"),
+    "token_revoked": (401, "the token was ended"),
+    "role_too_low": (403, "the token's role may not do this"),
+    "cross_site": (403, "a session was used by another site's page"),
+    "not_found": (404, "no such path"),
+    "unknown_warning": (404, "no warning of this id"),
+    "unknown_station": (404, "no station of this id in the catalogue"),
+    "unknown_channel": (404, "no channel of this id in the catalogue, and nothing stored of it"),
+    "method_not_allowed": (405, "the path is there, the method is not; `Allow` names those"),
+    "already_acknowledged": (409, "somebody was first: `by` and `at`"),
+    "warning_closed": (409, "the warning is over: `by` and `at`"),
+    "not_lower": (409, "levels rise by rule only"),
+    "condition_holds": (409, "the rule still holds a higher level; `despite_condition` overrides"),
+    "idempotency_key_reused": (409, "the key was used for another act"),
+    "last_event_id_ahead": (409, "an id of another ledger: read `/warnings` anew"),
+    "too_far_behind": (409, "too many lines missed: read `/warnings` anew"),
+    "changed_meanwhile": (412, "the warning is no longer the one of `If-Match`"),
+    "body_too_large": (413, "the body is larger than a request may be"),
+    "http_error": (400, "another error of HTTP itself; `status` says which"),
+    "internal": (500, "the centre failed to answer; its log names the error"),
+    "store_unavailable": (503, "the store does not answer just now; try after `Retry-After`"),
+    "stream_full": (503, "too many streams, or the centre is stopping"),
+}
 _CODES = {
     400: "invalid_request",
     404: "not_found",
@@ -36,7 +75,9 @@ _STATUS = {
     Refusal.CHANGED_MEANWHILE: 412,
 }
 _CONFLICT = 409
+_RETRY_S = 5  # a store that hangs is asked no oftener
 _SEEN_MAX = 100  # characters of a refused value that are shown again
+_TOKEN = re.compile(r"egret_[^\s'\"]*")  # a secret is not shown again, not even to its bearer
 
 
 class ProblemError(AggregatorError):
@@ -93,6 +134,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ActRefusedError, _refused)
+    app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -117,7 +159,7 @@ def _invalid(_request: Request, error: Exception) -> Response:
         {
             "where": ".".join(str(part) for part in item["loc"]),
             "message": str(item["msg"]),
-            "seen": repr(item.get("input"))[:_SEEN_MAX],
+            "seen": _TOKEN.sub("egret_...", repr(item.get("input")))[:_SEEN_MAX],
         }
         for item in error.errors()
     ]
@@ -139,6 +181,13 @@ def _refused(_request: Request, error: Exception) -> Response:
             more["at"] = rfc3339(mark.time_ms)
     status = _STATUS.get(error.why, _CONFLICT)
     return response(ProblemError(status, str(error.why), error.detail, more=more))
+
+
+def _store(request: Request, error: Exception) -> Response:
+    _LOG.error("api path=%r store=%r", request.url.path, str(error))
+    detail = "the time series cannot be read now; warnings go on without it"
+    headers = {"Retry-After": str(_RETRY_S)}
+    return response(ProblemError(503, "store_unavailable", detail, headers=headers))
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:

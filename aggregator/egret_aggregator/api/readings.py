@@ -12,10 +12,11 @@ from egret_aggregator.api.context import Context
 from egret_aggregator.api.envelope import cursor, limit_of, paged, position, standing
 from egret_aggregator.api.problems import ProblemError
 from egret_aggregator.api.times import parsed, rfc3339
-from egret_aggregator.store.model import Note, StoredReading
-from egret_core.quality import Reason
+from egret_aggregator.store.model import Note, StoredReading, as_of_ms
+from egret_core.quality import Flag, Reason
 
 _DAY_MS = 86_400_000
+_FLAG_NAMES = {int(flag): flag.name for flag in Flag}
 
 if TYPE_CHECKING:
     from egret_aggregator.catalogue import ChannelPlace, Station
@@ -132,7 +133,7 @@ def latest_item(rooms: Context, row: StoredReading) -> dict[str, Any]:
 def _latest(rooms: Context, key: tuple[str, str], row: StoredReading | None) -> dict[str, Any]:
     station = rooms.places.stations.get(key[0])
     place = None if station is None else station.channels.get(key[1])
-    age_s = None if row is None else (rooms.clock.now_ms() - row.time_ms) / 1000
+    age_s = None if row is None else (rooms.clock.now_ms() - as_of_ms(row)) / 1000
     return {
         "station": key[0],
         "channel": key[1],
@@ -174,6 +175,7 @@ def _reading(row: StoredReading) -> dict[str, Any]:
         "value": row.value,
         "raw": row.raw,
         "flag": row.flag,
+        "flag_name": _FLAG_NAMES.get(row.flag, f"FLAG_{row.flag}"),
         "reasons": names(row.reasons, Reason),
         "notes": names(row.notes, Note),
         "lag_ms": row.lag_ms,

@@ -131,10 +131,10 @@ async def _write(context: Context, mailbox: Mailbox, after: int, send: Send) -> 
     hello = {"head": context.ledger.head.seq, "after": after}
     await _send(mailbox, send, f"retry: {RETRY_MS}\n".encode() + encoded("hello", hello))
     sent = after
-    while lines := await context.ledger.after(sent, REPLAY_PAGE):
+    while mailbox.end is None and (lines := await context.ledger.after(sent, REPLAY_PAGE)):
         await _send(mailbox, send, b"".join(warning_event(line).data for line in lines))
         sent = lines[-1].seq
-    while True:
+    while mailbox.end is None:  # what was not written must not be followed by what came later
         await mailbox.filled.wait()
         events = [event for event in mailbox.take() if event.seq == 0 or event.seq > sent]
         if events:

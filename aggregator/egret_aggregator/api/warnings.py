@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.requests import Request  # noqa: TC002  (FastAPI reads it at run time)
 
 from egret_aggregator.api.auth import Officer, Viewer, context_of
 from egret_aggregator.api.context import Context
-from egret_aggregator.api.envelope import cursor, headers, limit_of, paged, position, standing
+from egret_aggregator.api.envelope import cursor, headers, limit_of, number_at, paged, standing
 from egret_aggregator.api.problems import ProblemError
+from egret_aggregator.api.shown import event_shown, summary_shown
 from egret_aggregator.api.times import parsed, rfc3339
 from egret_aggregator.database import warning_rows
 from egret_aggregator.warnings.acts import NOTE_MAX, Act
@@ -71,6 +73,7 @@ class Lowering(Closing):
 
 @router.get("")
 async def warnings(
+    request: Request,
     rooms: Rooms,
     _seat: Viewer,
     filters: Annotated[Filters, Query()],
@@ -82,7 +85,7 @@ async def warnings(
     head = rooms.ledger.head
     tag = _tag(head.hash, json.dumps([asked, limit, filters.cursor]))
     fresh = {**headers(rooms), "ETag": tag, "Cache-Control": "private, no-cache"}
-    before = _before(filters.cursor, asked)
+    before = None if filters.cursor is None else number_at(filters.cursor, asked)
     since_ms = None if filters.since is None else _since(filters.since)
     if _matches(if_none_match, tag):
         return Response(status_code=304, headers=fresh)
@@ -100,17 +103,29 @@ async def warnings(
     page = found[:limit]
     more = cursor(page[-1].opened_seq, asked) if len(found) > limit else None
     if more is not None:
-        fresh["Link"] = f'<?cursor={more}>; rel="next"'
+        query = request.url.include_query_params(cursor=more).query
+        fresh["Link"] = f'<?{query}>; rel="next"'
     body = {**paged(rooms, [shown(state) for state in page], more), "head": head.seq}
     return _json(body, fresh)
 
 
 @router.get("/{warning}")
-async def one_warning(rooms: Rooms, _seat: Viewer, warning: str) -> Response:
-    """Give one warning with its evidence and the lines of the ledger that made it."""
+async def one_warning(
+    rooms: Rooms,
+    _seat: Viewer,
+    warning: str,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Give one warning with its evidence and the lines of the ledger that made it.
+
+    304 where it has not changed since the ETag, which an act takes as `If-Match`.
+    """
     state = await rooms.ledger.get(warning)
     if state is None:
         raise ProblemError(404, "unknown_warning", f"there is no warning {warning[:64]!r}")
+    fresh = {**headers(rooms), "ETag": _version(state), "Cache-Control": "private, no-cache"}
+    if _matches(if_none_match, fresh["ETag"]):
+        return Response(status_code=304, headers=fresh)
     lines = await rooms.ledger.history(warning)
     body = {
         **standing(rooms),
@@ -118,7 +133,7 @@ async def one_warning(rooms: Rooms, _seat: Viewer, warning: str) -> Response:
         "history": [line_shown(line) for line in lines],
         "history_complete": len(lines) < HISTORY_MAX or lines[0].seq == state.opened_seq,
     }
-    return _json(body, {**headers(rooms), "ETag": _version(state)})
+    return _json(body, fresh)
 
 
 @router.post("/{warning}/acknowledge")
@@ -192,10 +207,8 @@ async def close(
 
 def shown(state: WarningState) -> dict[str, Any]:
     """Return a warning as the API gives it."""
-    body = summary(state)
-    body["onset"] = rfc3339(body.pop("onset_ms"))
     return {
-        **body,
+        **summary_shown(summary(state)),
         "opened_at": rfc3339(state.opened_ms),
         "changed_at": rfc3339(state.changed_ms),
         "peak_rank": state.peak_rank,
@@ -203,7 +216,15 @@ def shown(state: WarningState) -> dict[str, Any]:
         "last_seq": state.last_seq,
         "levels": dict(state.levels),
         "holds": [
-            {**step._asdict(), "time": rfc3339(step.time_ms), "time_ms": step.time_ms}
+            {
+                "event": step.event,
+                "rank": step.rank,
+                "level": step.level,
+                "phase": step.phase,
+                "time": rfc3339(step.time_ms),
+                "reason": step.reason,
+                "rule": step.rule,
+            }
             for step in state.steps
         ],
         "acknowledged": _mark(state.acknowledged),
@@ -218,7 +239,7 @@ def line_shown(line: Record) -> dict[str, Any]:
     content.pop("after", None)
     event = content.get("event")
     if event is not None:
-        event["time"] = rfc3339(event.pop("time_ms"))
+        content["event"] = event_shown(event)
     return {
         "seq": line.seq,
         "at": rfc3339(line.time_ms),
@@ -241,15 +262,6 @@ def _acted(rooms: Context, acted: Acted) -> Response:
     if acted.repeated:
         fresh["Idempotency-Replayed"] = "true"
     return _json(body, fresh)
-
-
-def _before(text: str | None, asked: object) -> int | None:
-    if text is None:
-        return None
-    place = position(text, asked)
-    if not isinstance(place, int):
-        raise ProblemError(400, "bad_cursor", "use `next` of the page before, as it is")
-    return place
 
 
 def _since(text: str) -> int:

@@ -1,6 +1,6 @@
 """`egret-aggregator check | run | token | audit`: arguments, and errors as exit codes.
 
-0 ok, 1 a finding, 2 wrong usage or settings, 3 the machine or another program.
+0 ok, 1 a finding (a wrong setting is one), 2 wrong usage, 3 the machine or another program.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from egret_aggregator.cli import commands
 from egret_aggregator.cli.output import Output
 from egret_aggregator.errors import AggregatorError
 from egret_aggregator.tokens import DAYS_DEFAULT, Role, TokenError
-from egret_core.errors import ConfigError, RuleError
+from egret_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         output.failed("config", str(error), remedy)
         return USAGE if error.file == commands.ARGUMENTS else FINDING
-    except RuleError as error:
-        output.failed("config", str(error))
-        return FINDING
     except TokenError as error:
         output.failed("usage", str(error))
         return USAGE
@@ -57,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="egret-aggregator",
         description="The centre: takes readings in, judges them, keeps warnings, serves the API.",
-        epilog="Exit codes: 0 ok, 1 a finding, 2 usage or settings, 3 machine or peer.",
+        epilog="Exit codes: 0 ok, 1 a finding or a wrong setting, 2 usage, 3 machine or peer.",
     )
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     _verb(verbs, "check", "read settings and catalogue, open nothing", commands.check)

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from egret_aggregator.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,14 +34,27 @@ class Database:
         self._engine: AsyncEngine | None = None
 
     async def open(self) -> None:
-        """Open the file, making it where there is none, and run the migrations it lacks."""
+        """Open the file, making it where there is none, and run the migrations it lacks.
+
+        Raises:
+            DatabaseError: it is no database of ours, or one of a later version.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(f"sqlite+aiosqlite:///{self._path}")
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)
         self._engine = engine
-        async with self.writing() as connection:
-            await connection.run_sync(_upgrade)
+        try:
+            async with self.writing() as connection:
+                await connection.run_sync(_upgrade)
+        except DBAPIError as error:
+            await self.close()
+            raise DatabaseError(f"{self._path}: {error.orig}") from error
+        except CommandError as error:
+            await self.close()
+            raise DatabaseError(
+                f"{self._path}: {error}: was it written by a later version? run that one"
+            ) from error
 
     async def close(self) -> None:
         """Close every connection."""

@@ -7,6 +7,7 @@ some hundred rows to one statement, so that a transaction takes a handful of ste
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,21 @@ ROWS_MAX = 1024  # rows of one statement: 1024 x 10 values stay below SQLite's 3
 BUSY_S = 30.0  # waiting for a foreign lock, e.g. an operator's backup
 CHECKPOINT_PAGES = 8000  # 32 MB of write-ahead log between checkpoints
 CACHE_KB = 32 * 1024  # page cache of a writer
+RESERVE_B = 64 * 1024 * 1024  # of the disk, for the ledger: warnings must always fit
+_PRIMARY = 0xFF  # of an extended result code, sqlite.org/rescode.html
+_DISK_FAULTS = frozenset(
+    (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+    )
+)
 
 
 def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
@@ -60,12 +76,33 @@ def rollback(db: sqlite3.Connection) -> None:
         db.execute("ROLLBACK")
 
 
+def is_disk_fault(error: BaseException) -> bool:
+    """Tell whether an error is the file's or the disk's: no other statement would fare better."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & _PRIMARY in _DISK_FAULTS
+
+
 def used_bytes(db: sqlite3.Connection) -> int:
     """Return the bytes of pages in use; pages free for reuse do not count."""
     pages = int(db.execute("PRAGMA page_count").fetchone()[0])
     free = int(db.execute("PRAGMA freelist_count").fetchone()[0])
     size = int(db.execute("PRAGMA page_size").fetchone()[0])
     return (pages - free) * size
+
+
+def file_bytes(db: sqlite3.Connection) -> int:
+    """Return the bytes of the file, pages free for reuse included."""
+    pages = int(db.execute("PRAGMA page_count").fetchone()[0])
+    return pages * int(db.execute("PRAGMA page_size").fetchone()[0])
+
+
+def spare_bytes(path: Path) -> int:
+    """Return how far the disk of a file may still be filled; below 0 where the reserve is touched.
+
+    Raises:
+        OSError: the disk does not answer.
+    """
+    return shutil.disk_usage(path).free - RESERVE_B
 
 
 def values(width: int, count: int) -> str:

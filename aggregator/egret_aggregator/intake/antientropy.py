@@ -3,6 +3,10 @@
 At every status `held` is compared with what was received or is known to be lost. What is missing
 is asked for in pieces, one command in flight per gateway and log, repeated until it is answered
 or expired. Lost acks, a restored backup and an empty centre all heal this way.
+
+What a gateway has not settled it sends by itself. So it is asked at once only where more is
+missing than it is still sending; a few missing ones hide behind batches whose acks are under way,
+and are asked for when they were missing a minute ago as well.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_core.messages import CommandAck, GatewayStatus, Outcome
-from egret_core.seqranges import EMPTY, Ranges, first, minus, normalised, size, union
+from egret_core.seqranges import EMPTY, Ranges, common, first, minus, normalised, size, union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +24,9 @@ PIECE_SEQS = 200  # of one resend command: a window of a few seconds, and far be
 REPEAT_S = 10.0  # between two sendings of an unanswered command
 EXPIRE_S = 60.0  # after which it is void and a new one is made
 REST_S = 30.0  # after a refusal, before the log is asked again
+OVERDUE_S = 60.0  # missing at two statuses so far apart: it is not merely on its way
 PROMISE_S = 600.0  # how long queued seqs may take to arrive before they are asked for again
+GATEWAYS_MAX = 20_000  # as many as are shown; the one told of longest ago is forgotten
 UNSETTLED = "unsettled"  # key of `outbox` in a status: batches the gateway is still sending
 
 
@@ -42,12 +48,15 @@ class _Log:
     rest_until_s: float = 0.0
     promised: Ranges = EMPTY
     promised_s: float = 0.0
+    lacked: Ranges = EMPTY
+    lacked_s: float | None = None
+    overdue: Ranges = EMPTY
 
 
 @dataclass(slots=True)
 class _Gateway:
     unsettled: int = 0
-    online: bool = False
+    empty_handed: bool = False  # more is missing than it is still sending
     logs: dict[str, _Log] = field(default_factory=dict)
 
 
@@ -66,10 +75,11 @@ class AntiEntropy:
         self._open: set[str] = set()
         self._asked = 0
 
-    def saw(self, status: GatewayStatus) -> None:
+    def saw(self, status: GatewayStatus, now_s: float) -> None:
         """Take note of what a gateway holds; an offline one is not asked."""
-        gateway = self._gateways.setdefault(status.gateway, _Gateway())
-        gateway.online = status.online
+        gateway = self._gateways.pop(status.gateway, None) or _Gateway()
+        self._gateways[status.gateway] = gateway
+        self._forget()
         if not status.online:
             # A last will holds nothing: what was held before still is.
             for log in gateway.logs.values():
@@ -80,9 +90,11 @@ class AntiEntropy:
         for name in [name for name in gateway.logs if name not in status.held]:
             del gateway.logs[name]
         for name, held in status.held.items():
-            gateway.logs.setdefault(name, _Log(held)).held = held
-        # While no more is missing than it is still sending, it knows itself what to send.
-        if self.missing(status.gateway) > gateway.unsettled:
+            log = gateway.logs.setdefault(name, _Log(held))
+            log.held = held
+            self._compare(status.gateway, name, log, now_s)
+        gateway.empty_handed = self.missing(status.gateway) > gateway.unsettled
+        if gateway.empty_handed or any(log.overdue for log in gateway.logs.values()):
             self._open.add(status.gateway)
         else:
             self._open.discard(status.gateway)
@@ -98,8 +110,11 @@ class AntiEntropy:
         """Yield the commands to send now."""
         for gateway in sorted(self._open):
             lacking = False
-            for name, log in self._gateways[gateway].logs.items():
+            known = self._gateways[gateway]
+            for name, log in known.logs.items():
                 lacks = self._lacks(gateway, name, log)
+                if not known.empty_handed:
+                    lacks = common(lacks, log.overdue)
                 lacking = lacking or bool(lacks)
                 ask = self._next(gateway, name, log, lacks, now_s)
                 if ask is not None:
@@ -118,11 +133,29 @@ class AntiEntropy:
                 log.rest_until_s = now_s + REST_S
                 return name, EMPTY
             # Only what was asked for: a confused answer must not write off other seqs.
-            gone = minus(asked, minus(asked, answer.gone))
-            log.promised = union(log.promised, minus(asked, minus(asked, answer.queued)))
+            gone = common(asked, answer.gone)
+            queued = common(asked, answer.queued)
+            log.promised = union(log.promised, queued)
             log.promised_s = now_s
+            if not gone and not queued:
+                log.rest_until_s = now_s + REST_S  # it answers nothing: not at the link's speed
             return name, gone
         return "", EMPTY
+
+    def _compare(self, gateway: str, name: str, log: _Log, now_s: float) -> None:
+        """Find what was missing a minute ago and still is."""
+        lacks = self._lacks(gateway, name, log)
+        if log.lacked_s is None or now_s - log.lacked_s >= OVERDUE_S:
+            log.overdue = common(log.lacked, lacks)
+            log.lacked, log.lacked_s = lacks, now_s
+        else:
+            log.lacked = common(log.lacked, lacks)
+
+    def _forget(self) -> None:
+        while len(self._gateways) > GATEWAYS_MAX:
+            oldest = next(iter(self._gateways))
+            del self._gateways[oldest]
+            self._open.discard(oldest)
 
     def _lacks(self, gateway: str, name: str, log: _Log) -> Ranges:
         return minus(log.held, self._known(gateway, name))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 READY_S = 20.0  # from start to an open MQTT port, on a slow card
 STOP_S = 2.0  # from SIGTERM to SIGKILL; all of Egret stops within 3 s
 POLL_S = 0.05  # between two looks at the port
-RESTART_S = 1.0  # before a broker that died is started again
+RESTART_S = (1.0, 1.0, 2.0, 5.0, 10.0)  # before a broker that died is started again
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LOG_TAIL_B = 2000  # of the broker's log in an error
 
@@ -48,6 +48,7 @@ class BrokerChild:
         self._keeper: asyncio.Task[None] | None = None
         self._nats: Nats | None = None
         self.restarts = 0
+        self.last_error = ""
 
     @property
     def pid(self) -> int | None:
@@ -83,16 +84,33 @@ class BrokerChild:
         await child.wait()
         (self._dir / "pid").unlink(missing_ok=True)
 
+    async def watch(self) -> None:
+        """Return when nobody keeps the broker any more; call it after `start`."""
+        if self._keeper is not None:
+            await asyncio.shield(self._keeper)
+
     async def _keep(self) -> None:
         while self._child is not None:
             code = await self._child.wait()
             _log.error("event=broker_died code=%s log=%r", code, self._last_words())
-            await asyncio.sleep(RESTART_S)
+            await self._revive()
+
+    async def _revive(self) -> None:
+        """Start it again, as often as it takes; the same failure is told once."""
+        failures = 0
+        while True:
+            await asyncio.sleep(RESTART_S[min(failures, len(RESTART_S) - 1)])
             try:
                 await self._spawn()
+            except (BrokerError, OSError) as error:
+                failures += 1
+                if str(error) != self.last_error:
+                    self.last_error = str(error)
+                    _log.error("event=broker_restart_failed error=%r", self.last_error)
+            else:
                 self.restarts += 1
-            except BrokerError as error:
-                _log.error("event=broker_restart_failed error=%r", str(error))
+                self.last_error = ""
+                return
 
     def _prepare(self) -> None:
         self._dir.mkdir(parents=True, exist_ok=True)
@@ -137,6 +155,7 @@ class BrokerChild:
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             child.kill()
+            await child.wait()
             raise BrokerError(f"nats-server not ready in {READY_S:.0f} s") from None
 
     async def _answers(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.intake.clone import LogChange, LogWatch
+from egret_aggregator.journal.receipt import Verdict
 from egret_core.control import decode_status, encode_status
 from egret_core.errors import WireError
 from egret_core.messages import ClockStamp, GatewayStatus
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from egret_aggregator.intake.verdict import Refused
-    from egret_aggregator.journal.receipt import Incoming, Verdict
+    from egret_aggregator.journal.receipt import Incoming
     from egret_core.seqranges import Ranges
 
 GATEWAYS_MAX = 20_000  # beyond it the one unseen for longest is forgotten
@@ -133,17 +134,23 @@ class Gateways:
             _log.warning("event=new_log gateway=%s log=%s named=%s", item.gateway, item.log, change)
 
     def counted(self, item: Incoming, verdict: Verdict) -> None:
-        """Count a batch that tells nothing of its box."""
-        self._of(item.gateway).counts[verdict] += 1
+        """Count a batch that tells nothing of its box; a conflict is logged once."""
+        seen = self._of(item.gateway)
+        seen.counts[verdict] += 1
+        if verdict is Verdict.CONFLICT and _first(seen, item.hash):
+            _log.error(
+                "event=conflict gateway=%s log=%s seq=%d hash=%s",
+                item.gateway,
+                item.log,
+                item.seq,
+                item.hash,
+            )
 
     def refused(self, refused: Refused) -> None:
         """Count a refusal; the same bytes are logged once."""
         seen = self._of(refused.gateway)
         seen.counts[f"refused_{refused.why}"] += 1
-        if refused.hash not in seen.logged:
-            seen.logged[refused.hash] = None
-            if len(seen.logged) > REFUSED_KEPT:
-                del seen.logged[next(iter(seen.logged))]
+        if _first(seen, refused.hash):
             _log.warning(
                 "event=batch_refused gateway=%s hash=%s why=%s detail=%r",
                 refused.gateway,
@@ -180,3 +187,13 @@ class Gateways:
                 del self._seen[oldest]
             seen = self._seen[gateway] = _Seen(GatewayStatus(gateway, online=False))
         return seen
+
+
+def _first(seen: _Seen, digest: str) -> bool:
+    """Tell whether these bytes have not been complained of lately."""
+    if digest in seen.logged:
+        return False
+    seen.logged[digest] = None
+    if len(seen.logged) > REFUSED_KEPT:
+        del seen.logged[next(iter(seen.logged))]
+    return True

@@ -16,6 +16,7 @@ from egret_aggregator.intake.inbox import Arrived, Inbox
 from egret_aggregator.intake.mqtt import Line
 from egret_aggregator.intake.verdict import Refused, read
 from egret_aggregator.journal.receipt import Incoming, Verdict
+from egret_aggregator.supervision import ended
 from egret_core.control import (
     decode_command_ack,
     decode_status,
@@ -81,10 +82,15 @@ class Intake:
         for gateway, kept in state.items():
             self._gateways.restore(gateway, kept)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._line.run(), name="intake-line")
-            group.create_task(self._tick(), name="intake-tick")
-            group.create_task(self._look(), name="intake-look")
-            await self._drain(group)
+            parts = [
+                group.create_task(self._line.run(), name="intake-line"),
+                group.create_task(self._tick(), name="intake-tick"),
+                group.create_task(self._look(), name="intake-look"),
+            ]
+            try:
+                await self._drain(group)
+            finally:
+                await ended(parts)
 
     def gateways(self) -> list[GatewayView]:
         """Return every gateway ever heard of, by id."""
@@ -189,7 +195,7 @@ class Intake:
         if status.gateway != gateway:
             raise WireError(Reject.FOREIGN, f"status names {status.gateway!r}")
         self._gateways.status(status)
-        self._antientropy.saw(status)
+        self._antientropy.saw(status, self._clock.monotonic_s())
         self._changed.add(gateway)
         self._wake.set()
 
@@ -215,6 +221,8 @@ class Intake:
             _log.error("event=gateway_state_not_kept error=%r", str(error))
 
     async def _ask(self) -> None:
+        if self.taking is not Taking.ALL:
+            return  # what is asked for comes as backlog: there must be room for it
         now_s = self._clock.monotonic_s()
         for ask in self._antientropy.due(now_s):
             command = Command(
@@ -235,7 +243,7 @@ class Intake:
     async def _look(self) -> None:
         greeted_s = self._clock.monotonic_s()
         while True:
-            # Not wait_for: on Python 3.11 it may swallow a cancellation (bpo-37658).
+            # Not wait_for: on 3.11 it can swallow a cancellation that meets the event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._wake.wait()

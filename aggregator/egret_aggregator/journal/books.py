@@ -11,7 +11,16 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.database import sqlite
-from egret_core.seqranges import EMPTY, Ranges, contains, normalised, of_numbers, union
+from egret_core.seqranges import (
+    EMPTY,
+    Ranges,
+    common,
+    contains,
+    normalised,
+    of_numbers,
+    size,
+    union,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,6 +31,8 @@ if TYPE_CHECKING:
 HASH_KEPT_MS = 35 * 86_400_000  # an outbox keeps settled batches 30 days; five more for late ones
 HASH_TRIM_ROWS = 2000  # forgotten at a time, so that no commit waits long
 RANGES_MAX = 4096  # per log: an honest outbox leaves few gaps, and names what fills them
+
+CLASHES_MAX = 16  # other contents kept of one identity; an honest box opens a new log at the first
 
 Key = tuple[str, str]  # gateway, log
 
@@ -37,10 +48,11 @@ class Log(NamedTuple):
 class _Staged:
     """What the running transaction adds to one log."""
 
-    __slots__ = ("hashes", "lost", "row")
+    __slots__ = ("hashes", "lost", "received", "row")
 
-    def __init__(self, row: int) -> None:
+    def __init__(self, row: int, received: Ranges) -> None:
         self.row = row
+        self.received = received
         self.hashes: dict[int, str] = {}
         self.lost: Ranges = EMPTY
 
@@ -120,9 +132,27 @@ class Books:
         staged = self._stage(key)
         staged.lost = union(staged.lost, seqs)
 
+    def keep_only(self, kept: Mapping[Key, Ranges]) -> int:
+        """Stage that of every log no more was received than is kept; return the seqs forgotten.
+
+        The hashes stay: only a seq that is known is compared with its hash.
+        """
+        forgotten = 0
+        for key, log in self._logs.items():
+            base = common(log.received, kept.get(key, EMPTY))
+            if base != log.received:
+                forgotten += size(log.received) - size(base)
+                self._stage(key).received = base
+        return forgotten
+
     def clash(self, key: Key, seq: int, digest: str) -> bool:
-        """Stage a refused hash; False where it was refused before."""
+        """Stage a refused hash; False where it was refused before, or too many others were."""
         row = (self._stage(key).row, seq, bytes.fromhex(digest))
+        kept = self._db.execute(
+            "SELECT count(*) FROM clash WHERE log = ? AND seq = ?", row[:2]
+        ).fetchone()
+        if kept[0] >= CLASHES_MAX:
+            return False
         return sqlite.insert(self._db, "INSERT OR IGNORE INTO clash(log, seq, hash)", [row]) > 0
 
     def flush(self) -> dict[Key, Log]:
@@ -138,8 +168,10 @@ class Books:
         changed: dict[Key, Log] = {}
         for key, staged in self._staged.items():
             old = self._logs.get(key) or Log(staged.row, EMPTY, EMPTY)
-            received = union(old.received, of_numbers(staged.hashes))
-            changed[key] = Log(old.id, received, union(old.lost, staged.lost))
+            received = union(staged.received, of_numbers(staged.hashes))
+            # Of losses without end the newest are known; an older one is asked for and told again.
+            lost = union(old.lost, staged.lost)[-RANGES_MAX:]
+            changed[key] = Log(old.id, received, lost)
         rows = [
             (log.id, *key, json.dumps(log.received), json.dumps(log.lost))
             for key, log in changed.items()
@@ -179,5 +211,5 @@ class Books:
                 row, self._next_row = self._next_row, self._next_row + 1
             else:
                 row = log.id
-            staged = self._staged[key] = _Staged(row)
+            staged = self._staged[key] = _Staged(row, log.received if log else EMPTY)
         return staged

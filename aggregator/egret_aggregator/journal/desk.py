@@ -9,6 +9,7 @@ from egret_aggregator.database import sqlite
 from egret_aggregator.journal.books import Books, Key, Log
 from egret_aggregator.journal.entry import Entry, EntryKind
 from egret_aggregator.journal.fill import Fill, Level
+from egret_aggregator.journal.reading import held
 from egret_aggregator.journal.receipt import Verdict
 from egret_aggregator.journal.trim import oldest_to_go, remove
 from egret_core.partition import ALL, partition_of
@@ -16,7 +17,7 @@ from egret_core.topics import Leaf
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from egret_aggregator.journal.receipt import Incoming
     from egret_core.seqranges import Ranges
@@ -47,11 +48,18 @@ class Desk:
         db: the writer's connection.
         keep_ms, max_bytes: the tail kept, and the room there is.
         consumers: names that trimming waits for.
+        spare_b: tells how many bytes more the disk lets all files take.
     """
 
     def __init__(
-        self, db: sqlite3.Connection, keep_ms: int, max_bytes: int, consumers: Sequence[str]
+        self,
+        db: sqlite3.Connection,
+        keep_ms: int,
+        max_bytes: int,
+        consumers: Sequence[str],
+        spare_b: Callable[[], int] | None = None,
     ) -> None:
+        self._spare_b = spare_b
         self._db = db
         self._keep_ms = keep_ms
         self._max_bytes = max_bytes
@@ -66,18 +74,19 @@ class Desk:
         )
         saved = [value for kept in self.positions.values() for value in kept.values()]
         self._next_id = 1 + max([*self.heads.values(), *saved], default=0)
-        self._used_b = sqlite.used_bytes(db)
+        self._used_b = self._room_b = 0
         self._commits = 0
         self._now_ms = 0
         self._ringed: dict[tuple[Key, int], None] = {}
         self._partitions: dict[str, int] = {}
         self._added_b = 0
+        self._measure()
         self._clear()
 
     @property
     def fill(self) -> Fill:
         """Return how full the file is, the running transaction included."""
-        return Fill(self._used_b + self._added_b, self._max_bytes)
+        return Fill(self._used_b + self._added_b, self._room_b)
 
     def append(self, batches: Sequence[Incoming], received_ms: int) -> list[Taken]:
         """Judge and take batches; the verdicts hold once the transaction is committed."""
@@ -102,6 +111,21 @@ class Desk:
         kept.update(positions)
         for key, value in changed.items():
             self._state[consumer, key] = value
+
+    def rewind(self, consumer: str, positions: Mapping[int, int]) -> int:
+        """Set a consumer back, and forget what was received that it can no longer read here.
+
+        Returns:
+            How many seqs were forgotten: outboxes are asked for them again.
+        """
+        reached = self.positions.get(consumer, {})
+        self._moved[consumer] = {part: positions.get(part, 0) for part in {*reached, *positions}}
+        return self.books.keep_only(held(self._db, positions))
+
+    def restart(self, consumer: str) -> None:
+        """Drop a consumer's state and set it back to the oldest entry here."""
+        self._moved[consumer] = dict.fromkeys(self.positions.get(consumer, {}), 0)
+        self._db.execute("DELETE FROM state WHERE consumer = ?", (consumer,))
 
     def leap(self, beyond: int) -> None:
         """Make the next entry's id greater than `beyond`."""
@@ -139,6 +163,9 @@ class Desk:
         self._used_b += self._added_b
         self._added_b = 0
         shown = sorted([*self._entries, *self._ring])
+        self._ringed |= self._ringing
+        for _ in range(len(self._ringed) - RING_SEEN_MAX):
+            del self._ringed[next(iter(self._ringed))]
         self._clear()
         return Outcome(shown, self.fill)
 
@@ -154,7 +181,7 @@ class Desk:
 
     def trim(self) -> None:
         """Remove what every consumer has passed and the tail need not keep."""
-        self._used_b = sqlite.used_bytes(self._db)
+        self._measure()
         upto = oldest_to_go(self._db, self.fill, self._now_ms - self._keep_ms)
         safe = {
             partition: min([upto, head - 1, *self._passed(partition)])
@@ -165,8 +192,16 @@ class Desk:
 
     def measured(self) -> Fill:
         """Look at the file's size again."""
-        self._used_b = sqlite.used_bytes(self._db)
+        self._measure()
         return self.fill
+
+    def _measure(self) -> None:
+        """Look at the file and at its disk: a disk that fills is a journal that fills."""
+        self._used_b = sqlite.used_bytes(self._db)
+        self._room_b = self._max_bytes
+        if self._spare_b is not None:
+            room_b = sqlite.file_bytes(self._db) + self._spare_b()
+            self._room_b = max(1, min(self._max_bytes, room_b))
 
     def _passed(self, partition: int) -> list[int]:
         return [self.positions.get(name, {}).get(partition, 0) for name in self._consumers]
@@ -174,6 +209,7 @@ class Desk:
     def _clear(self) -> None:
         self._entries: list[Entry] = []
         self._ring: list[Entry] = []
+        self._ringing: dict[tuple[Key, int], None] = {}
         self._moved: dict[str, dict[int, int]] = {}
         self._state: dict[tuple[str, str], bytes | None] = {}
         self._added_b = 0
@@ -210,11 +246,9 @@ class Desk:
     def _show(self, item: Incoming, key: Key) -> None:
         """Let the consumers see a fresh batch that is not taken: once, and only in memory."""
         identity = (key, item.seq)
-        if identity in self._ringed or self.books.has(key, item.seq):
+        if identity in self._ringed or identity in self._ringing or self.books.has(key, item.seq):
             return
-        self._ringed[identity] = None
-        if len(self._ringed) > RING_SEEN_MAX:
-            del self._ringed[next(iter(self._ringed))]
+        self._ringing[identity] = None
         entry_id, self._next_id = self._next_id, self._next_id + 1
         self._ring.append(
             Entry(

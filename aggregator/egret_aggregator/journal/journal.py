@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from egret_core.messages import Batch
     from egret_core.seqranges import Ranges
 
+_MB = 1024 * 1024
 CONSUMERS = ("judge", "recorder")  # trimming waits for these
 
 _log = logging.getLogger(__name__)
@@ -70,10 +71,10 @@ class Journal:
             raise JournalError(f"{self._path}: {error}") from error
         try:
             self._desk = await asyncio.to_thread(
-                Desk, self._db, self._keep_ms, self._max_bytes, self._consumers
+                Desk, self._db, self._keep_ms, self._max_bytes, self._consumers, self._spare_b
             )
             self._reader_db = sqlite.connect(self._path, writer=False)
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:
             self._db.close()
             raise JournalError(f"{self._path}: {error}") from error
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="journal-read")
@@ -145,6 +146,22 @@ class Journal:
         """
         await self._writer.submit(lambda desk: desk.leap(beyond))
 
+    async def rewind(self, consumer: str, positions: Mapping[int, int]) -> int:
+        """Set a consumer back to where it really is; call it before the intake starts.
+
+        What lies between and was trimmed here is gone from the centre: its seqs are forgotten in
+        the same commit, so that they are asked for again wherever an outbox still holds them.
+
+        Returns:
+            How many seqs were forgotten.
+        """
+        back = dict(positions)
+        return await self._writer.submit(lambda desk: desk.rewind(consumer, back))
+
+    async def restart(self, consumer: str) -> None:
+        """Have a consumer begin anew, without state, at the oldest entry that is here."""
+        await self._writer.submit(lambda desk: desk.restart(consumer))
+
     def known(self, gateway: str, log: str) -> Ranges:
         """Return the seqs of a log that are committed or recorded as lost."""
         return self._desk.books.known((gateway, log))
@@ -198,12 +215,21 @@ class Journal:
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: {error}") from error
 
+    def _spare_b(self) -> int:
+        return sqlite.spare_bytes(self._path)
+
     def _committed(self, outcome: Outcome) -> None:
         self._tail.add(outcome.entries)
         self._fill = outcome.fill
         if outcome.fill.level is not self._level:
             self._level = outcome.fill.level
-            _log.warning("event=journal_level level=%s share=%.2f", self._level, self._fill.share)
+            _log.warning(
+                "event=journal_level level=%s share=%.2f used_mb=%d room_mb=%d",
+                self._level,
+                self._fill.share,
+                self._fill.used_b // _MB,
+                self._fill.max_b // _MB,
+            )
         newest = self._tail.newest
         still = []
         for after_id, ready in self._waiting:

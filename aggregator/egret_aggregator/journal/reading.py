@@ -48,6 +48,26 @@ def after(
     return found
 
 
+def held(
+    db: sqlite3.Connection, positions: Mapping[int, int]
+) -> dict[tuple[str, str], tuple[tuple[int, int], ...]]:
+    """Return, by gateway and log, the seqs of the batches here that lie after the positions."""
+    out: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for gateway, log, seq, entry_id, partition in db.execute(
+        "SELECT gateway, log, seq, id, partition FROM entry WHERE kind = ?"
+        " ORDER BY gateway, log, seq",
+        (EntryKind.BATCH,),
+    ):
+        if entry_id <= positions.get(partition, 0):
+            continue
+        ranges = out.setdefault((gateway, log), [])
+        if ranges and seq <= ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], seq)
+        else:
+            ranges.append((seq, seq))
+    return {key: tuple(ranges) for key, ranges in out.items()}
+
+
 def _first_after(db: sqlite3.Connection, partition: int, position: int) -> int | None:
     row = db.execute(
         "SELECT min(id) FROM entry WHERE partition = ? AND id > ?", (partition, position)

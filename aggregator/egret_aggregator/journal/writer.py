@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -49,6 +50,7 @@ class Writer:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._closed = False
+        self._running: list[_Job] = []
         self.commits = 0
         self.failures = 0
 
@@ -86,11 +88,27 @@ class Writer:
             await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        last = False
-        while not last:
-            jobs, last = self._group()
-            if jobs:
-                self._commit(jobs)
+        try:
+            last = False
+            while not last:
+                self._running, last = self._group()
+                if self._running:
+                    self._commit(self._running)
+        except Exception as error:  # noqa: BLE001  (whatever it was, nobody may wait for ever)
+            # Without this thread whoever waits would wait for ever: better no journal than that.
+            _log.critical("event=journal_writer_died error=%r", str(error), exc_info=error)
+            self._closed = True
+            self._call(self._refuse, self._left(), JournalError(f"the writer died: {error}"))
+
+    def _left(self) -> list[_Job]:
+        """Return every job that nobody will run."""
+        left = list(self._running)
+        with contextlib.suppress(Empty):
+            while True:
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    left.append(job)
+        return left
 
     def _group(self) -> tuple[list[_Job], bool]:
         job = self._jobs.get()
@@ -114,6 +132,12 @@ class Writer:
             changed = self._desk.flush()
             sqlite.commit(self._db)
         except Exception as error:  # noqa: BLE001  (one job's fault must not end the thread)
+            self._give_up()
+            if len(jobs) > 1 and not sqlite.is_disk_fault(error):
+                # One of them is to blame: alone, only that one is refused.
+                for job in jobs:
+                    self._commit([job])
+                return
             self._failed(jobs, error)
             return
         outcome = self._desk.adopt(changed)
@@ -123,8 +147,6 @@ class Writer:
             self._trim()
 
     def _failed(self, jobs: list[_Job], error: Exception) -> None:
-        self._give_up()
-        self._desk.forget()
         self.failures += 1
         _log.error("event=journal_commit_failed jobs=%d error=%r", len(jobs), str(error))
         self._call(self._refuse, jobs, JournalError(f"commit failed: {error}"))
@@ -135,11 +157,12 @@ class Writer:
             self._desk.trim()
             sqlite.commit(self._db)
             self._call(self._committed, Outcome([], self._desk.measured()))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._give_up()
             _log.error("event=journal_trim_failed error=%r", str(error))
 
     def _give_up(self) -> None:
+        self._desk.forget()
         try:
             sqlite.rollback(self._db)
         except sqlite3.Error as error:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     )
 
 ASIDES_MAX = 100_000  # kept for people to look at: about 100 MB at 1 kB each
+ASIDES_MAX_B = 1024 * 1024 * 1024  # of their bodies: a whole batch set aside may have 64 kB
+ASIDES_OF_ONE = 10  # at most one part in so many of either is any one gateway's
 
 
 class TimeSeriesStore(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from egret_aggregator.store.interface import ASIDES_MAX
+from egret_aggregator.store import interface
 from egret_aggregator.store.model import (
     Aside,
     KeptAside,
@@ -134,6 +134,21 @@ class MemoryStore:
             if key not in self._asides:
                 self._asides[key] = KeptAside(self._next_aside, aside)
                 self._next_aside += 1
-        while len(self._asides) > ASIDES_MAX:
-            del self._asides[next(iter(self._asides))]
+        for gateway in sorted({aside.gateway for aside in asides}):
+            self._give_way(gateway)
+        if asides:
+            self._give_way(None)
+
+    def _give_way(self, gateway: str | None) -> None:
+        part = 1 if gateway is None else interface.ASIDES_OF_ONE
+        while True:
+            own = [
+                (key, len(kept.aside.body))
+                for key, kept in self._asides.items()
+                if gateway is None or kept.aside.gateway == gateway
+            ]
+            many = len(own) > interface.ASIDES_MAX // part
+            if not many and sum(size for _, size in own) <= interface.ASIDES_MAX_B // part:
+                return
+            del self._asides[own[0][0]]
             self._dropped += 1

@@ -5,6 +5,7 @@
 | reading | the series; a message's readings are neighbours on one page |
 | last | the latest reading of each channel, and the instant it speaks for |
 | aside | what is kept beside the series, newest 100,000 |
+| share | how many asides each gateway has, and the bytes of their bodies |
 | meta | what gateways said of their channels, by version |
 | position | the recorder's position by partition, in the same transaction as its rows |
 | tally | counters that must survive a restart |
@@ -40,6 +41,11 @@ TABLES = (
         "CREATE TABLE aside(id INTEGER PRIMARY KEY AUTOINCREMENT, gateway TEXT NOT NULL,"
         " log TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, why TEXT NOT NULL,"
         " received_ms INTEGER NOT NULL, body BLOB NOT NULL, digest BLOB NOT NULL UNIQUE)"
+    ),
+    "CREATE INDEX aside_gateway ON aside(gateway, id)",
+    (
+        "CREATE TABLE share(gateway TEXT PRIMARY KEY, rows INTEGER NOT NULL,"
+        " bytes INTEGER NOT NULL) WITHOUT ROWID"
     ),
     (
         "CREATE TABLE meta(station TEXT NOT NULL, channel TEXT NOT NULL, version TEXT NOT NULL,"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READERS = 2  # connections beside the writer's: charts wait for each other, not for the recorder
+_NO_ROOM = f"the last {sqlite.RESERVE_B >> 20} MB of the disk are kept for warnings: make room"
 _COLUMNS = "station, channel, time, value, raw, flag, reasons, notes, lag"
 _T = TypeVar("_T")
 
@@ -71,9 +72,13 @@ class SqliteStore:
     ) -> Receipt:
         """Write in one transaction; see `TimeSeriesStore.write`."""
         moved = dict(positions or {})
-        return await self._run(
-            self._writer, lambda: writing.write(self._db, rows, asides, moved, metas)
-        )
+
+        def write() -> Receipt:
+            if sqlite.spare_bytes(self._path) <= 0:
+                raise sqlite3.OperationalError(_NO_ROOM)
+            return writing.write(self._db, rows, asides, moved, metas)
+
+        return await self._run(self._writer, write)
 
     async def position(self) -> dict[int, int]:
         """Return the recorder's positions."""
@@ -152,6 +157,6 @@ class SqliteStore:
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, work)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._last_error = str(error)
             raise StoreError(f"{self._path}: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import fields
 from itertools import chain
@@ -10,8 +9,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from egret_aggregator.database import sqlite
+from egret_aggregator.store import asides as asides_
 from egret_aggregator.store import schema
-from egret_aggregator.store.interface import ASIDES_MAX
 from egret_aggregator.store.memory import conflict_aside
 from egret_aggregator.store.model import Aside, MetaFact, Receipt, StoredReading, as_of_ms
 from egret_core.entries import meta_entry
@@ -20,9 +19,6 @@ from egret_core.messages import ChannelMeta
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
-
-_TRIM_EVERY = 1000  # asides between two looks at their number
-_DIGEST_B = 16  # of SHA-256 over an aside: equal ones are kept once
 
 
 def write(
@@ -37,7 +33,7 @@ def write(
     try:
         accepted, refused = _rows(db, rows)
         kept = [*asides, *(conflict_aside(row) for row in refused)]
-        _asides(db, kept)
+        count(db, "asides_dropped", asides_.keep(db, kept))
         _metas(db, metas)
         sqlite.insert(
             db, "INSERT OR REPLACE INTO position(partition, position)", list(positions.items())
@@ -111,26 +107,6 @@ def _different(db: sqlite3.Connection, part: Sequence[StoredReading]) -> list[St
     flat = tuple(chain.from_iterable((at, *row[:7]) for at, row in enumerate(part)))
     text = db.execute(schema.compare(len(part)), flat).fetchone()[0]
     return [part[at] for at in sorted(json.loads(text))]
-
-
-def _asides(db: sqlite3.Connection, asides: Sequence[Aside]) -> None:
-    if not asides:
-        return
-    new = sqlite.insert(
-        db,
-        "INSERT INTO aside(gateway, log, seq, at, why, received_ms, body, digest)",
-        [(*aside, _digest(aside)) for aside in asides],
-        "ON CONFLICT(digest) DO NOTHING",
-    )
-    newest = int(db.execute("SELECT max(id) FROM aside").fetchone()[0])
-    if new and newest > ASIDES_MAX and newest % _TRIM_EVERY < new:
-        gone = db.execute("DELETE FROM aside WHERE id <= ?", (newest - ASIDES_MAX,)).rowcount
-        count(db, "asides_dropped", gone)
-
-
-def _digest(aside: Aside) -> bytes:
-    head = json.dumps(aside[:5]).encode()
-    return hashlib.sha256(head + b"\0" + aside.body).digest()[:_DIGEST_B]
 
 
 def _metas(db: sqlite3.Connection, metas: Sequence[MetaFact]) -> None:

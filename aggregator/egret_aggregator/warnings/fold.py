@@ -110,6 +110,8 @@ def after_event(state: WarningState, event: ConditionEvent, seq: int, time_ms: i
     if event.level:
         state = replace(state, levels={**state.levels, event.level: event.rank})
     if event.phase is Phase.REFUTED:
+        if not state.steps and state.phase == Phase.SETTLED:
+            return state  # what had settled and returned is not made a false alarm afterwards
         return _held(state, _without(state.steps, event.provisional_id), Condition.REFUTED)
     if event.change in _RISING:
         return _risen(state, event)

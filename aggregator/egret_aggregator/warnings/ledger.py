@@ -16,7 +16,7 @@ from egret_aggregator.warnings.record import EMPTY, STREAMED, Head, Kind, Record
 from egret_aggregator.warnings.state import State, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from egret_aggregator.warnings.acts import Act
     from egret_aggregator.warnings.state import WarningState
     from egret_core.rules.event import ConditionEvent
+
+    Deed = Callable[[AsyncConnection], Awaitable[bool]]  # tells whether it changed anything
 
 TAKE_MAX = 500  # events in one transaction: the write lock is held for tens of milliseconds
 HISTORY_MAX = 1000  # lines of one warning in one answer; the newest are given
@@ -60,6 +62,14 @@ class Ledger:
         """The newest line this process has written or read."""
         return self._head
 
+    async def holds(self, head: Head) -> bool:
+        """Tell whether a line that was the newest once still stands as it was."""
+        if head.seq == 0:
+            return True
+        async with self._database.reading() as connection:
+            lines = await ledger_rows.after(connection, head.seq - 1, 1)
+        return [(line.seq, line.hash) for line in lines] == [head]
+
     def listen(self, listener: Callable[[Sequence[Record]], None]) -> None:
         """Have committed lines told to `listener`, in order; it must not block or raise."""
         self._listeners.append(listener)
@@ -92,14 +102,23 @@ class Ledger:
             self._committed(batch.records)
         return Acted(batch.records[-1], state, repeated=False)
 
-    async def note(self, actor: str, kind: Kind, body: Mapping[str, object]) -> None:
-        """Record something that concerns no warning."""
+    async def note(
+        self, actor: str, kind: Kind, body: Mapping[str, object], does: Deed | None = None
+    ) -> bool:
+        """Record something that concerns no warning, together with what it `does`.
+
+        Returns:
+            False where `does` says that it did nothing: then nothing is recorded either.
+        """
         async with self._sealing:
             async with self._database.writing() as connection:
+                if does is not None and not await does(connection):
+                    return False
                 batch = await _Batch.begun(connection, self._now_ms())
                 batch.seal(actor, kind, "", None, body)
                 await batch.write()
             self._committed(batch.records)
+        return True
 
     async def find(self, query: Query) -> list[WarningState]:
         """Return the warnings asked for, the newest opened first."""

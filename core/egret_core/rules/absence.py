@@ -73,6 +73,19 @@ class Absence:
         self._late_ms = late_ms
         self._fresh_ms = self._law.limit_ms + late_ms
 
+    def follow(self, other: Absence) -> None:
+        """Take over what another rule knows of the same subject: its last word, and the count."""
+        back = other._back_ms is not None
+        self._last_ms = max(other._last_ms, other._newest_ms) if back else other._last_ms
+        self._seen_good = other._seen_good or back
+        self._newest_ms = self._last_ms
+        self._mark, self._seen = other._mark, other._seen
+
+    def known(self, time_ms: int) -> None:
+        """Take the last good reading before the rule; the count goes on from where it is."""
+        if not self._seen_good or time_ms > self._last_ms:
+            self._last_ms, self._seen_good = time_ms, True
+
     def good(
         self, time_ms: int, received_ms: int, running_ms: int, out: list[ConditionEvent]
     ) -> None:
@@ -147,10 +160,12 @@ class Absence:
             else:
                 self._settle(out)
         if self._state == _ABSENT:
-            evidence = {"silent_s": (back_ms - self._last_ms) / 1000, **self._limits()}
+            # A reading that came later than allowed ends the silence, and never before it began.
+            end_ms = max(back_ms, self._last_ms + self._law.limit_ms)
+            evidence = {"silent_s": (end_ms - self._last_ms) / 1000, **self._limits()}
             cause = Cause.GOOD_READING_AGAIN
             out.append(
-                self._event(Change.RETURNED, Phase.SETTLED, back_ms, cause, evidence=evidence)
+                self._event(Change.RETURNED, Phase.SETTLED, end_ms, cause, evidence=evidence)
             )
             self._state = _PRESENT
         self._last_ms, self._seen_good = self._newest_ms, True

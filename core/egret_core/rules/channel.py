@@ -9,7 +9,7 @@ the first reading stays.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from egret_core.quality import Reason, counts, is_good
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import AHEAD_MS, CUT_S, LATE_S
 from egret_core.rules.rain import Rain
+from egret_core.rules.warming import Warming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +54,7 @@ class Channel:
         "_step_ms",
         "_told",
         "_waiting",
+        "_warming",
         "absences",
         "ahead",
         "detectors",
@@ -77,6 +79,7 @@ class Channel:
         self._late_ms = default_late_ms(place, CUT_S)
         self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
         self._waiting: list[_Waiting] = []
+        self._warming: dict[str, Warming] = {}  # by rule; empty but for seconds after a change
         self._newest_ms = _NO_TIME
         self._frontier_ms = _NO_TIME
         self._step_ms = 0
@@ -139,6 +142,8 @@ class Channel:
             if due:
                 self._settle_to(due[-1], out)
                 self.dirty = True
+        if self._warming:
+            self._end_warming(out)
         said = len(out)
         for absence in self.absences:
             absence.tick(running_ms, out)
@@ -150,6 +155,49 @@ class Channel:
             return False
         mine, its = self.place, old.place
         return (mine.name, mine.quantity, mine.datum) == (its.name, its.quantity, its.datum)
+
+    def warm(self, rules: Iterable[str], change_ms: int) -> int:
+        """Let the detectors of these rules take history in silence; return until when, ms."""
+        # What is older than the lateness is here by now, in whatever order it came.
+        until_ms = max(change_ms - self._late_ms, self._frontier_ms)
+        self._warming.update({rule: Warming(until_ms, change_ms) for rule in rules})
+        self.dirty = True
+        return until_ms
+
+    def teach(self, time_ms: int, value: float) -> None:
+        """Show the warming detectors a settled reading; what waits they see when it settles."""
+        if time_ms > self._frontier_ms:
+            return
+        for detector in self.detectors:
+            warming = self._warming.get(detector.rule)
+            if warming is not None:
+                warming.take(detector, time_ms, value)
+
+    def recall(self, time_ms: int) -> None:
+        """Note a reading of history, of any quality, on a channel that had none."""
+        self._newest_ms = time_ms
+        self._frontier_ms = max(self._frontier_ms, time_ms - self._late_ms)
+
+    def recall_settled(self, time_ms: int, value: float) -> None:
+        """Settle a reading of history on a channel that had none."""
+        self._settle(time_ms, value, [])
+        self._frontier_ms = max(self._frontier_ms, time_ms)
+
+    def recall_waiting(self, time_ms: int, value: float, running_ms: int) -> None:
+        """Let a reading wait that came too lately to be history."""
+        insort(self._waiting, (time_ms, time_ms, value, running_ms))
+
+    def forget(self, blank: dict[str, Any]) -> None:
+        """Go back to what `dump` said before history was taken in."""
+        self._ahead.clear()
+        self.restore(blank)
+        if self.newest_ms is None:
+            self.snapshots = []
+
+    @property
+    def newest_ms(self) -> int | None:
+        """Time of the newest reading of any quality, None before the first."""
+        return None if self._newest_ms == _NO_TIME else self._newest_ms
 
     def withdraw(self, kept: set[str], out: list[ConditionEvent]) -> None:
         """Refute what is left of the rules that are not kept."""
@@ -167,6 +215,7 @@ class Channel:
             "wait": self._waiting,
             "late": [self.late, self.late_span],
             "ahead": [self.ahead, list(self._ahead)],
+            "warming": {rule: warming.dump() for rule, warming in self._warming.items()},
             "rules": {part.rule: part.dump() for part in (*self.detectors, *self.absences)},
         }
 
@@ -184,6 +233,9 @@ class Channel:
         for part in (*self.detectors, *self.absences):
             if part.rule in saved["rules"]:
                 part.restore(saved["rules"][part.rule])
+        mine = {part.rule for part in self.detectors}
+        warming = saved.get("warming", {}).items()
+        self._warming = {rule: Warming.restored(row) for rule, row in warming if rule in mine}
 
     def _counts(self, flag: int, reasons: int) -> bool:
         return counts(flag, reasons) and not self.misfit
@@ -249,9 +301,37 @@ class Channel:
         if self.settled_ms != _NO_TIME:
             self._step_ms = step_ms
         self.settled_ms = time_ms
+        if self._warming:
+            self._settle_warming(time_ms, value, out)
+            return
         for detector in self.detectors:
             if not detector.quiet_from <= value < detector.quiet_below:
                 detector.settle(time_ms, value, out)
+
+    def _settle_warming(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
+        """Settle one reading while some rules still take history."""
+        for detector in self.detectors:
+            warming = self._warming.get(detector.rule)
+            if warming is not None and time_ms <= warming.until_ms:
+                warming.take(detector, time_ms, value)
+                continue
+            if warming is not None:
+                self._say_standing(detector, out)
+            detector.settle(time_ms, value, out)
+
+    def _end_warming(self, out: list[ConditionEvent]) -> None:
+        """Say what holds, rule by rule, once no reading of history waits any more."""
+        first_ms = self._waiting[0][0] if self._waiting else None
+        for detector in self.detectors:
+            warming = self._warming.get(detector.rule)
+            if warming is not None and (first_ms is None or first_ms > warming.until_ms):
+                self._say_standing(detector, out)
+
+    def _say_standing(self, detector: Detector, out: list[ConditionEvent]) -> None:
+        standing = self._warming.pop(detector.rule).standing(detector)
+        if standing is not None:
+            out.append(standing)
+        self.dirty = True
 
     def _snapshot(self, time_ms: int) -> None:
         rules = {part.rule: part.dump() for part in self.detectors}

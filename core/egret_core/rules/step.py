@@ -19,6 +19,7 @@ from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import CUT_S, LATE_S, AbsenceLaw, LadderLaw, RainLaw
 from egret_core.rules.rain import Rain
 from egret_core.rules.running import Running
+from egret_core.rules.warmup import Warmup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -85,6 +86,8 @@ class Fold:
         self._subjects: list[Channel | Gateway] = []
         self._gone: set[str] = set()
         self._ticked = True
+        self.cold: list[Warmup] = []  # of the newest change: channels that want history
+        self._unheard: list[tuple[str, Absence]] = []  # new rules on gateways without an elder
 
     def receive(self, receipt: Receipt, out: list[ConditionEvent]) -> None:
         """Take readings as received; append what they decide and settle."""
@@ -143,6 +146,21 @@ class Fold:
                 lost = heir.snapshots != subject.snapshots
                 heir.snapshots_changed = subject.snapshots_changed or lost
         self._gone -= set(now)
+        self._chill(change, {key_of(subject): subject for subject in before})
+
+    def warmed(self, now_ms: int) -> None:
+        """End the warming at a change: a gateway was last heard when its channels were."""
+        self.cold = []
+        for gateway, absence in self._unheard:
+            newest = [
+                channel.newest_ms
+                for here in self.channels.values()
+                for channel in here.values()
+                if channel.gateway == gateway and channel.newest_ms is not None
+            ]
+            if newest:
+                absence.known(min(max(newest), now_ms))
+        self._unheard = []
 
     def changed(self) -> dict[str, bytes | None]:
         """Return what changed since the last call, by key; None for what is gone."""
@@ -183,6 +201,30 @@ class Fold:
             if isinstance(subject, Channel):
                 gaps = state.get(_gaps_key(subject))
                 subject.snapshots = json.loads(gaps) if gaps is not None else []
+        self.cold, self._unheard = [], []
+
+    def _chill(self, change: Change, before: Mapping[str, Channel | Gateway]) -> None:
+        """Find the rules that begin without state; hand on what elders know of a silence."""
+        by_name = {rule.name: rule for rule in change.rules}
+        at = (change.now_ms, self.running.at(change.now_ms))
+        self.cold, self._unheard = [], []
+        for subject in self._subjects:
+            old = before.get(key_of(subject))
+            if old is not None and not subject.continues(old):
+                continue  # another quantity or datum: what was before is of another channel
+            elders = old.absences if old is not None else ()
+            known = {part.rule for part in _parts(old)} if old is not None else set()
+            new = [part for part in _parts(subject) if part.rule not in known]
+            orphans = [part for part in new if not (isinstance(part, Absence) and elders)]
+            for part in new:
+                if isinstance(part, Absence) and elders:
+                    part.follow(elders[0])
+            if isinstance(subject, Gateway):
+                self._unheard += [(subject.name, p) for p in orphans if isinstance(p, Absence)]
+            elif orphans:
+                rules = [by_name[part.rule] for part in orphans]
+                fresh = subject.newest_ms is None
+                self.cold.append(Warmup(subject, rules, at, fresh=fresh))
 
     def _bind(self, change: Change) -> None:
         running_ms = self.running.at(change.now_ms)
@@ -238,8 +280,13 @@ def _inherited(old: Channel | Gateway, heir: Channel | Gateway | None) -> set[st
     """Return the rules whose state goes on from an old subject to its heir."""
     if heir is None or not heir.continues(old):
         return set()
-    parts = (*heir.detectors, *heir.absences) if isinstance(heir, Channel) else heir.absences
-    return {part.rule for part in parts}
+    return {part.rule for part in _parts(heir)}
+
+
+def _parts(subject: Channel | Gateway) -> Sequence[Detector | Absence]:
+    if isinstance(subject, Channel):
+        return (*subject.detectors, *subject.absences)
+    return subject.absences
 
 
 def _detectors(rules: Iterable[BoundRule], subject: str) -> list[Detector]:

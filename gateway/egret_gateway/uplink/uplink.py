@@ -234,7 +234,8 @@ class Uplink:
         status = decode_centre_status(message.payload)
         known = status.taking in set(Taking)
         taking = Taking(status.taking) if known else Taking.ALL
-        self._window.centre(taking, status.run, self._clock.mono_ms())
+        now = self._clock.mono_ms()
+        self._window.centre(taking, status.run, now, live=not message.retained)
 
     def _on_ack(self, ack: Ack) -> None:
         now = self._clock.mono_ms()

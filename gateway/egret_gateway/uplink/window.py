@@ -208,8 +208,14 @@ class Window:
         self._heard_ms = now
         self.resend_all(now)
 
-    def centre(self, taking: Taking, run: str, now: int) -> None:
-        """Hear what the centre takes; a new run has forgotten what we sent it."""
+    def centre(self, taking: Taking, run: str, now: int, *, live: bool) -> None:
+        """Hear what the centre takes; a new run has forgotten what we sent it.
+
+        The first live word of a centre we never met is a new run too: what went before it came
+        reached nobody. A retained one says only that a centre was there before us.
+        """
+        if live and run and not self._run:
+            self.resend_all(now)
         if taking != Taking.NONE and self.taking == Taking.NONE:
             self._hear(now)
         self.taking = taking

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,3 +85,39 @@ def test_a_missed_observation_can_be_seen() -> None:
     hub.observe([{"a": 2}])
     (event,) = box.take()
     assert b'"n":2,"after":1' in event.data
+
+
+@pytest.mark.parametrize("end", list(End))
+def test_nothing_follows_a_gap(end: End) -> None:
+    box = Mailbox(wants_observations=False)
+    for seq in range(1, 4):
+        box.put_warning(warning(seq))
+    box.finish(end)
+    # What was waiting is gone: a later one would let the client believe that it has them.
+    box.put_warning(warning(4))
+    assert [event.seq for event in box.take()] == []
+
+
+@given(st.lists(st.integers(1, 400), max_size=40))
+def test_what_a_client_gets_is_always_the_next_line(bursts: list[int]) -> None:
+    box, seq, got = Mailbox(wants_observations=False), 0, 0
+    for number, burst in enumerate(bursts):
+        for _ in range(burst):
+            seq += 1
+            box.put_warning(warning(seq))
+        if number % 3 == 2:  # the client reads less often than the storm comes
+            for event in box.take():
+                assert event.seq == got + 1
+                got = event.seq
+    assert box.end is (End.OVERFLOW if seq and box.end else None)
+    assert got <= seq
+
+
+@given(st.lists(st.sampled_from("oh"), min_size=1, max_size=50))
+def test_of_observations_and_heartbeats_only_the_newest_waits(puts: list[str]) -> None:
+    box = Mailbox(wants_observations=True)
+    newest: dict[str, bytes] = {}
+    for number, put in enumerate(puts):
+        data = newest[put] = f"{put}{number}".encode()
+        (box.put_observation if put == "o" else box.put_heartbeat)(Event(0, data))
+    assert [event.data for event in box.take()] == [newest[k] for k in "oh" if k in newest]

@@ -6,6 +6,8 @@ from rig.batches import LOG, OTHER_LOG
 
 from egret_aggregator.intake.antientropy import (
     EXPIRE_S,
+    GATEWAYS_MAX,
+    OVERDUE_S,
     PIECE_SEQS,
     PROMISE_S,
     REPEAT_S,
@@ -27,7 +29,8 @@ class Centre:
 
     def saw(self, held: Ranges, *, online: bool = True, unsettled: int = 0, log: str = LOG) -> None:
         outbox = {"unsettled": unsettled}
-        self.asking.saw(GatewayStatus("gw1", online, {log: held} if online else {}, outbox=outbox))
+        logs = {log: held} if online else {}
+        self.asking.saw(GatewayStatus("gw1", online, logs, outbox=outbox), self.now_s)
 
     def due(self) -> list[Ask]:
         return list(self.asking.due(self.now_s))
@@ -125,7 +128,7 @@ def test_an_offline_gateway_is_left_alone_until_it_is_back() -> None:
 def test_two_logs_are_asked_for_side_by_side_and_a_dropped_one_no_more() -> None:
     centre = Centre()
     held = {LOG: ((1, 2),), OTHER_LOG: ((7, 9),)}
-    centre.asking.saw(GatewayStatus("gw1", online=True, held=held))
+    centre.asking.saw(GatewayStatus("gw1", online=True, held=held), centre.now_s)
     assert sorted(ask.log for ask in centre.due()) == [LOG, OTHER_LOG]
     centre.saw(((1, 2),))
     centre.now_s += EXPIRE_S
@@ -142,3 +145,100 @@ def test_lost_acks_and_any_order_of_arrival_end_with_nothing_missing() -> None:
             known = centre.received["gw1", LOG]
             centre.received["gw1", LOG] = union(known, ask.seqs)
     assert centre.received["gw1", LOG] == ((1, 1000),)
+
+
+def test_a_settled_batch_that_is_missing_does_not_starve_behind_acks_under_way() -> None:
+    """At each status three batches are received and their acks still under way."""
+    centre = Centre()
+    head = 100
+    asked: list[Ranges] = []
+    while not asked and head < 200:
+        # Seq 40 was settled and lost with a restored journal; the newest three are received.
+        centre.received["gw1", LOG] = ((1, 39), (41, head))
+        centre.saw(((1, head),), unsettled=3)
+        asked += [ask.seqs for ask in centre.due()]
+        head += 10
+        centre.now_s += OVERDUE_S
+    assert asked == [((40, 40),)]
+
+
+def test_what_is_merely_on_its_way_is_never_asked_for() -> None:
+    """Each status comes while the newest batches are in flight; none stays missing for long."""
+    centre = Centre()
+    for head in range(100, 1000, 10):
+        centre.received["gw1", LOG] = ((1, head - 4),)
+        centre.saw(((1, head),), unsettled=4)
+        assert centre.due() == []
+        centre.now_s += OVERDUE_S
+
+
+def test_statuses_that_follow_each_other_quickly_prove_nothing() -> None:
+    centre = Centre()
+    centre.received["gw1", LOG] = ((1, 90),)
+    for _ in range(20):
+        centre.saw(((1, 95),), unsettled=5)
+        assert centre.due() == []
+        centre.now_s += OVERDUE_S / 21
+    centre.now_s += OVERDUE_S
+    centre.saw(((1, 95),), unsettled=5)
+    assert [ask.seqs for ask in centre.due()] == [((91, 95),)]
+
+
+def test_what_came_between_two_statuses_is_not_overdue() -> None:
+    centre = Centre()
+    centre.received["gw1", LOG] = ((1, 90),)
+    centre.saw(((1, 95),), unsettled=9)
+    # It comes, and the journal that held it is replaced by an older one: missing again, but anew.
+    centre.received["gw1", LOG] = ((1, 95),)
+    centre.now_s += 1
+    centre.saw(((1, 95),), unsettled=9)
+    centre.received["gw1", LOG] = ((1, 90),)
+    centre.now_s += OVERDUE_S
+    centre.saw(((1, 95),), unsettled=9)
+    assert centre.due() == []
+    centre.now_s += OVERDUE_S
+    centre.saw(((1, 95),), unsettled=9)
+    assert [ask.seqs for ask in centre.due()] == [((91, 95),)]
+
+
+def test_only_what_is_overdue_is_asked_for_while_the_gateway_sends_the_rest() -> None:
+    centre = Centre()
+    centre.received["gw1", LOG] = ((1, 9), (11, 90))
+    centre.saw(((1, 100),), unsettled=50)
+    centre.now_s += OVERDUE_S
+    centre.received["gw1", LOG] = ((1, 9), (11, 100))
+    centre.saw(((1, 130),), unsettled=50)
+    assert [ask.seqs for ask in centre.due()] == [((10, 10),)]
+    assert centre.asking.missing("gw1") == 31
+
+
+def test_a_gateway_that_answers_nothing_is_not_asked_at_the_links_speed() -> None:
+    centre = Centre()
+    centre.saw(((1, 3),))
+    (ask,) = centre.due()
+    for empty in (Outcome.QUEUED, "a word of later"):
+        assert centre.answer(ask, empty, queued=((7, 9),)) == (LOG, EMPTY)
+        assert centre.due() == []
+        centre.now_s += REST_S
+        (ask,) = centre.due()
+
+
+def test_an_answer_from_another_gateway_or_run_changes_nothing() -> None:
+    centre = Centre()
+    centre.saw(((1, 3),))
+    (ask,) = centre.due()
+    stranger = CommandAck(ask.id, Outcome.GONE, LOG, gone=((1, 3),))
+    assert centre.asking.answered("gw2", stranger, centre.now_s) == ("", EMPTY)
+    older = CommandAck("other-1", Outcome.GONE, LOG, gone=((1, 3),))
+    assert centre.asking.answered("gw1", older, centre.now_s) == ("", EMPTY)
+    assert centre.asking.missing("gw1") == 3
+
+
+def test_gateways_are_remembered_to_a_limit() -> None:
+    centre = Centre()
+    for number in range(GATEWAYS_MAX + 5):
+        status = GatewayStatus(f"g{number}", online=True, held={LOG: ((1, 1),)})
+        centre.asking.saw(status, centre.now_s)
+    assert len(centre.asking._gateways) == GATEWAYS_MAX
+    assert (centre.asking.missing("g4"), centre.asking.missing("g5")) == (0, 1)
+    assert {ask.gateway for ask in centre.due()}.isdisjoint({"g0", "g4"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -14,7 +15,7 @@ import pytest
 from rig.centre_half import free_port, until
 
 from egret_aggregator.errors import BrokerError
-from egret_aggregator.intake import BrokerChild, find_nats, nats
+from egret_aggregator.intake import BrokerChild, broker, find_nats, nats
 
 pytestmark = pytest.mark.system
 
@@ -146,3 +147,57 @@ async def test_a_pid_file_that_names_somebody_else_kills_nobody(tmp_path: Path) 
     child = BrokerChild(tmp_path, "127.0.0.1", free_port())
     await child.start()
     await child.stop()
+
+
+async def test_it_is_tried_again_until_it_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The program is gone, the port is taken, the folder cannot be written: it goes on trying."""
+    monkeypatch.setattr(broker, "RESTART_S", (0.05,))
+    program = tmp_path / "nats-server"
+    program.symlink_to(find_nats())
+    monkeypatch.setenv(nats.VARIABLE, str(program))
+    port = free_port()
+    child = BrokerChild(tmp_path / "data", "127.0.0.1", port)
+    await child.start()
+    watching = asyncio.create_task(child.watch())
+    try:
+        program.unlink()
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        await until(lambda: "No such file" in child.last_error)
+        assert child.pid is None
+        with socket.socket() as holder:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", port))
+            holder.listen()
+            await until(lambda: "is taken" in child.last_error)
+        await until(lambda: "No such file" in child.last_error)
+        program.symlink_to(find_nats_elsewhere(program))
+        await until(lambda: child.restarts == 1)
+        assert answers(port)
+        assert (child.last_error, watching.done()) == ("", False)
+        told = [r.getMessage() for r in caplog.records if "restart_failed" in r.getMessage()]
+        assert len(told) == 3, "the same failure is told once"
+    finally:
+        watching.cancel()
+        await child.stop()
+
+
+def find_nats_elsewhere(program: Path) -> Path:
+    """Return the server that is found without the variable."""
+    wheel = Path(sys.executable).parent / "nats-server"
+    found = wheel if wheel.exists() else Path(shutil.which("nats-server") or program)
+    assert found != program
+    return found
+
+
+async def test_whoever_watches_learns_that_nobody_keeps_it_any_more(tmp_path: Path) -> None:
+    child = BrokerChild(tmp_path, "127.0.0.1", free_port())
+    await child.watch()
+    await child.start()
+    watching = asyncio.create_task(child.watch())
+    await asyncio.sleep(0)
+    await child.stop()
+    await asyncio.wait([watching], timeout=30)
+    assert watching.done()

@@ -163,7 +163,19 @@ def test_the_ring_of_untaken_batches_remembers_few_identities(db: sqlite3.Connec
     items = [one._replace(seq=seq) for seq in range(1, RING_SEEN_MAX + 11)]
     taken = desk.append(items, T0_MS)
     assert {done.verdict for done in taken} == {Verdict.HELD}
-    assert len(desk._ringed) == RING_SEEN_MAX
     outcome = desk.adopt(desk.flush())
+    assert len(desk._ringed) == RING_SEEN_MAX
     assert len(outcome.entries) == len(items)
     assert db.execute("SELECT count(*) FROM entry").fetchone() == (0,)
+
+
+def test_what_a_failed_transaction_would_have_shown_is_shown_by_the_next(
+    db: sqlite3.Connection,
+) -> None:
+    desk = Desk(db, 1000, 1, ("judge",))
+    desk.append([incoming(1), incoming(1)], T0_MS)
+    desk.forget()
+    desk.append([incoming(1), incoming(1), incoming(2)], T0_MS)
+    assert [entry.seq for entry in desk.adopt(desk.flush()).entries] == [1, 2]
+    desk.append([incoming(1), incoming(2)], T0_MS)
+    assert desk.adopt(desk.flush()).entries == []

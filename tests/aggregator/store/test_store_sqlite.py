@@ -6,13 +6,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from egret_aggregator.store import Aside, SqliteStore, StoredReading, writing
+from egret_aggregator.store import SqliteStore, StoredReading
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    import pytest
 
 T0 = 1_790_000_000_000
 
@@ -31,22 +30,6 @@ def instant(time_ms: int, channels: int = 20) -> list[StoredReading]:
     return [
         StoredReading("st1", f"c{n:02d}", time_ms, n / 4, None, 1, 0, 0, 5) for n in range(channels)
     ]
-
-
-async def test_asides_are_bounded_and_what_gave_way_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writing, "ASIDES_MAX", 100)
-    monkeypatch.setattr(writing, "_TRIM_EVERY", 10)
-    async with opened(tmp_path) as store:
-        for seq in range(60):
-            asides = [Aside("gw1", "ab", seq, at, "undated", T0, b"{}") for at in range(5)]
-            await store.write([], asides)
-        health = await store.health()
-        assert 100 <= health.asides <= 110
-        assert health.asides + health.asides_dropped == 300
-        newest = await store.asides(1)
-        assert (newest[0].aside.seq, newest[0].aside.at) == (59, 4)
 
 
 async def test_readers_see_whole_writes_while_the_writer_writes(tmp_path: Path) -> None:

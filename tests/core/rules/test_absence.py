@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from rig.rulebook import (
     GATEWAY,
     START_MS,
@@ -148,6 +150,16 @@ def test_a_gateway_is_heard_by_any_of_its_readings_even_failed_ones() -> None:
     assert events[0].subject == "gateway/GW-1"
 
 
+def test_a_reading_later_than_allowed_ends_a_silence_and_never_before_it_began() -> None:
+    # Settled at 330 s; the reading of 290 s comes at 360 s: inside limit and lateness of its age.
+    fold = fold_of([place()], [RULE])
+    play(fold, timeline(prompt([reading(0, 1.0)]), tail_s=350))
+    late = Receipt(GATEWAY, at(360), [reading(290, 1.0)])
+    events = play(fold, [late, *(Tick(at(s)) for s in (370, 380, 390, 400))])
+    assert brief(events) == [("returned", "", 300)]
+    assert events[0].evidence["silent_s"] == 300.0
+
+
 def test_it_can_be_raised_again_after_a_return() -> None:
     twice = [*EVERY_MINUTE, *(reading(1200 + 60 * n, 1.0) for n in range(5))]
     events = brief(judged(prompt(twice), tail_s=400))
@@ -211,3 +223,44 @@ def test_old_work_on_the_site_does_not_pause_the_count() -> None:
     old = reading(0, 1.0, reasons=Reason.MAINTENANCE)
     late = [Arrival(at(600 + 30 * n), old) for n in range(20)]
     assert brief(judged([*prompt(EVERY_MINUTE), *late], tail_s=100)) == [("raised", "fault", 840)]
+
+
+def test_a_sensor_that_only_fails_is_silent_while_its_gateway_is_heard() -> None:
+    rule = bound(silence(300), Family.ABSENCE, place(), gateways=(GATEWAY,))
+    doubts = ((Flag.FAIL, Reason.SENSOR_FAULT), (Flag.SUSPECT, Reason.SPIKE), (Flag.MISSING, 128))
+    broken = [
+        reading(60 * n, 1.0 if flag != Flag.MISSING else None, flag=flag, reasons=int(why))
+        for n, (flag, why) in zip(range(10, 25), doubts * 5, strict=True)
+    ]
+    events = judged(prompt([*EVERY_MINUTE, *broken]), rule)
+    assert {event.subject for event in events} == {"st1/wl"}
+    assert brief(events) == [("raised", "fault", 840)]
+
+
+def test_a_second_rule_on_a_gateway_begins_its_own_count_after_a_restart() -> None:
+    first = bound(silence(300), Family.ABSENCE, gateways=(GATEWAY,))
+    second = replace(first, id="short", law=silence(60))
+    fold = fold_of([place()], [first])
+    play(fold, timeline(prompt(EVERY_MINUTE), tail_s=100))
+    disk = {key: body for key, body in fold.changed().items() if body is not None}
+    again = Fold()
+    step(again, Change([place()], [first, second], at(641)))
+    again.restore(disk)
+    said = play(again, [Tick(at(10 * n)) for n in range(65, 100)])
+    assert [
+        (e.rule, row)
+        for e, row in zip(said, brief(said, None), strict=True)
+        if e.phase == Phase.SETTLED
+    ] == [
+        (second.name, ("raised", "fault", 701)),
+        (first.name, ("raised", "fault", 840)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "why"), [(Flag.NOT_EVALUATED, 0), (Flag.GOOD, Reason.GAP), (Flag.GOOD, Reason.CLOCK)]
+)
+def test_a_doubt_that_leaves_a_reading_good_ends_the_silence_too(flag: Flag, why: int) -> None:
+    back = [reading(1200 + 60 * n, 1.0, flag=flag, reasons=int(why)) for n in range(5)]
+    events = brief(judged(prompt([*EVERY_MINUTE, *back])))
+    assert events == [("raised", "fault", 840), ("returned", "", 1200)]

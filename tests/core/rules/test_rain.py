@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from rig.rulebook import (
     SIGNALS,
+    at,
     bound,
     brief,
     fold_of,
@@ -19,6 +20,7 @@ from rig.rulebook import (
 from egret_core.rules.event import Phase
 from egret_core.rules.model import BoundRule, Family
 from egret_core.rules.rain import Rain
+from egret_core.rules.step import Change, step
 
 GAUGE = place("rn", "rain_total")
 RULE = bound(rain(*SIGNALS), Family.RAIN, GAUGE)
@@ -131,4 +133,15 @@ def test_a_provisional_sum_that_never_came_is_refuted(phase: Phase) -> None:
     state.settle(1000, 0.0, out)
     assert [(e.phase, e.provisional_id, e.reason) for e in out] == [
         (phase, said.id, "not_confirmed")
+    ]
+
+
+def test_a_withdrawn_rule_refutes_the_sum_it_only_guessed() -> None:
+    fold = fold_of([GAUGE], [RULE])
+    rows = [reading(0, 0.0, GAUGE), reading(60, 60.0, GAUGE)]
+    said = play(fold, timeline(prompt(rows), tail_s=5))
+    assert [(e.phase, e.level) for e in said] == [(Phase.PROVISIONAL, "orange")]
+    events = step(fold, Change([GAUGE], [], at(70)))[1]
+    assert [(e.phase, e.reason, e.provisional_id) for e in events] == [
+        (Phase.REFUTED, "rule_withdrawn", said[0].id)
     ]

@@ -124,3 +124,23 @@ def test_a_settled_event_absorbs_what_is_not_above_it_and_names_the_highest() ->
     assert highest([]) == 0
     assert disproved(waiting, 20) == (waiting[:2], waiting[2:])
     assert restored(json.loads(json.dumps(waiting))) == waiting
+
+
+def test_a_fold_restored_from_nothing_or_from_a_part_begins_the_rest_anew() -> None:
+    fold = fold_of(MANY[:2], [bound(LAW, Family.LEVEL, *MANY[:2])])
+    step(fold, Receipt(GATEWAY, at(0), [reading(0, 3.5, MANY[0])]))
+    part = {"channel/st0/wl": fold.changed()["channel/st0/wl"] or b""}
+    for state, known in (({}, set()), (part, {"st0"})):
+        again = Fold()
+        step(again, Change(MANY[:2], [bound(LAW, Family.LEVEL, *MANY[:2])], at(5)))
+        again.restore(state)
+        settled = [event for n in range(1, 5) for event in step(again, Tick(at(10 * n)))[1]]
+        assert {event.subject.partition("/")[0] for event in settled} == known
+
+
+def test_a_gateway_is_no_channel_s_heir() -> None:
+    rules = [bound(silence(300), Family.ABSENCE, MANY[0], gateways=(GATEWAY,))]
+    fold = fold_of(MANY[:1], rules)
+    channel, gateway = fold.channels["st0"]["wl"], fold.gateways[GATEWAY]
+    assert not channel.continues(gateway)
+    assert not gateway.continues(channel)

@@ -73,3 +73,16 @@ def test_what_is_spent_is_let_go() -> None:
         windows.add(Increment(n * 1000, 1, 1000))
     assert len(windows._steps) <= module._TRIM_AT + 1
     assert windows.sums_nm == [1]
+
+
+def test_a_full_list_lets_go_of_what_is_spent_before_it_joins_anything() -> None:
+    windows, length = Windows((10_000,)), 10_000
+    steps = [Increment(n, 1, 1) for n in range(STEPS_MAX)]
+    for step in steps:
+        windows.add(step)
+    windows.advance(length + 300)  # the first 301 have left: too few to be cut at once
+    assert len(windows._steps) == STEPS_MAX
+    for n in range(200):
+        steps.append(Increment(length + 300 + n, 1, 1))
+        windows.add(steps[-1])
+        assert windows.sums_nm == [brute(steps, steps[-1].time_ms, length)], "none was joined"

@@ -14,11 +14,11 @@ from rig.proxy import running_proxy
 
 from egret_core import topics
 from egret_core.control import decode_status
-from egret_core.messages import CONTROL_MAX_B
+from egret_core.messages import CONTROL_MAX_B, Taking
 from egret_core.topics import Leaf
 from egret_gateway.config import BrokerSettings
 from egret_gateway.errors import UplinkError
-from egret_gateway.uplink import mqtt, uplink
+from egret_gateway.uplink import mqtt, uplink, window
 from egret_gateway.uplink.mqtt import Will, connect
 
 if TYPE_CHECKING:
@@ -120,6 +120,24 @@ async def test_a_new_run_of_the_centre_gets_what_was_in_flight(tmp_path: Path) -
         async with running_centre(broker.host, broker.port, GATEWAY) as second:
             box.feed(1)
             await second.until(lambda: second.values() == [0.0, 1.0, 2.0, 3.0])
+
+
+async def test_what_went_before_any_centre_listened_goes_again_when_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("RESEND_MIN_MS", "RESEND_MAX_MS"):
+        monkeypatch.setattr(window, limit, 600_000)
+    async with (
+        running_broker(tmp_path / "broker") as broker,
+        running_box(tmp_path / "box", broker.host, broker.port) as box,
+    ):
+        box.feed(3)
+        async with asyncio.timeout(30):
+            while len(box.uplink._window.flights) < 2:  # the meta and the readings
+                await asyncio.sleep(0.02)
+        async with running_centre(broker.host, broker.port, GATEWAY) as centre:
+            await centre.say(Taking.ALL)
+            await centre.until(lambda: centre.values() == [0.0, 1.0, 2.0])
 
 
 async def test_the_status_tells_what_is_held_and_changes_at_once(tmp_path: Path) -> None:

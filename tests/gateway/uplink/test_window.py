@@ -147,8 +147,22 @@ def test_a_new_connection_or_run_sends_all_in_flight_at_once(window: Window) -> 
     assert [f.parcel.seq for f in window.due(T0 + 5)] == [1, 2, 3]
 
 
+def test_the_first_live_word_of_a_centre_sends_again_what_nobody_heard(window: Window) -> None:
+    send(window, old(1), T0)
+    window.centre(Taking.NONE, "", T0 + 1, live=False)  # a last will of long ago
+    window.centre(Taking.ALL, "run-0", T0 + 2, live=False)
+    assert window.due(T0 + 2) == []
+    other = Window(T0, lambda: 0.0)
+    send(other, old(1), T0)
+    other.centre(Taking.ALL, "run-1", T0 + 3, live=True)
+    assert [f.parcel.seq for f in other.due(T0 + 3)] == [1]
+    other.sent(old(1), Verdict.BACKLOG, T0 + 3)
+    other.centre(Taking.ALL, "run-1", T0 + 4, live=True)
+    assert other.due(T0 + 4) == [], "the same run says so every minute"
+
+
 def test_while_the_centre_takes_nothing_only_urgent_batches_and_probes_go(window: Window) -> None:
-    window.centre(Taking.NONE, "run-1", T0)
+    window.centre(Taking.NONE, "run-1", T0, live=True)
     assert window.judge(parcel(1), T0) == Verdict.PAUSED
     assert window.judge(old(2), T0) == Verdict.PAUSED
     assert send(window, parcel(3, urgent=True), T0) == Verdict.URGENT
@@ -162,7 +176,7 @@ def test_while_the_centre_takes_nothing_only_urgent_batches_and_probes_go(window
 
 
 def test_any_ack_ends_the_pause_even_of_an_unknown_batch(window: Window) -> None:
-    window.centre(Taking.NONE, "run-1", T0)
+    window.centre(Taking.NONE, "run-1", T0, live=True)
     assert window.paused(T0)
     window.acked(Key("b" * 32, 77), "0" * 16, T0 + 1)
     assert not window.paused(T0 + 1)
@@ -187,12 +201,12 @@ def test_sixty_seconds_without_an_ack_are_silence_only_when_something_waits(
 
 def test_fresh_only_holds_the_backlog_back_and_its_resends(window: Window) -> None:
     send(window, old(1), T0)
-    window.centre(Taking.FRESH, "run-1", T0)
+    window.centre(Taking.FRESH, "run-1", T0, live=True)
     assert window.judge(old(2), T0) == Verdict.PAUSED
     assert window.judge(parcel(3), T0) == Verdict.FRESH
     window.resend_all(T0)
     assert window.due(T0) == []
-    window.centre(Taking.ALL, "run-1", T0)
+    window.centre(Taking.ALL, "run-1", T0, live=True)
     assert [f.parcel.seq for f in window.due(T0)] == [1]
 
 
@@ -220,7 +234,7 @@ def test_it_says_when_to_look_again(window: Window) -> None:
     assert window.next_ms(T0) == T0 + rules.PROBE_MS
     send(window, old(1), T0)
     assert window.next_ms(T0) == T0 + 10_000
-    window.centre(Taking.NONE, "", T0)
+    window.centre(Taking.NONE, "", T0, live=True)
     window.probed(old(2), T0 + 5)
     assert window.next_ms(T0 + 5) == T0 + 5 + rules.PROBE_MS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sqlite3
 import tomllib
@@ -124,3 +125,39 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         assert (code, out) == (3, "")
         assert f"127.0.0.1:{port}" in err
         assert "[api] port" in err
+
+
+async def test_a_second_centre_on_the_same_data_is_refused_and_harms_the_first_in_nothing(
+    tmp_path: Path,
+) -> None:
+    path = settings_file(tmp_path)
+    async with CentreProcess(path) as centre:
+        broker = broker_pid(centre)
+        code, out, err = await command("run", str(path))
+        assert (code, out) == (3, "")
+        assert "[centre] data" in err
+        assert runs(broker), "its broker is not taken for a stale one"
+        assert (await centre.get("/api/v1/warnings"))["items"] == []
+        code, _ = await centre.ended()
+        assert code == 0
+
+
+async def test_a_broker_that_is_killed_comes_back_and_is_told_in_the_figures(
+    tmp_path: Path,
+) -> None:
+    path = settings_file(tmp_path)
+    async with CentreProcess(path) as centre:
+        start_ms = now_ms(await centre.get("/api/v1/warnings"))
+        os.kill(broker_pid(centre), signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_S):
+            while "egret_broker_restarts_total 1" not in await centre.text("/metrics"):
+                await asyncio.sleep(0.05)
+        assert "egret_broker_up 1" in await centre.text("/metrics")
+        async with GatewayLike(broker_port(path), gateway="XM-TA-0042") as gateway:
+            gateway.cut(1, [Reading("st0007", "wl", start_ms, 9.0)])
+            async with asyncio.timeout(PATIENCE_S):
+                while gateway.settled != {1}:
+                    await gateway.send(1)
+                    await asyncio.sleep(0.1)
+        code, _ = await centre.ended()
+        assert code == 0

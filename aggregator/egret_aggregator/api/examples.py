@@ -1,0 +1,179 @@
+"""An answer to each question, for the API's description; a test holds them to real answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_ID = "3f0f2b7c5d1e4a6890ab12cd34ef5678"
+_HASH = "9f2c" * 16
+_RULE = "river-level@1a2b3c4d"
+_TIME = "2026-07-12T06:10:00.000Z"
+_LATER = "2026-07-12T06:10:31.420Z"
+
+STANDING: dict[str, Any] = {
+    "as_of": _LATER,
+    "judgement": {"state": "current", "judged_to": _LATER, "age_s": 0.4},
+    "recording": {"state": "current", "recorded_to": _LATER, "age_s": 0.4},
+    "head": 1204,
+}
+_MEASURE = {"quantity": "water_level", "unit": "m", "datum": "Luoling", "known": True}
+_READING = {
+    "time": _TIME,
+    "value": 3.42,
+    "raw": 2.105,
+    "flag": 1,
+    "flag_name": "GOOD",
+    "reasons": [],
+    "notes": [],
+    "lag_ms": 840,
+}
+_LATEST = {
+    "station": "st0007",
+    "channel": "wl",
+    **_MEASURE,
+    "reading": _READING,
+    "age_s": 31.4,
+}
+_STATION = {
+    "id": "st0007",
+    "name": "Luoling bridge",
+    "latitude": 24.5,
+    "longitude": 118.1,
+    "channels": [{"id": "wl", "gateway": "XM-TA-0042", **_MEASURE}],
+}
+_SUMMARY = {
+    "id": _ID,
+    "rule": "river-level",
+    "subject": "st0007/wl",
+    "station": "st0007",
+    "hazard": "level",
+    "state": "acknowledged",
+    "condition": "active",
+    "level": "blue",
+    "rank": 1,
+    "phase": "settled",
+    "holding_level": "blue",
+    "holding_rank": 1,
+    "onset": _TIME,
+}
+_WARNING = {
+    **_SUMMARY,
+    "opened_at": _LATER,
+    "changed_at": _LATER,
+    "peak_rank": 1,
+    "opened_seq": 1203,
+    "last_seq": 1204,
+    "levels": {"blue": 1},
+    "holds": [
+        {
+            "event": _ID,
+            "rank": 1,
+            "level": "blue",
+            "phase": "settled",
+            "time": _TIME,
+            "reason": "at_or_above",
+            "rule": _RULE,
+        }
+    ],
+    "acknowledged": {"by": "officer:duty desk", "at": _LATER, "note": ""},
+    "lowered": None,
+    "closed": None,
+}
+_EVENT = {
+    "id": _ID,
+    "rule": _RULE,
+    "subject": "st0007/wl",
+    "hazard": "level",
+    "change": "raised",
+    "phase": "settled",
+    "level": "blue",
+    "rank": 1,
+    "time": _TIME,
+    "reason": "at_or_above",
+    "evidence": {"value": 3.42, "threshold": 3.0, "unit": "m", "datum": "Luoling"},
+    "provisional_id": "",
+}
+_LINE = {
+    "seq": 1203,
+    "at": _LATER,
+    "actor": f"rule:{_RULE}",
+    "kind": "event",
+    "hash": _HASH,
+    "event": _EVENT,
+}
+_SEAT = {"name": "duty desk", "role": "officer", "expires": "2026-10-10T00:00:00.000Z"}
+_ACTED = {**STANDING, "warning": _WARNING, "line": 1204}
+
+
+def _page(item: dict[str, Any], **more: object) -> dict[str, Any]:
+    return {**STANDING, "items": [item], "next": None, **more}
+
+
+ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
+    ("get", "/healthz"): {"status": "alive"},
+    ("get", "/readyz"): {"status": "ready", "why": [], **STANDING},
+    ("get", "/api/v1/session"): _SEAT,
+    ("post", "/api/v1/session"): _SEAT,
+    ("get", "/api/v1/warnings"): _page(_WARNING),
+    ("get", "/api/v1/warnings/{warning}"): {
+        **STANDING,
+        "warning": _WARNING,
+        "history": [_LINE],
+        "history_complete": True,
+    },
+    ("post", "/api/v1/warnings/{warning}/acknowledge"): _ACTED,
+    ("post", "/api/v1/warnings/{warning}/lower"): _ACTED,
+    ("post", "/api/v1/warnings/{warning}/close"): _ACTED,
+    ("get", "/api/v1/stations"): _page(_STATION, catalogue="1f2e3d4c5b6a7988"),
+    ("get", "/api/v1/stations/{station}"): {
+        **STANDING,
+        "station": _STATION,
+        "latest": [_LATEST],
+    },
+    ("get", "/api/v1/stations/{station}/channels/{channel}/readings"): {
+        **STANDING,
+        "station": "st0007",
+        "channel": "wl",
+        **_MEASURE,
+        "from": "2026-07-12T06:00:00.000Z",
+        "to": "2026-07-12T07:00:00.000Z",
+        "items": [_READING],
+        "truncated": False,
+        "next_from": None,
+    },
+    ("get", "/api/v1/latest"): _page(_LATEST),
+    ("get", "/api/v1/gateways"): _page(
+        {
+            "id": "XM-TA-0042",
+            "known": True,
+            "heard": True,
+            "channels": ["st0007/wl"],
+            "status": {"online": True, "last_seen": _LATER, "missing_batches": 0},
+        }
+    ),
+    ("get", "/api/v1/asides"): _page(
+        {
+            "id": 17,
+            "gateway": "XM-TA-0042",
+            "log": "0" * 32,
+            "seq": 88,
+            "entry": -1,
+            "why": "foreign",
+            "received_at": _LATER,
+            "body": "[]",
+        }
+    ),
+}
+STREAM = (
+    'event: hello\ndata: {"head":1204,"after":1203}\n\n'
+    f'id: 1204\nevent: warning\ndata: {{"seq":1204,"at":"{_LATER}","kind":"acknowledged",'
+    f'"id":"{_ID}"}}\n\n'
+    f'event: heartbeat\ndata: {{"as_of":"{_LATER}","head":1204}}\n\n'
+)
+PROBLEM = {
+    "type": "urn:egret:problem:role_too_low",
+    "title": "Forbidden",
+    "status": 403,
+    "code": "role_too_low",
+    "detail": "wall screen is viewer; this needs officer",
+}

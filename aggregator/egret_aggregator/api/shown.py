@@ -1,0 +1,35 @@
+"""How events and warnings look on the API: the same words in lists, histories and the stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from egret_aggregator.api.times import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_INSTANT = "_ms"  # evidence gives durations in seconds; what ends so is an instant
+
+
+def event_shown(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a condition event with its instants in RFC 3339, its evidence's too."""
+    body = dict(event)
+    body["time"] = rfc3339(body.pop("time_ms"))
+    body["evidence"] = {_name(key): _value(key, value) for key, value in body["evidence"].items()}
+    return body
+
+
+def summary_shown(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a warning's summary with its onset in RFC 3339."""
+    body = dict(summary)
+    body["onset"] = rfc3339(body.pop("onset_ms"))
+    return body
+
+
+def _name(key: str) -> str:
+    return key.removesuffix(_INSTANT)
+
+
+def _value(key: str, value: object) -> object:
+    return rfc3339(value) if key.endswith(_INSTANT) and isinstance(value, int) else value

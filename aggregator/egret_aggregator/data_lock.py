@@ -1,0 +1,43 @@
+"""One data folder, one centre: two would kill each other's broker and number one journal twice."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from egret_aggregator.errors import DataFolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FILE = "centre.lock"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the system lets go when it dies, however it dies.
+
+    Raises:
+        DataFolderError: another process has it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise DataFolderError(
+            f"{folder}: {error.strerror}", "make [centre] data a folder this user can write"
+        ) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DataFolderError(
+                f"{folder}: another centre runs on this data",
+                "stop it, or give this one a [centre] data of its own",
+            ) from error
+        yield
+    finally:
+        os.close(handle)

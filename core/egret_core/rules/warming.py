@@ -1,0 +1,98 @@
+"""A new rule on history: its detector takes it in and says nothing.
+
+What the detector would have said up to `until_ms` only leaves state. Where a level holds by then,
+it is said once, as raised at the reading from which it has held: the earliest qualifying time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from egret_core.rules.event import Change, ConditionEvent, Phase
+
+if TYPE_CHECKING:
+    from egret_core.rules.ladder import Ladder
+    from egret_core.rules.rain import Rain
+
+_RISING = (Change.RAISED, Change.UPGRADED)
+
+
+class Rise(NamedTuple):
+    """A level that was reached in history; the fields of its event."""
+
+    rank: int
+    level: str
+    time_ms: int
+    reason: str
+    hazard: str
+    evidence: dict[str, Any]
+
+
+class Warming:
+    """What one detector keeps to itself.
+
+    Attributes:
+        until_ms: readings up to here are history; in_force_ms: when the rule took effect.
+    """
+
+    __slots__ = ("_rises", "in_force_ms", "until_ms")
+
+    def __init__(self, until_ms: int, in_force_ms: int) -> None:
+        self.until_ms = until_ms
+        self.in_force_ms = in_force_ms
+        self._rises: list[Rise] = []  # lowest first: each is the first to hold its rank
+
+    def take(self, detector: Ladder | Rain, time_ms: int, value: float) -> None:
+        """Let the detector settle a reading of history; times never go back."""
+        said: list[ConditionEvent] = []
+        detector.settle(time_ms, value, said)
+        for event in said:
+            if event.phase is Phase.SETTLED:
+                self._note(event)
+
+    def standing(self, detector: Ladder | Rain) -> ConditionEvent | None:
+        """Return the one event that says what holds, None where nothing does."""
+        if not self._rises:
+            return None
+        rise = self._rises[-1]
+        return ConditionEvent(
+            rule=detector.rule,
+            subject=detector.subject,
+            hazard=rise.hazard,
+            change=Change.RAISED,
+            phase=Phase.SETTLED,
+            level=rise.level,
+            rank=rise.rank,
+            time_ms=rise.time_ms,
+            reason=rise.reason,
+            evidence={**rise.evidence, "in_force_ms": self.in_force_ms},
+        )
+
+    def dump(self) -> list[Any]:
+        """Return the state as JSON values."""
+        return [self.until_ms, self.in_force_ms, self._rises]
+
+    @classmethod
+    def restored(cls, saved: list[Any]) -> Warming:
+        """Return what `dump` returned."""
+        warming = cls(saved[0], saved[1])
+        warming._rises = [Rise(*row) for row in saved[2]]
+        return warming
+
+    def _note(self, event: ConditionEvent) -> None:
+        kept = [rise for rise in self._rises if rise.rank < event.rank]
+        if event.change in _RISING:
+            evidence = dict(event.evidence)
+            rise = Rise(
+                event.rank, event.level, event.time_ms, event.reason, event.hazard, evidence
+            )
+            self._rises = [*kept, rise]
+            return
+        over = next((rise for rise in self._rises if rise.rank >= event.rank > 0), None)
+        if over is not None:
+            # Eased: the level now holding has held since a level at or above it was reached.
+            evidence = over.evidence
+            if over.rank > event.rank:
+                evidence = {"reached": over.level, **evidence}
+            kept.append(over._replace(rank=event.rank, level=event.level, evidence=evidence))
+        self._rises = kept
