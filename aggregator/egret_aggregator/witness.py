@@ -12,28 +12,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from egret_aggregator.errors import JournalError
 from egret_aggregator.judge import CONSUMER as JUDGE
+from egret_aggregator.warnings.record import EMPTY, Head
 
 if TYPE_CHECKING:
     from egret_aggregator.journal import Journal
-    from egret_aggregator.warnings.record import Head
+    from egret_aggregator.warnings import Ledger
 
 NAME = "ledger"  # the journal keeps it under this name; trimming does not wait for it
 LOOK_S = 5.0  # real time between two notes of the head
 _KEY = "head"
 
 _log = logging.getLogger(__name__)
-
-
-class Headed(Protocol):
-    """What is needed of the ledger."""
-
-    @property
-    def head(self) -> Head:
-        """The newest line."""
 
 
 class Witness:
@@ -43,10 +36,10 @@ class Witness:
         journal: open; ledger: open.
     """
 
-    def __init__(self, journal: Journal, ledger: Headed) -> None:
+    def __init__(self, journal: Journal, ledger: Ledger) -> None:
         self._journal = journal
         self._ledger = ledger
-        self._noted = -1
+        self._noted: Head | None = None
 
     async def compare(self) -> bool:
         """Have the judge begin anew where the ledger is behind; tell whether it does.
@@ -57,12 +50,13 @@ class Witness:
             JournalError: the journal does not answer.
         """
         _, state = await self._journal.load(NAME)
-        noted = int(json.loads(state.get(_KEY, b"0")))
-        if noted <= self._ledger.head.seq:
+        kept = state.get(_KEY)
+        noted = EMPTY if kept is None else Head(*json.loads(kept))
+        if await self._ledger.holds(noted):
             return False
         _log.critical(
             "event=ledger_behind_journal noted=%d head=%d remedy=%r",
-            noted,
+            noted.seq,
             self._ledger.head.seq,
             "what the journal still holds is judged anew; older warnings: see your backups",
         )
@@ -85,7 +79,7 @@ class Witness:
         Raises:
             JournalError: it could not be noted.
         """
-        seq = self._ledger.head.seq
-        if seq != self._noted:
-            await self._journal.save(NAME, {}, {_KEY: json.dumps(seq).encode()})
-            self._noted = seq
+        head = self._ledger.head
+        if head != self._noted:
+            await self._journal.save(NAME, {}, {_KEY: json.dumps(head).encode()})
+            self._noted = head

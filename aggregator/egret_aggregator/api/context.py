@@ -79,7 +79,6 @@ class Context:
     def _reached(self, at_ms: int | None) -> tuple[Judgement, int | None, float | None]:
         if at_ms is None:
             return Judgement.NEVER, None, None
-        age_s = (self.clock.now_ms() - at_ms) / 1000
         # After a clock was set back the instant lies ahead: that says nothing of the present.
-        current = -self.stale_s <= age_s <= self.stale_s
-        return (Judgement.CURRENT if current else Judgement.STALE), at_ms, max(0.0, age_s)
+        age_s = abs(self.clock.now_ms() - at_ms) / 1000
+        return (Judgement.CURRENT if age_s <= self.stale_s else Judgement.STALE), at_ms, age_s

@@ -13,6 +13,7 @@ _LATER = "2026-07-12T06:10:31.420Z"
 STANDING: dict[str, Any] = {
     "as_of": _LATER,
     "judgement": {"state": "current", "judged_to": _LATER, "age_s": 0.4},
+    "recording": {"state": "current", "recorded_to": _LATER, "age_s": 0.4},
     "head": 1204,
 }
 _MEASURE = {"quantity": "water_level", "unit": "m", "datum": "Luoling", "known": True}

@@ -62,6 +62,14 @@ class Ledger:
         """The newest line this process has written or read."""
         return self._head
 
+    async def holds(self, head: Head) -> bool:
+        """Tell whether a line that was the newest once still stands as it was."""
+        if head.seq == 0:
+            return True
+        async with self._database.reading() as connection:
+            lines = await ledger_rows.after(connection, head.seq - 1, 1)
+        return [(line.seq, line.hash) for line in lines] == [head]
+
     def listen(self, listener: Callable[[Sequence[Record]], None]) -> None:
         """Have committed lines told to `listener`, in order; it must not block or raise."""
         self._listeners.append(listener)

@@ -101,7 +101,7 @@ async def test_a_part_that_was_cancelled_by_somebody_else_is_a_dead_part() -> No
         raise asyncio.CancelledError
 
     part = Part()
-    with pytest.raises(TaskDiedError, match="broker ended: without an error"):
+    with pytest.raises(TaskDiedError, match="broker ended: cancelled"):
         await supervise({"api": part.run(), "broker": cancelled()}, asyncio.Event())
     assert part.cancelled
 

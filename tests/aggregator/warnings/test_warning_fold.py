@@ -121,6 +121,22 @@ def test_refuting_something_else_changes_nothing_that_holds() -> None:
     assert (state.level, state.condition, state.phase) == ("yellow", Condition.ACTIVE, "settled")
 
 
+def test_what_was_true_and_is_over_does_not_become_a_false_alarm() -> None:
+    over = told(event("raised", 2), event("returned", 0, 9))
+    late = event("raised", 4, 1, phase="refuted", names=guess("raised", 4, 1))
+    after = fold.after_event(over, late, 5, 5000)
+    assert (after.condition, after.phase) == (Condition.RETURNED, "settled")
+    assert after.last_seq == 5  # yet its line is among the warning's own
+
+
+def test_a_guess_on_record_that_returned_can_still_prove_false() -> None:
+    first = guess("raised", 4)
+    over = told(first, event("returned", 0, 9))
+    late = event("raised", 4, 0, phase="refuted", names=first)
+    after = fold.after_event(over, late, 5, 5000)
+    assert (after.condition, after.phase, after.level) == (Condition.REFUTED, "refuted", "red")
+
+
 def test_a_rise_after_a_return_reopens_the_acknowledged_warning() -> None:
     seen = done(told(event("raised", 2)), Kind.ACKNOWLEDGED)
     back = fold.after_event(seen, event("returned", 0, 5), 5, 5000)

@@ -1,0 +1,165 @@
+"""A stop ends the judge at whatever moment it comes, and nothing is told twice after it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from rig.api_centre import catalogue_folder
+from rig.batches import T0_MS, incoming
+
+from egret_aggregator import judge as module
+from egret_aggregator.catalogue import load
+from egret_aggregator.errors import JournalError
+from egret_aggregator.journal import Journal
+from egret_aggregator.judge import Judge
+from egret_core.reading import Reading
+from egret_core.rules.event import settled_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from egret_core.rules.event import ConditionEvent
+
+GATEWAY = "XM-TA-0042"
+PATIENCE_S = 30.0
+
+
+class Record:
+    """What was told; an event known by its id is ignored, as the ledger does."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, ConditionEvent] = {}
+        self.told = 0
+
+    async def take(self, events: Sequence[ConditionEvent]) -> None:
+        await asyncio.sleep(0)
+        self.told += len(events)
+        for event in events:
+            self.events.setdefault(event.id, event)
+
+
+async def opened(folder: Path) -> Journal:
+    journal = Journal(folder / "journal.db", keep_ms=10**12, max_bytes=2**26)
+    await journal.open()
+    return journal
+
+
+def made(folder: Path, journal: Journal, record: Record) -> Judge:
+    catalogue = load(catalogue_folder(folder / "catalogue"))
+    return Judge(journal, record.take, catalogue, lambda: T0_MS)
+
+
+async def river(journal: Journal, first: int, count: int) -> None:
+    """A level that goes up and down through blue and red, a minute apart."""
+    for seq in range(first, first + count):
+        now_ms = T0_MS + 60_000 * seq
+        value = 2.0 + (seq % 7) * 0.5
+        batch = incoming(seq, [Reading("st0007", "wl", now_ms - 50, value)], gateway=GATEWAY)
+        await journal.append([batch], now_ms)
+        await journal.tick(now_ms)
+
+
+async def caught_up(judge: Judge, journal: Journal) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while judge.health()["position"] < journal.head:
+            await asyncio.sleep(0)
+
+
+async def stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
+    assert done, "one cancellation ends it"
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_stop_that_meets_an_entry_ends_it(tmp_path: Path, turns: int) -> None:
+    journal = await opened(tmp_path)
+    judge = made(tmp_path, journal, Record())
+    task = asyncio.create_task(judge.run())
+    await river(journal, 1, 2)
+    await caught_up(judge, journal)
+    for seq in range(3, 8):
+        # The entry is committed, its waiter is done, and the stop comes before it runs.
+        await river(journal, seq, 1)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await stopped(task)
+        task = asyncio.create_task(judge.run())
+        await asyncio.sleep(0)
+    await stopped(task)
+    await judge.flush()
+    await journal.close()
+
+
+async def test_stopped_at_random_it_tells_what_one_run_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAVE_EVERY_S", 0.0)
+    chance = random.Random(7)
+    plain, torn = tmp_path / "plain", tmp_path / "torn"
+    whole, parts = Record(), Record()
+    for folder in (plain, torn):
+        folder.mkdir()
+        journal = await opened(folder)
+        await journal.change(load(catalogue_folder(folder / "catalogue")).payload(), T0_MS)
+        await river(journal, 1, 60)
+        await journal.close()
+
+    journal = await opened(plain)
+    judge = made(plain, journal, whole)
+    task = asyncio.create_task(judge.run())
+    await caught_up(judge, journal)
+    await stopped(task)
+    await journal.close()
+
+    for _ in range(40):
+        journal = await opened(torn)
+        judge = made(torn, journal, parts)
+        task = asyncio.create_task(judge.run())
+        for _ in range(chance.randrange(60)):
+            await asyncio.sleep(0)
+        await stopped(task)
+        if chance.random() < 0.5:
+            await judge.flush()  # an orderly end; else it is as after a kill
+        await journal.close()
+    journal = await opened(torn)
+    judge = made(torn, journal, parts)
+    task = asyncio.create_task(judge.run())
+    await caught_up(judge, journal)
+    await stopped(task)
+    await journal.close()
+    assert settled_hash(parts.events.values()) == settled_hash(whole.events.values())
+    assert set(parts.events) == set(whole.events)
+    assert len(whole.events) > 20
+
+
+async def test_its_instant_is_the_newest_entrys_receipt(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    judge = made(tmp_path, journal, Record())
+    assert judge.judged_to_ms == 0
+    task = asyncio.create_task(judge.run())
+    await river(journal, 1, 3)
+    await caught_up(judge, journal)
+    assert judge.judged_to_ms == T0_MS + 180_000 == judge.health()["judged_to_ms"]
+    # The centre's clock is set back: the newest entry counts, not the latest instant.
+    await journal.tick(T0_MS - 10_000_000)
+    await caught_up(judge, journal)
+    assert judge.judged_to_ms == T0_MS - 10_000_000
+    await stopped(task)
+    await journal.close()
+
+
+async def test_a_journal_that_is_closed_under_it_ends_it_loudly(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    judge = made(tmp_path, journal, Record())
+    task = asyncio.create_task(judge.run())
+    await river(journal, 1, 1)
+    await caught_up(judge, journal)
+    await stopped(task)
+    await journal.close()
+    with pytest.raises(JournalError, match="closed"):
+        await judge.flush()
