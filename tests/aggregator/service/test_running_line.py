@@ -50,6 +50,7 @@ FIGURES = (
     "egret_judge_readings_total",
     "egret_judge_events_total",
     "egret_judge_unreadable_total",
+    "egret_judge_cold_channels_total",
     "egret_judge_late_total",
     "egret_judge_cold_channels_total",
     "egret_gateways",
@@ -95,7 +96,8 @@ async def test_the_names_of_figures_stay(running: Running, tmp_path: Path) -> No
     line = running.line
     child = BrokerChild(tmp_path / "other", "127.0.0.1", 1)
     embedded = RunningLine(child, line.intake, line.journal, line.recorder, line.judge)
-    assert sorted(embedded.figures()) == sorted([*FIGURES, "egret_broker_restarts_total"])
+    own = ("egret_broker_restarts_total", "egret_broker_up")
+    assert sorted(embedded.figures()) == sorted([*FIGURES, *own])
 
 
 async def test_figures_and_gateways_follow_what_comes_in(running: Running) -> None:
