@@ -19,6 +19,9 @@ from egret_core.units import canonical, convert, settle
 if TYPE_CHECKING:
     from egret_gateway.profiles import ChannelSettings, Counter, Item
 
+RECORD_MM = 422.0
+RECORD_POWER = 0.475
+RECORD_LEAST_S = 60.0
 COUNTER = "counter"  # formula of totals, as meta names it
 LOST = "lost"  # memory of a counter that had one: its next total is doubtful
 _RESET = Verdict(int(Flag.GOOD), int(Reason.COUNTER_RESET))
@@ -68,13 +71,16 @@ def formula_of(channel: ChannelSettings) -> tuple[str, dict[str, float]]:
     return "linear", numbers
 
 
-def to_canonical(channel: ChannelSettings, raw: float, memory: str) -> Converted:
+def to_canonical(
+    channel: ChannelSettings, raw: float, memory: str, since_s: float | None = None
+) -> Converted:
     """Return what a raw number means.
 
     Args:
         channel: item, datum and bounds.
         raw: as decoded from registers.
         memory: the counter's memory, "" before its first reading or where it was lost.
+        since_s: seconds since that memory's count was read, None where nobody knows.
     """
     item = channel.item
     verdict = check_sentinel(raw, item.sentinels)
@@ -82,7 +88,7 @@ def to_canonical(channel: ChannelSettings, raw: float, memory: str) -> Converted
         kept = raw if verdict.reasons & Reason.SENTINEL else None
         return Converted(None, kept, verdict.flag, verdict.reasons)
     if item.counter is not None:
-        return _counted(item, item.counter, int(raw), memory)
+        return _counted(item, item.counter, int(raw), memory, since_s)
     number = _linear(item, raw)
     value = settle(number + channel.datum_offset_m)
     # The sensor's span is about its own number; the operator's about the height over the datum.
@@ -100,7 +106,19 @@ def _linear(item: Item, raw: float) -> float:
     return convert(item.quantity, settle(raw * item.scale + item.offset), item.unit)
 
 
-def _counted(item: Item, counter: Counter, raw: int, memory: str) -> Converted:
+def rain_most_mm(since_s: float) -> float:
+    """Return more rain than ever fell anywhere on Earth in so many seconds, mm.
+
+    The envelope of the world's records is 422 mm x h^0.475 (Jennings 1950, as WMO-No. 168 gives
+    it); a bucket tips late and in steps, so that a span counts as a minute at least.
+    """
+    hours = max(since_s, RECORD_LEAST_S) / 3600
+    return RECORD_MM * float(hours**RECORD_POWER)
+
+
+def _counted(
+    item: Item, counter: Counter, raw: int, memory: str, since_s: float | None
+) -> Converted:
     """Add what was counted since the last read; a wrap goes on, a reset starts again from 0."""
     before = _remembered(memory)
     if before is None:
@@ -110,6 +128,9 @@ def _counted(item: Item, counter: Counter, raw: int, memory: str) -> Converted:
         total = _linear(item, raw)
     else:
         step, verdict = _step(counter, before.last, raw)
+        if since_s is not None and _linear(item, step) > rain_most_mm(since_s):
+            # No rain: another device, or a wrong number. A false sum would be a false alarm.
+            step, verdict = 0, _RESET_UNCOUNTED
         total = settle(before.total + _linear(item, step))
     fresh = memory_of(raw, total)
     return Converted(

@@ -2,16 +2,19 @@
 
 In the boot that set it the monotonic clock ends it, so that no step of the system clock moves the
 end. After a reboot the system clock must lie between its start and its end; a clock that cannot be
-believed ends it: better an alarm during work than a flood taken for work.
+believed ends it: better an alarm during work than a flood taken for work. The service removes a
+file that is over or means nothing, so that no later boot with its clock set back revives it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from egret_gateway.clock import FLOOR_MS
 from egret_gateway.errors import MaintenanceError
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 FILE = "maintenance.json"
 LIMIT_S = 24 * 3600  # nobody works a day on one site without saying so again
 LOOK_MS = 1_000  # the file is looked at so often, however many samples ask
+_NO_FILE = (0, 0)
 STEP_BACK_MS = 120_000  # a system clock set right by so much does not end a maintenance
 
 
@@ -43,11 +47,14 @@ class Declared:
         """Return how long it still lasts, 0 once it is over."""
         if boot == self.boot:
             left = self.mono_until_ms - mono_ms
+        elif min(self.wall_from_ms, wall_ms) < FLOOR_MS:
+            return 0  # a clock that starts in 1970 at every boot would begin it anew
         elif wall_ms < self.wall_from_ms - STEP_BACK_MS:
-            left = 0
+            return 0
         else:
             left = self.wall_until_ms - wall_ms
-        return max(0, min(left, LIMIT_S * 1000))
+        # Nobody can declare more: such an end is damage, and cutting it would never let it come.
+        return max(0, left) if left <= LIMIT_S * 1000 + STEP_BACK_MS else 0
 
 
 class Maintenance:
@@ -57,7 +64,7 @@ class Maintenance:
         self._path = folder / FILE
         self._clock = clock
         self._looked_ms = clock.mono_ms() - LOOK_MS
-        self._stamp: tuple[int, int] = (0, 0)
+        self._stamp = _NO_FILE
         self._declared: Declared | None = None
 
     def active(self) -> bool:
@@ -66,6 +73,7 @@ class Maintenance:
         if now - self._looked_ms >= LOOK_MS:
             self._looked_ms = now
             self._look()
+            self._clear_away(now)
         return self._left(now) > 0
 
     def left_s(self) -> float:
@@ -101,6 +109,13 @@ class Maintenance:
         except OSError as error:
             raise MaintenanceError(f"{self._path}: {error}") from error
 
+    def _clear_away(self, mono_ms: int) -> None:
+        """Remove a file that is over; where that fails its end still holds in this boot."""
+        if self._stamp != _NO_FILE and self._left(mono_ms) == 0:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+                self._declared, self._stamp = None, _NO_FILE
+
     def _left(self, mono_ms: int) -> int:
         if self._declared is None:
             return 0
@@ -112,8 +127,18 @@ class Maintenance:
             stamp = (found.st_mtime_ns, found.st_ino)
             if stamp == self._stamp:
                 return
-            self._declared = Declared(**json.loads(self._path.read_bytes()))
-        except (OSError, ValueError, TypeError):
-            # No file, or none of ours: readings then count, which is the safe side.
-            self._declared, stamp = None, (0, 0)
+            self._declared = _declared(self._path.read_bytes())
+        except OSError:
+            self._declared, stamp = None, _NO_FILE
         self._stamp = stamp
+
+
+def _declared(body: bytes) -> Declared | None:
+    """Return what a file says, None for none of ours: readings then count, the safe side."""
+    try:
+        found = Declared(**json.loads(body))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    times = (found.mono_until_ms, found.wall_from_ms, found.wall_until_ms)
+    whole = isinstance(found.boot, str) and all(type(time) is int for time in times)
+    return found if whole else None

@@ -80,6 +80,7 @@ class Bus:
         )
         self._units = {device.unit: Unit() for device in settings.devices}
         self._last_ms: dict[str, int] = {}
+        self._counted_ms: dict[str, int] = {}
         self._watched: dict[str, bool] = {}
         self._schedule = self._lay()
         self._fault = "not opened yet"
@@ -210,13 +211,22 @@ class Bus:
             if raw is None:
                 left_out.append(channel)
                 continue
-            converted = to_canonical(channel, raw, self._memory.get(channel.key, ""))
+            converted = self._converted(channel, raw, at_ms)
             if converted.memory:
                 self._memory[channel.key] = changed[channel.key] = converted.memory
             samples.append(self._sample(channel, block.period_s, at_ms, converted))
         self._emit(samples, changed)
         if left_out:  # the shorter way after a timeout did not reach them
             self._missing(left_out, Reason.TIMEOUT)
+
+    def _converted(self, channel: ChannelSettings, raw: float, at_ms: int) -> Converted:
+        before_ms = self._counted_ms.get(channel.key)
+        # Periods are scaled, and so is the rain that falls meanwhile.
+        since_s = None if before_ms is None else (at_ms - before_ms) / 1000 * self._timescale.scale
+        converted = to_canonical(channel, raw, self._memory.get(channel.key, ""), since_s)
+        if channel.item.counter is not None and converted.value is not None:
+            self._counted_ms[channel.key] = at_ms
+        return converted
 
     def _sample(
         self, channel: ChannelSettings, period_s: float, at_ms: int, converted: Converted

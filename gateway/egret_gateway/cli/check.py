@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egret_core.errors import ConfigError
 from egret_gateway import config as settings
 from egret_gateway.bus.plan import blocks, wire_s
 from egret_gateway.ports.serial_port import line_times
@@ -29,15 +28,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check and report; 0 when it can run, 1 with the finding otherwise."""
-    try:
-        config = settings.load(arguments.config)
-    except ConfigError as error:
-        if not arguments.json:
-            raise
-        found = {"file": error.file, "key": error.key, "seen": repr(error.seen)}
-        _say(json.dumps({"ok": False, **found, "remedy": error.remedy}))
-        return 1
+    """Check and report; 0 when it can run, ConfigError with the finding otherwise."""
+    config = settings.load(arguments.config)
     if arguments.json:
         buses = {bus.name: round(load(config, bus), 3) for bus in config.buses}
         report: dict[str, Any] = {"ok": True, "gateway": config.gateway, "load": buses}

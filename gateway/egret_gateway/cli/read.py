@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from egret_gateway.config import BusSettings, GatewayConfig
     from egret_gateway.profiles import DeviceSettings
 
+ARGUMENTS = "arguments"  # stands for a file where the command line itself is wrong
 _ADVICE = {
     Fault.TIMEOUT: "no answer: check unit, baud {baud} and parity {parity}, swap A and B, look at "
     "the device's supply",
@@ -69,13 +70,13 @@ def _chosen(
     buses = [bus for bus in config.buses if name in (None, bus.name)]
     if not buses:
         known = ", ".join(bus.name for bus in config.buses)
-        raise ConfigError(config.file, "--bus", name, f"the buses are: {known}")
+        raise ConfigError(ARGUMENTS, "--bus", name, f"the buses are: {known}")
     for bus in buses:
         for device in bus.devices:
             if unit in (None, device.unit):
                 return bus, device
     known = ", ".join(str(device.unit) for bus in buses for device in bus.devices)
-    raise ConfigError(config.file, "--unit", unit, f"the units are: {known}")
+    raise ConfigError(ARGUMENTS, "--unit", unit, f"the units are: {known}")
 
 
 async def _read(bus: BusSettings, device: DeviceSettings) -> list[tuple[Block, Outcome]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import aiomqtt
 
 from egret_gateway.errors import UplinkError
+from egret_gateway.uplink.dial import dialled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -126,7 +127,12 @@ async def connect(broker: BrokerSettings, identifier: str, will: Will) -> AsyncI
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     )
     client.pending_calls_threshold = OUTGOING_MAX
-    client._client.connect_timeout = CONNECT_S  # noqa: SLF001  (no public way; paho's 5 s is short)
+    try:
+        line = await dialled(broker.host, broker.port, CONNECT_S)
+    except OSError as error:
+        raise UplinkError(str(error)) from error
+    # There is no public way to hand paho a socket.
+    client._client._create_socket_connection = lambda: line  # type: ignore[method-assign]  # noqa: SLF001
     try:
         async with client:
             connection = Connection(client)

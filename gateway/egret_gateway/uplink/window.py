@@ -241,7 +241,7 @@ class Window:
 
     def next_ms(self, now: int) -> float:
         """Return when to look again at the latest."""
-        times = [flight.due_ms for flight in self.flights.values()]
+        times = [f.due_ms for f in self.flights.values() if not self._held_back(f)]
         if self.paused(now):
             times = [f.due_ms for f in self.flights.values() if f.why == Verdict.URGENT]
             times.append(self._probed_ms + PROBE_MS)

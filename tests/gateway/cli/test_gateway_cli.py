@@ -116,7 +116,7 @@ def test_a_missing_port_exits_3_with_the_remedy(
 def test_an_unknown_bus_or_unit_lists_those_there_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, known: str
 ) -> None:
-    assert main(["read", str(site(tmp_path)), option, "99"]) == 1
+    assert main(["read", str(site(tmp_path)), option, "99"]) == 2
     assert f": {known}" in capsys.readouterr().err
 
 
