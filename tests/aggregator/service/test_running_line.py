@@ -52,7 +52,6 @@ FIGURES = (
     "egret_judge_unreadable_total",
     "egret_judge_cold_channels_total",
     "egret_judge_late_total",
-    "egret_judge_cold_channels_total",
     "egret_gateways",
     "egret_gateways_online",
     "egret_gateways_cloned",
