@@ -186,7 +186,7 @@ async def the_warning_is_red_since_the_reading_that_passed(
     red = await story.seat.warning("river-level", level="red", phase="settled")
     assert (red["id"], red["onset"]) == (yellow["id"], yellow["onset"]), "one flood, one warning"
     (step,) = [hold for hold in red["holds"] if hold["level"] == "red"]
-    assert step["time_ms"] == trip_ms
+    assert ms(step["time"]) == trip_ms
 
 
 async def good_readings_end_the_silence(story: Night) -> None:

@@ -36,6 +36,7 @@ FIGURES = (
     "egret_intake_connected",
     "egret_intake_inbox_bytes",
     "egret_intake_dropped_total",
+    "egret_intake_strange_total",
     "egret_intake_acks_unheard_total",
     "egret_journal_used_bytes",
     "egret_journal_max_bytes",
@@ -49,6 +50,7 @@ FIGURES = (
     "egret_judge_readings_total",
     "egret_judge_events_total",
     "egret_judge_unreadable_total",
+    "egret_judge_cold_channels_total",
     "egret_judge_late_total",
     "egret_gateways",
     "egret_gateways_online",
@@ -93,7 +95,8 @@ async def test_the_names_of_figures_stay(running: Running, tmp_path: Path) -> No
     line = running.line
     child = BrokerChild(tmp_path / "other", "127.0.0.1", 1)
     embedded = RunningLine(child, line.intake, line.journal, line.recorder, line.judge)
-    assert sorted(embedded.figures()) == sorted([*FIGURES, "egret_broker_restarts_total"])
+    own = ("egret_broker_restarts_total", "egret_broker_up")
+    assert sorted(embedded.figures()) == sorted([*FIGURES, *own])
 
 
 async def test_figures_and_gateways_follow_what_comes_in(running: Running) -> None:
