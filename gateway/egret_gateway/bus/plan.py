@@ -124,6 +124,21 @@ def _longer(area: Readable, whole: Span) -> list[Span]:
     ]
 
 
+def unknown_s(plan: Sequence[Block]) -> float:
+    """Return how long to listen before the first request of a process, seconds.
+
+    A process that was killed may have left a question open whose late answer looks like another
+    block's: nobody remembers it, so that only waiting tells. Within one block a shape is one span,
+    and its answer the right registers whoever asked.
+    """
+    asked: dict[tuple[int, int, int], set[Block]] = {}
+    for block in plan:
+        for way in block.ways:
+            asked.setdefault((block.unit, block.fc, way.words), set()).add(block)
+    shared = [block for blocks_ in asked.values() if len(blocks_) > 1 for block in blocks_]
+    return max((block.patience.most_s for block in shared), default=0.0)
+
+
 def wire_s(count: int, char_s: float, gap_s: float) -> float:
     """Return how long a read of `count` registers takes with a usual answer time, seconds."""
     return (OVERHEAD_CHARS + 2 * count) * char_s + 2 * gap_s + TURNAROUND_S

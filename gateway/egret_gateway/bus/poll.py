@@ -17,7 +17,7 @@ from egret_core.quality import Flag, Reason
 from egret_core.screening.gap import GAP_PERIODS, check_gap
 from egret_core.screening.verdict import Verdict, combined
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.plan import Block, blocks
+from egret_gateway.bus.plan import Block, blocks, unknown_s
 from egret_gateway.bus.schedule import BACKOFF_MAX_S, Job, Next, Schedule
 from egret_gateway.bus.transaction import Ask, Outcome, Transactions
 from egret_gateway.bus.unit import Span, Unit
@@ -78,6 +78,7 @@ class Bus:
         self._blocks: tuple[Block, ...] = tuple(
             block for device in settings.devices for block in blocks(device, *times)
         )
+        self._unknown_s = unknown_s(self._blocks)  # until then a former process may be answered
         self._units = {device.unit: Unit() for device in settings.devices}
         self._last_ms: dict[str, int] = {}
         self._counted_ms: dict[str, int] = {}
@@ -163,6 +164,8 @@ class Bus:
         line = Transactions(
             port, self._units, post_timeout_quiet_s=self._settings.post_timeout_quiet_ms / 1000
         )
+        await line.idle(time.monotonic() + self._unknown_s)
+        self._unknown_s = 0.0
         while True:
             pick = self._schedule.pick(time.monotonic())
             for index in pick.parked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from egret_core.quality import Flag, Reason
 from egret_core.units import canonical
 from egret_gateway import config as settings
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.plan import Block, blocks
+from egret_gateway.bus.plan import Block, blocks, unknown_s
 from egret_gateway.bus.poll import ask_of, raw_of
 from egret_gateway.bus.transaction import Outcome, Transactions
 from egret_gateway.convert import to_canonical
@@ -84,7 +85,9 @@ async def _read(bus: BusSettings, device: DeviceSettings) -> list[tuple[Block, O
     port = open_serial(bus)
     try:
         line = Transactions(port, {}, post_timeout_quiet_s=bus.post_timeout_quiet_ms / 1000)
-        return [(block, await line.read(ask_of(block))) for block in blocks(device, *times)]
+        plan = blocks(device, *times)
+        await line.idle(time.monotonic() + unknown_s(plan))
+        return [(block, await line.read(ask_of(block))) for block in plan]
     finally:
         port.close()
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from egret_gateway.bus.plan import blocks, wire_s
+import pytest
+
+from egret_gateway.bus.plan import blocks, unknown_s, wire_s
 from egret_gateway.bus.unit import Span
 from egret_gateway.profiles import ChannelSettings, DeviceSettings, Item, Profile, Readable
 
@@ -66,3 +68,28 @@ def test_without_readable_room_the_shorter_way_leaves_out_the_last_value() -> No
 def test_wire_time_of_a_read() -> None:
     # 13 + 2 characters, two gaps, 20 ms: 15.6 + 7.3 + 20.
     assert round(wire_s(1, CHAR_S, GAP_S) * 1000, 1) == 42.9
+
+
+@pytest.mark.parametrize(
+    ("found", "wait_s"),
+    [
+        (device((5, "u16")), 0.0),
+        (device((5, "u16"), (6, "u16")), 0.0),
+        (device((5, "u16"), (40, "f32")), 0.0),
+        (device((5, "u16"), (40, "u16"), timeout_max_ms=7000.0), 7.0),
+        (device((5, "u16"), (6, "u16"), single_read=True), 1.0),
+        (device((5, "f32"), (40, "u16"), readable=(Readable(3, 40, 42),)), 1.0),
+    ],
+    ids=["one", "merged", "unlike", "alike", "singles", "alike only in another way"],
+)
+def test_a_new_process_waits_where_an_unknown_late_answer_could_be_another_block_s(
+    found: DeviceSettings, wait_s: float
+) -> None:
+    assert unknown_s(blocks(found, CHAR_S, GAP_S)) == wait_s
+
+
+def test_units_are_told_apart_by_their_address() -> None:
+    one, two = device((5, "u16")), device((40, "u16"))
+    other = DeviceSettings(8, two.profile, "st", 60.0, two.channels)
+    plan = (*blocks(one, CHAR_S, GAP_S), *blocks(other, CHAR_S, GAP_S))
+    assert unknown_s(plan) == 0.0
