@@ -27,7 +27,8 @@ class ConfigError(EgretError):
         self.key = key
         self.seen = seen
         self.remedy = remedy
-        super().__init__(f"{file}: {key} = {seen!r}: {remedy}")
+        found = f"{key} = {seen!r}" if key else f"{seen}"  # no key: it is about the whole file
+        super().__init__(f"{file}: {found}: {remedy}")
 
 
 class WireError(EgretError):

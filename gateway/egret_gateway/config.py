@@ -182,10 +182,15 @@ def channel_meta(bus: BusSettings, device: DeviceSettings, channel: ChannelSetti
 
 def _broker(table: Table) -> BrokerSettings:
     password = table.text("password_file", "")
+    username = table.text("username", "")
+    if password and not username:
+        table.fail("username", "a password needs the name it belongs to: write username = ...")
+    if password and not Path(password).is_file():
+        table.fail("password_file", "no such file: write the password into it, readable for us")
     settings = BrokerSettings(
         host=table.text("host", "127.0.0.1"),
         port=table.integer("port", 1, 65_535, 1883),
-        username=table.text("username", ""),
+        username=username,
         password_file=Path(password) if password else None,
     )
     table.done()

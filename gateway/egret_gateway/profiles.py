@@ -242,7 +242,7 @@ def _about(table: Table, stem: str) -> tuple[str, int, str, str]:
         date.fromisoformat(table.text("tier_date"))
     except ValueError:
         table.fail("tier_date", 'write a date as "2026-11-22"')
-    if not table.text("evidence"):
+    if not table.text("evidence", ""):
         table.fail("evidence", "say what the tier rests on")
     table.array("caveats", str)
     if not table.array("sources", str):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_MAX_B = 1024 * 1024  # the largest site we know of needs 60 kB
+TEXT_MAX = 500  # characters: names travel in every meta, and people read the rest
 _REQUIRED: Any = object()
 _ID_RULE = "an id is 1 to 48 of the characters A-Z a-z 0-9 _ -"
 
@@ -42,10 +43,17 @@ class Table:
         return key in self._data
 
     def text(self, key: str, default: str = _REQUIRED, one_of: Sequence[str] = ()) -> str:
-        """Return a string; ConfigError for another type or a word not in `one_of`."""
+        """Return a string; ConfigError for another type or a word not in `one_of`.
+
+        An empty one is refused unless it is the default.
+        """
         value = self._get(key, default)
         if not isinstance(value, str):
             self.fail(key, 'write text in quotes, e.g. "..."')
+        if not value and default != "":
+            self.fail(key, f"empty: write {key} = ...")
+        if len(value) > TEXT_MAX or not value.isprintable():
+            self.fail(key, f"write at most {TEXT_MAX} characters, none of them a control character")
         if one_of and value not in one_of:
             self.fail(key, f"write one of {_listed(one_of)}{_meant(value, one_of)}")
         return value

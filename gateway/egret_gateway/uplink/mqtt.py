@@ -58,6 +58,7 @@ class Connection:
             UplinkError: the broker refused one (SUBACK 0x80): we would be deaf to acks.
         """
         codes = await self._client.subscribe([(topic, 0) for topic in topics])
+        _heed_cancel()
         numbers = [getattr(code, "value", code) for code in codes]
         if len(numbers) != len(topics) or any(number >= REFUSED for number in numbers):
             raise UplinkError(f"the broker refused subscriptions: {numbers} for {list(topics)}")
@@ -100,6 +101,13 @@ class Connection:
             _log.debug("uplink publish topic=%s failed=%r", topic, str(error))
 
 
+def _heed_cancel() -> None:
+    """Raise a cancellation that the library swallowed: wait_for of 3.11 does, met by an answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 @asynccontextmanager
 async def connect(broker: BrokerSettings, identifier: str, will: Will) -> AsyncIterator[Connection]:
     """Stand a connection up for the time of the block.
@@ -135,6 +143,7 @@ async def connect(broker: BrokerSettings, identifier: str, will: Will) -> AsyncI
     client._client._create_socket_connection = lambda: line  # type: ignore[method-assign]  # noqa: SLF001
     try:
         async with client:
+            _heed_cancel()
             connection = Connection(client)
             try:
                 yield connection
