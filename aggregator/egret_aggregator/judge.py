@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 CONSUMER = "judge"
 ENTRIES_MAX = 64  # entries a read: at 200 readings each, a quarter of a second's work at most
+TELL_WITHIN_S = 0.1  # real time an event may wait for others of the same read: one commit for all
+TELL_MAX = 500  # events of one commit
 SAVE_EVERY_S = 2.0  # real time between saves: what a crash replays, at a tenth of the cost
 _CATALOGUE = "catalogue"  # key of the change entry in force
 
@@ -119,6 +121,10 @@ class Judge:
         self._events = 0
         self._unreadable = 0
         self._judged_to_ms = 0
+        self._newest_ms = 0
+        self._told_to = 0
+        self._pending: list[ConditionEvent] = []
+        self._pending_since_s = 0.0
 
     async def run(self) -> None:
         """Judge until cancelled: resume, announce the catalogue, follow the journal."""
@@ -129,6 +135,9 @@ class Judge:
             entries = await self._journal.read(self._positions, ENTRIES_MAX)
             for entry in entries:
                 await self._judge(entry)
+                if self._pending and self._time_s() - self._pending_since_s >= TELL_WITHIN_S:
+                    await self._tell()
+            await self._tell()
             await self._save_in_time()
             if not entries:
                 await self._rest()
@@ -136,10 +145,10 @@ class Judge:
     async def flush(self) -> None:
         """Save positions and state now; for an orderly end, after `run` was cancelled.
 
-        Where it was cancelled within an entry nothing is saved: the state is ahead of the
-        positions, and the entry is judged again from the last save.
+        Where it was cancelled within an entry, or before its events were recorded, nothing is
+        saved: the state is ahead, and what follows the last save is judged again.
         """
-        if not self._unsaved or self._within_entry:
+        if not self._unsaved or self._within_entry or self._pending:
             return
         for part in self._fold.changed_slices():
             self._changed.update(part)
@@ -147,7 +156,7 @@ class Judge:
         await self._journal.save(CONSUMER, dict(self._positions), dict(self._changed))
         self._changed = {}
         self._unsaved = False
-        self._saved_at_s = asyncio.get_running_loop().time()
+        self._saved_at_s = self._time_s()
 
     @property
     def judged_to_ms(self) -> int:
@@ -159,7 +168,7 @@ class Judge:
         channels = [c for here in self._fold.channels.values() for c in here.values()]
         counts = self._fold.counts
         return {
-            "position": max(self._positions.values(), default=0),
+            "position": self._told_to,
             "judged_to_ms": self._judged_to_ms,
             "catalogue": self._in_force,
             "events": self._events,
@@ -181,14 +190,15 @@ class Judge:
         self._in_force = ""
         self._unsaved = False
         self._within_entry = False
-        self._saved_at_s = asyncio.get_running_loop().time()
+        self._pending = []
+        self._saved_at_s = self._time_s()
         payload = state.get(_CATALOGUE)
         if payload is not None:
             catalogue = self._of_its_time(payload)
             self._fold.change(Change(catalogue.places(), catalogue.rules, 0), [])
             self._fold.restore(state)
             self._in_force = catalogue.version
-        at = max(self._positions.values(), default=0)
+        at = self._told_to = max(self._positions.values(), default=0)
         _log.info("judge resumed position=%d catalogue=%s", at, self._in_force or "none")
 
     def _of_its_time(self, payload: bytes) -> Catalogue:
@@ -210,12 +220,13 @@ class Judge:
             await self._batch(entry)
         self._positions[entry.partition] = entry.id
         if entry.kind is not EntryKind.CHANGE:  # our own word at the start is no news of the field
-            self._judged_to_ms = entry.received_ms
+            self._newest_ms = entry.received_ms
         self._unsaved = True
         self._within_entry = False
         if entry.kind is EntryKind.CHANGE:
             # What follows from history must follow from saved state: the store may hold more
             # when a crash replays this entry.
+            await self._tell()
             await self.flush()
 
     async def _batch(self, entry: Entry) -> None:
@@ -257,15 +268,32 @@ class Judge:
 
     async def _say(self, events: list[ConditionEvent], work: int) -> None:
         if events:
-            await self._take(events)
-            self._events += len(events)
+            if not self._pending:
+                self._pending_since_s = self._time_s()
+            self._pending += events
+            if len(self._pending) >= TELL_MAX:
+                await self._tell()
         self._since_breath += work
         if self._since_breath >= SLICE:
             self._since_breath = 0
             await asyncio.sleep(0)
 
+    async def _tell(self) -> None:
+        """Have what was decided recorded: only then is it shown as judged, or saved."""
+        if self._pending:
+            await self._take(self._pending)
+            self._events += len(self._pending)
+            self._pending = []
+        if not self._within_entry:
+            self._told_to = max(self._positions.values(), default=0)
+            self._judged_to_ms = self._newest_ms
+
+    @staticmethod
+    def _time_s() -> float:
+        return asyncio.get_running_loop().time()
+
     async def _save_in_time(self) -> None:
-        if asyncio.get_running_loop().time() - self._saved_at_s >= SAVE_EVERY_S:
+        if self._time_s() - self._saved_at_s >= SAVE_EVERY_S:
             await self.flush()
 
     async def _rest(self) -> None:
@@ -274,7 +302,7 @@ class Judge:
         if not self._unsaved:
             await self._journal.wait(after)
             return
-        left_s = SAVE_EVERY_S - (asyncio.get_running_loop().time() - self._saved_at_s)
+        left_s = SAVE_EVERY_S - (self._time_s() - self._saved_at_s)
         try:
             # Not wait_for: on 3.11 it can swallow a cancellation that meets the entry.
             async with asyncio.timeout(max(left_s, 0.0)):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from egret_aggregator.journal.entry import Entry
     from egret_core.messages import Batch
 
-ENTRIES_MAX = 60_000  # about 1 kB each once parsed: 60 MB
+ENTRIES_MAX = 120_000  # about 1 kB each once parsed: 120 MB; a judge this far behind parses anew
 
 
 class DecodeCache:

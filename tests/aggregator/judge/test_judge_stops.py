@@ -163,3 +163,60 @@ async def test_a_journal_that_is_closed_under_it_ends_it_loudly(tmp_path: Path) 
     await journal.close()
     with pytest.raises(JournalError, match="closed"):
         await judge.flush()
+
+
+class Slow(Record):
+    """A record that answers when it is let to; it counts its commits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits = 0
+        self.let = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    async def take(self, events: Sequence[ConditionEvent]) -> None:
+        self.commits += 1
+        self.asked.set()
+        await self.let.wait()
+        await super().take(events)
+
+
+async def test_events_of_one_read_share_a_commit_and_show_as_judged_after_it(
+    tmp_path: Path,
+) -> None:
+    journal, record = await opened(tmp_path), Slow()
+    judge = made(tmp_path, journal, record)
+    await journal.change(load(catalogue_folder(tmp_path / "catalogue")).payload(), T0_MS)
+    await river(journal, 1, 28)
+    task = asyncio.create_task(judge.run())
+    async with asyncio.timeout(PATIENCE_S):
+        await record.asked.wait()
+    # It is judged, and not on record yet: then it is not shown as judged, nor may it be saved.
+    assert judge.health()["events"] == 0
+    assert judge.judged_to_ms == 0
+    assert judge.health()["position"] <= 1
+    record.let.set()
+    await caught_up(judge, journal)
+    assert record.told == judge.health()["events"] > 10
+    assert record.commits < record.told / 2, "a commit for many"
+    assert judge.judged_to_ms == T0_MS + 28 * 60_000
+    await stopped(task)
+    await journal.close()
+
+
+async def test_a_stop_before_the_record_answers_saves_nothing_of_it(tmp_path: Path) -> None:
+    journal, stuck, record = await opened(tmp_path), Slow(), Record()
+    judge = made(tmp_path, journal, stuck)
+    task = asyncio.create_task(judge.run())
+    await caught_up(judge, journal)
+    await river(journal, 1, 8)
+    async with asyncio.timeout(PATIENCE_S):
+        await stuck.asked.wait()
+    await stopped(task)
+    await judge.flush()
+    again = made(tmp_path, journal, record)
+    task = asyncio.create_task(again.run())
+    await caught_up(again, journal)
+    assert {event.level for event in record.events.values()} >= {"blue", "red"}
+    await stopped(task)
+    await journal.close()
