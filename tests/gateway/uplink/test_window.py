@@ -245,3 +245,14 @@ def test_what_is_remembered_is_bounded(window: Window) -> None:
     assert len(window._put_off) == rules.PUT_OFF_MAX
     urgent = [send(window, parcel(i, urgent=True), T0) for i in range(10_000, 10_100)]
     assert urgent.count(Verdict.URGENT) == rules.URGENT_PLACES
+
+
+def test_batches_held_back_do_not_keep_the_sender_awake(window: Window) -> None:
+    send(window, old(1), T0)
+    window.centre(Taking.FRESH, "run-1", T0, live=True)
+    later = T0 + rules.RESEND_MAX_MS
+    window._heard_ms = later
+    assert window.due(later) == []
+    assert window.next_ms(later) > later + 1_000
+    send(window, parcel(2, cut=later), later)
+    assert window.next_ms(later) <= later + rules.RESEND_MAX_MS * 1.25
