@@ -135,7 +135,7 @@ class Listener(threading.Thread):
         while not self._done.is_set():
             try:
                 self._read()
-            except (OSError, http.client.HTTPException):
+            except (OSError, ValueError, http.client.HTTPException):
                 self._done.wait(0.5)
 
     def stop(self) -> None:
