@@ -33,6 +33,14 @@ async def ask(centre: Centre, method: str, path: str, token: str = "") -> httpx2
         return await client.request(method, path, headers=headers, json=body)
 
 
+async def judged(centre: Centre) -> bool:
+    """Whether readings come in and are judged."""
+    try:
+        return (await ask(centre, "GET", "/readyz")).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
 async def test_everyone_gets_what_is_theirs_before_and_after_a_change(tmp_path: Path) -> None:
     broker = Broker(tmp_path / "broker")
     await broker.start()
@@ -42,6 +50,7 @@ async def test_everyone_gets_what_is_theirs_before_and_after_a_change(tmp_path: 
     try:
         await centre.up()
         officer, viewer = centre.token, await centre.make_token("viewer")
+        await until(lambda: judged(centre), "the first tick is judged")
         schema = (await ask(centre, "GET", "/api/v1/openapi.json")).json()
         for path, operations in schema["paths"].items():
             real = re.sub(r"\{station\}", "st1", re.sub(r"\{channel\}", "wl", path))
@@ -61,13 +70,7 @@ async def test_everyone_gets_what_is_theirs_before_and_after_a_change(tmp_path: 
         path.write_text(RULE.format(limit_s=300))
         await centre.start()
 
-        async def judged() -> bool:
-            try:
-                return (await ask(centre, "GET", "/readyz")).status_code == 200
-            except httpx2.TransportError:
-                return False
-
-        await until(judged, "the centre judges by its new rules")
+        await until(lambda: judged(centre), "the centre judges by its new rules")
         assert (await centre.get("/stations"))["catalogue"] != before
         figures = (await ask(centre, "GET", "/metrics")).text
         assert "\negret_judge_cold_channels_total 0\n" in figures
