@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 
 INSTALL_LIMIT_S = 300  # a slow mirror is no reason to hang a test run for ever
@@ -27,6 +28,25 @@ PACKAGES = (
     Package("mbpoll", ("mbpoll", "-V"), "reading our slaves by a foreign master"),
     Package("socat", ("socat", "-V"), "Modbus over a bridged line"),
 )
+
+
+def provide(task: str) -> int:
+    """Install what real components need; say what will be skipped; with CI=true that fails."""
+    lacking = missing()
+    if not lacking:
+        return 0
+    names = ", ".join(package.name for package in lacking)
+    print(f"{task}: installing {names}", file=sys.stderr, flush=True)
+    why = install(lacking)
+    lacking = missing()
+    for package in lacking:
+        reason = why or "installed, but not found"
+        lost = f"skipped is {package.without}"
+        print(f"{task}: without {package.name} ({reason}): {lost}", file=sys.stderr, flush=True)
+    if lacking and os.environ.get("CI") == "true":
+        print(f"{task}: CI=true: a missing component is a failure", file=sys.stderr)
+        return 1
+    return 0
 
 
 def missing() -> tuple[Package, ...]:

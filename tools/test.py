@@ -24,24 +24,6 @@ STUCK_LONG_S = 7200
 WORDS = {"failures": "failed", "errors": "error", "skipped": "skipped"}
 
 
-def components() -> int:
-    """Install what real components need; say what will be skipped; with CI=true that fails."""
-    lacking = debian.missing()
-    if not lacking:
-        return 0
-    names = ", ".join(package.name for package in lacking)
-    print(f"test: installing {names}", flush=True)
-    why = debian.install(lacking)
-    lacking = debian.missing()
-    for package in lacking:
-        reason = why or "installed, but not found"
-        print(f"test: without {package.name} ({reason}): skipped is {package.without}", flush=True)
-    if lacking and os.environ.get("CI") == "true":
-        print("test: CI=true: a missing component is a failure", file=sys.stderr)
-        return 1
-    return 0
-
-
 def run(args: list[str], *, stuck_s: int, counts: Counter[str]) -> int:
     """Run pytest once, add its counts, and return its exit code."""
     with tempfile.TemporaryDirectory(prefix="egret-test-") as folder:
@@ -91,7 +73,7 @@ def main(argv: list[str]) -> int:
     args = [arg for arg in argv if arg != "--long"]
     if long:
         os.environ["EGRET_LONG"] = "1"
-    worst = components()
+    worst = debian.provide("test")
     counts: Counter[str] = Counter()
     codes = [
         run(phase, stuck_s=STUCK_LONG_S if long else STUCK_S, counts=counts)

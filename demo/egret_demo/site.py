@@ -124,7 +124,7 @@ host = "127.0.0.1"
 port = {site.broker_port}
 
 [clock]
-source = "ntp"
+source = "rtc"
 """
 
 

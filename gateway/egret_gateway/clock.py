@@ -1,9 +1,10 @@
 """The gateway's only look at clocks: the monotonic one, the system's, and the centre's time.
 
 Every date is `monotonic + offset`. The offset comes from the system clock where its source is
-trusted and plausible, else from the centre's live acks, each bounded by its round trip. A small
-step back is walked off at half speed, so that readings keep their order; a forward step, and a
-backward one too large to walk, hold from their instant on and never for samples taken before.
+trusted (`ntp` only once the clock is verified) and plausible, else from the centre's live acks,
+each bounded by its round trip. A small step back is walked off at half speed, so that readings
+keep their order; a forward step, and a backward one too large to walk, hold from their instant on
+and never for samples taken before.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from egret_core.messages import ClockSource, ClockStamp
 from egret_core.timescale import REAL, Timescale
+from egret_gateway.system_clock import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FLOOR_MS = 1_767_225_600_000  # 2026-01-01T00:00Z: no gateway of this build ran earlier
+NTP, RTC = str(ClockSource.NTP), str(ClockSource.RTC)
 DRIFT = 100e-6  # a quartz outdoors, ms per ms: how fast an old sample grows uncertain
 ROUND_TRIP_MAX_MS = 20_000  # a sample worse than +-10 s is no time
 WALK_RATE = 0.5  # while walking back, a second lasts this many dated seconds less
@@ -64,11 +67,13 @@ class Hands:
     Attributes:
         mono_ms: monotonic milliseconds; wall_ms: system clock, ms since 1970.
         boot: id of this boot: monotonic times of another boot mean nothing.
+        verified: whether the system clock was disciplined or set by an RTC.
     """
 
     mono_ms: Callable[[], int]
     wall_ms: Callable[[], int]
     boot: str
+    verified: Callable[[], bool] = lambda: True
 
 
 def system_hands() -> Hands:
@@ -81,6 +86,7 @@ def system_hands() -> Hands:
         mono_ms=lambda: time.monotonic_ns() // 1_000_000,
         wall_ms=lambda: time.time_ns() // 1_000_000,
         boot=boot,
+        verified=Verified(),
     )
 
 
@@ -88,7 +94,7 @@ class Clock:
     """Dates monotonic instants; knows how well."""
 
     def __init__(
-        self, source: str = "ntp", timescale: Timescale = REAL, hands: Hands | None = None
+        self, source: str = RTC, timescale: Timescale = REAL, hands: Hands | None = None
     ) -> None:
         self._own = "" if source == "none" else source
         self._timescale = timescale
@@ -164,7 +170,9 @@ class Clock:
         self._adopt(self._own, float(wall - before))
 
     def _own_offset_plausible(self) -> bool:
-        return bool(self._own) and self._hands.wall_ms() >= self._floor_ms
+        if not self._own or self._hands.wall_ms() < self._floor_ms:
+            return False
+        return self._own != NTP or self._hands.verified()
 
     def _adopt(self, source: str, offset_ms: float) -> None:
         with self._lock:

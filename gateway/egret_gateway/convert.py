@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_core.quality import Flag, Reason
+from egret_core.screening.rain import rain_most_mm
 from egret_core.screening.range import ANY, check_range
 from egret_core.screening.sentinel import check_sentinel
 from egret_core.screening.verdict import GOOD, Verdict, combined
@@ -19,9 +20,6 @@ from egret_core.units import canonical, convert, settle
 if TYPE_CHECKING:
     from egret_gateway.profiles import ChannelSettings, Counter, Item
 
-RECORD_MM = 422.0
-RECORD_POWER = 0.475
-RECORD_LEAST_S = 60.0
 COUNTER = "counter"  # formula of totals, as meta names it
 LOST = "lost"  # memory of a counter that had one: its next total is doubtful
 _RESET = Verdict(int(Flag.GOOD), int(Reason.COUNTER_RESET))
@@ -104,16 +102,6 @@ def memory_of(raw: float, total: float) -> str:
 
 def _linear(item: Item, raw: float) -> float:
     return convert(item.quantity, settle(raw * item.scale + item.offset), item.unit)
-
-
-def rain_most_mm(since_s: float) -> float:
-    """Return more rain than ever fell anywhere on Earth in so many seconds, mm.
-
-    The envelope of the world's records is 422 mm x h^0.475 (Jennings 1950, as WMO-No. 168 gives
-    it); a bucket tips late and in steps, so that a span counts as a minute at least.
-    """
-    hours = max(since_s, RECORD_LEAST_S) / 3600
-    return RECORD_MM * float(hours**RECORD_POWER)
 
 
 def _counted(

@@ -12,7 +12,8 @@ from rig.field_box import make_outbox
 
 from egret_core.messages import ChannelMeta
 from egret_core.quality import Flag, Reason
-from egret_gateway.convert import LOST, Converted, memory_of, rain_most_mm, to_canonical
+from egret_core.screening.rain import rain_most_mm
+from egret_gateway.convert import LOST, Converted, memory_of, to_canonical
 from egret_gateway.profiles import ChannelSettings, Counter, Item
 from egret_gateway.sample import Sample
 

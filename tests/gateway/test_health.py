@@ -53,7 +53,7 @@ async def test_it_tells_what_is_held_since_when_and_by_which_clock(tmp_path: Pat
     assert status.outbox["unsettled"] == 2
     assert status.outbox["oldest_ms"] == 90_000
     assert status.outbox["bytes"] > 0
-    assert (status.clock.source, status.sent_ms) == ("ntp", hands.wall)
+    assert (status.clock.source, status.sent_ms) == ("rtc", hands.wall)
     assert status.buses["bus0"]["units"] == {"7": UNIT}
     assert status.extra["uplink"] == {"in_flight": 3, "ack_ms": 40, "unreadable": 0}
     assert status.extra["maintenance"] is False

@@ -196,6 +196,7 @@ class Field(Program):
         self.config.write_text(
             f'[gateway]\nid = "{gateway}"\ndata = "{self.data}"\nstatus_s = 5\n'
             f'[broker]\nhost = "127.0.0.1"\nport = {mqtt_port}\n'
+            '[clock]\nsource = "rtc"\n'
             f'[[bus]]\nname = "bus0"\nport = "{port}"\nbaud = {baud}\ncut_s = 0.1\n'
             f'[[bus.device]]\nprofile = "generic-stage-u16"\nunit = 1\nstation = "st1"\n'
             f"period_s = {period_s}\n"

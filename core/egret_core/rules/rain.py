@@ -1,8 +1,9 @@
 """Rain levels by sums over windows of 1 to 24 h, from a never-decreasing total.
 
-The centre differences the total. A total that falls (a device was replaced) is a new base: the
-fall itself counts nothing. A level holds while one of its windows is over its threshold; it eases
-when none is and it has been dry for `dry_ms`. Sums are whole nanometres.
+The centre differences the total. A total that falls (a device was replaced), or rises by more
+than ever fell in that time, is a new base: that step itself counts nothing. A level holds while
+one of its windows is over its threshold; it eases when none is and it has been dry for `dry_ms`.
+Sums are whole nanometres.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ from egret_core.rules.event import Change, ConditionEvent, Phase
 from egret_core.rules.model import Cause, WindowLevel
 from egret_core.rules.provisional import Waiting, absorb, disproved, highest, restored
 from egret_core.rules.windows import Increment, Windows
+from egret_core.screening.rain import rain_most_mm
 
 if TYPE_CHECKING:
     from egret_core.rules.model import BoundRule, RainLaw
 
 NM_PER_MM = 1_000_000
 _MS_PER_H = 3_600_000
+_SURELY_RAIN_NM = round(rain_most_mm(0) * NM_PER_MM)  # below it any span may have brought it
 
 
 class Rain:
     """The state of one rain rule on one channel; readings come in time order.
 
     Attributes:
-        rebased: how often the total fell.
+        rebased: how often the total fell, or rose as no rain can.
         quiet_from, quiet_below: empty: every total counts, the base moves with it.
         alert_at: an unsettled total below it brings no new rain.
     """
@@ -76,6 +79,8 @@ class Rain:
         if self._last_ms is None or rain_nm <= 0:
             return None
         step = Increment(time_ms, rain_nm, time_ms - self._last_ms)
+        if _is_no_rain(step):
+            return None
         said = max(self.rank, highest(self._waiting))
         sums = self._windows.sums_nm
         for at, level in self._levels:
@@ -104,11 +109,12 @@ class Rain:
         self._last_ms, self._last_nm = time_ms, total_nm
         self.alert_at = value
         windows = self._windows
-        if step.rain_nm > 0:
+        no_rain = _is_no_rain(step)
+        if step.rain_nm > 0 and not no_rain:
             self._wet_ms = time_ms
             windows.add(step)
         else:
-            if step.rain_nm < 0:
+            if no_rain:
                 self.rebased += 1
                 self._rebased_ms = time_ms
             if time_ms >= windows.next_ms:
@@ -211,3 +217,10 @@ class Rain:
             evidence=evidence,
             provisional_id=named,
         )
+
+
+def _is_no_rain(step: Increment) -> bool:
+    """Tell whether a total went as rain cannot: down, or up faster than ever on Earth."""
+    if 0 <= step.rain_nm < _SURELY_RAIN_NM:
+        return False
+    return step.rain_nm < 0 or step.rain_nm > rain_most_mm(step.gap_ms / 1000) * NM_PER_MM

@@ -103,6 +103,7 @@ class Outbox:
         self._settled: list[int] = []
         self._settle_due_ms = 0.0
         self._overflow = 0
+        self._committing = 0
         self._stopping = False
         self._retry_ms = 0.0
         self._age_look_ms = 0
@@ -233,7 +234,7 @@ class Outbox:
             "bytes": self._keeper.summary.used_bytes,
             "unsettled": self._keeper.summary.unsettled,
             "drafts": self._keeper.summary.drafts,
-            "buffered": sum(len(buffer.samples) for buffer in self._buffers),
+            "buffered": self._committing + sum(len(buffer.samples) for buffer in self._buffers),
         }
 
     def wake(self) -> None:
@@ -327,6 +328,7 @@ class Outbox:
             if due and (buffer.samples or buffer.memory):
                 cuts.append((buffer, buffer.samples, buffer.memory))
                 buffer.samples, buffer.memory = [], {}
+        self._committing = sum(len(samples) for _, samples, _ in cuts)
         load = _Load(cuts, list(self._orders), self._settled, self._overflow)
         self._orders.clear()
         self._settled, self._overflow = [], 0
@@ -337,6 +339,7 @@ class Outbox:
         now = self._clock.mono_ms()
         self._draft_look_ms = now + DRAFT_LOOK_MS
         parcels, answers, sealed = self._keeper.transact(lambda: self._write(load, now))
+        self._committing = 0
         ready = [parcel for parcel in parcels if parcel.hash]
         if ready:
             self._committed(ready)
@@ -374,6 +377,7 @@ class Outbox:
         """Keep what the disk did not take, and ask again; True where that may help at once."""
         _log.error("outbox file=%s refused=%r retry_s=%d", self.path, str(error), RETRY_MS // 1000)
         with self._guard:
+            self._committing = 0
             for buffer, samples, memory in load.cuts:
                 buffer.samples[:0] = samples
                 buffer.memory = {**memory, **buffer.memory}

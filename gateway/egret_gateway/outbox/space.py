@@ -92,7 +92,8 @@ def give_way(file: OutboxFile, max_bytes: int) -> list[Loss]:
             ).fetchall()
             if not rows:
                 break
-            _drop(file, _enough(rows, file.used_bytes() - goal), spans)
+            # By halves: a row frees more than its payload, and none is to go for nothing.
+            _drop(file, _enough(rows, (file.used_bytes() - goal) / 2), spans)
     return [span.loss(file.logs[no].id, "space", hashes=False) for no, span in spans.items()]
 
 

@@ -111,6 +111,25 @@ def test_a_total_that_falls_is_a_new_base_and_the_evidence_says_so() -> None:
     assert raised[0].evidence["rebased_ms"] == raised[0].time_ms - 600_000
 
 
+def test_a_total_that_rises_as_no_rain_can_is_a_new_base_and_warns_nobody() -> None:
+    """An old card put back, a used gauge: thousands of millimetres within a minute."""
+    fold = fold_of([GAUGE], [RULE])
+    totals = [(0, 30.0), (600, 45.0), (660, 7045.0), (720, 7045.2), (780, 45.2), (840, 45.4)]
+    totals += [(1440, 75.4), (2040, 86.0)]
+    events = play(fold, timeline(prompt(reading(s, v, GAUGE) for s, v in totals)))
+    assert brief(events) == [("raised", "orange", 2040)]
+    assert events[-1].evidence["value"] == pytest.approx(15 + 0.2 + 0.2 + 30 + 10.6)
+    rain = fold.channels["st1"]["rn"].detectors[0]
+    assert isinstance(rain, Rain)
+    assert rain.rebased == 2, "up, and down again"
+
+
+def test_the_heaviest_minute_on_record_is_rain() -> None:
+    """31.2 mm in a minute at Unionville, 38 mm at Barot: WMO's list of extremes."""
+    events = judged([38.0, 20.0], step_s=60)
+    assert levels(events) == ["orange"]
+
+
 def test_a_restart_in_the_middle_changes_nothing() -> None:
     state, copy = (Rain(RULE, RULE.law, "st1/rn") for _ in range(2))
     one, two = [], []

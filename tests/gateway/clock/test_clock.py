@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rig.field_box import HandClock
 
@@ -35,6 +37,28 @@ def test_a_clock_before_the_build_is_not_believed_until_it_is_set() -> None:
     hands.wall = WALL
     assert clock.stamp(taken) == WALL - 5_000
     assert clock.stamped() == ("ntp", 0)
+
+
+def test_ntp_is_believed_only_once_the_clock_is_verified() -> None:
+    """A box without RTC boots offline where it was switched off: plausible, and wrong."""
+    hands, verified = HandClock(mono=500_000, wall=WALL), [False]
+    seen = replace(hands.hands(), verified=lambda: verified[0])
+    clock = Clock("ntp", hands=seen)
+    assert clock.stamp(hands.mono) is None, "it waits as monotonic time"
+    clock.hear(WALL + 7_200_000, hands.mono, hands.mono)
+    assert clock.stamped() == ("centre", 0)
+    assert clock.stamp(hands.mono) == WALL + 7_200_000
+    verified[0], hands.wall = True, WALL + 7_200_040
+    assert clock.stamp(hands.mono) == WALL + 7_200_040
+    assert clock.stamped() == ("ntp", 0)
+
+
+@pytest.mark.parametrize("source", ["rtc", "gnss"])
+def test_what_the_technician_vouches_for_needs_no_verification(source: str) -> None:
+    hands = HandClock(wall=WALL)
+    clock = Clock(source, hands=replace(hands.hands(), verified=lambda: False))
+    assert clock.stamp(hands.mono) == WALL
+    assert clock.stamped() == (source, 0)
 
 
 def test_a_clock_before_the_last_commit_is_not_believed() -> None:

@@ -35,7 +35,7 @@ def kinds(path: Path) -> list[str]:
 
 
 def test_what_is_committed_is_read_beside_its_writer_and_after_it(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path, "g", Clock("ntp"), [META], OutboxSettings())
+    outbox = Outbox(tmp_path, "g", Clock("rtc"), [META], OutboxSettings())
     outbox.open()
     emit = outbox.emitter(0.0)
     emit([Sample("bridge", "wl", int(time.monotonic() * 1000), 1.25)], {})

@@ -39,6 +39,8 @@ data = "{data}"
 [broker]
 host = "{host}"
 port = {port}
+[clock]
+source = "rtc"
 [[bus]]
 name = "bus0"
 port = "{tty}"

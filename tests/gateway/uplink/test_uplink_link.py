@@ -149,7 +149,7 @@ async def test_the_status_tells_what_is_held_and_changes_at_once(tmp_path: Path)
         await centre.until(lambda: bool(centre.statuses))
         assert centre.statuses[-1].current_log == box.outbox.current_log
         assert centre.statuses[-1].held == {box.outbox.current_log: ((1, 1),)}
-        assert centre.statuses[-1].clock.source == "ntp"
+        assert centre.statuses[-1].clock.source == "rtc"
         assert centre.statuses[-1].outbox["bytes"] > 0
         box.buses["bus0"] = {"fault": "vanished"}
         await centre.until(lambda: "bus0" in centre.statuses[-1].buses)

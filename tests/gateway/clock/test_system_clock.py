@@ -1,0 +1,91 @@
+"""Whether the machine's clock can be believed: an RTC set it, or the kernel disciplines it."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING
+
+import pytest
+
+from egret_gateway import system_clock
+from egret_gateway.system_clock import STA_UNSYNC, Verified, disciplined, set_by_rtc
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def rtc(folder: Path, number: int, text: str) -> None:
+    place = folder / f"rtc{number}"
+    place.mkdir()
+    (place / "hctosys").write_text(text)
+
+
+def test_an_rtc_that_set_the_clock_at_boot_vouches_for_it(tmp_path: Path) -> None:
+    assert not set_by_rtc(tmp_path)
+    rtc(tmp_path, 0, "0\n")
+    assert not set_by_rtc(tmp_path)
+    rtc(tmp_path, 1, "1\n")
+    assert set_by_rtc(tmp_path)
+    assert not set_by_rtc(tmp_path / "no such folder")
+
+
+def test_an_rtc_that_cannot_be_read_vouches_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "rtc0" / "hctosys").mkdir(parents=True)
+    assert not set_by_rtc(tmp_path)
+
+
+class Kernel:
+    """adjtimex(2) with the answers of a test."""
+
+    def __init__(self, state: int, status: int) -> None:
+        self.state, self.status = state, status
+
+    def adjtimex(self, asked: ctypes._Pointer[system_clock._Timex]) -> int:
+        asked._obj.status = self.status  # type: ignore[attr-defined]
+        return self.state
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "expected"),
+    [
+        (0, 0x2001, True),  # TIME_OK, STA_PLL and STA_NANO: timesyncd at work
+        (5, STA_UNSYNC, False),  # TIME_ERROR: nothing disciplines it
+        (0, STA_UNSYNC | 0x0001, False),
+        (-1, 0, False),  # the call is not allowed here
+    ],
+)
+def test_the_kernel_s_word(
+    monkeypatch: pytest.MonkeyPatch, state: int, status: int, *, expected: bool
+) -> None:
+    monkeypatch.setattr(system_clock.ctypes, "CDLL", lambda _: Kernel(state, status))
+    assert disciplined() is expected
+
+
+def test_a_library_without_the_call_verifies_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_clock.ctypes, "CDLL", lambda _: object())
+    assert not disciplined()
+
+
+def test_the_real_kernel_answers() -> None:
+    asked = system_clock._Timex()
+    assert ctypes.CDLL(None).adjtimex(ctypes.byref(asked)) >= 0
+    assert disciplined() is not bool(asked.status & STA_UNSYNC)
+
+
+def test_what_was_verified_once_stays_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel(5, STA_UNSYNC)
+    monkeypatch.setattr(system_clock.ctypes, "CDLL", lambda _: kernel)
+    verified = Verified(tmp_path)
+    assert not verified()
+    kernel.state, kernel.status = 0, 0
+    assert verified()
+    kernel.state, kernel.status = 5, STA_UNSYNC
+    assert verified(), "hours offline cost seconds, not the date"
+
+
+def test_an_rtc_verifies_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_clock.ctypes, "CDLL", lambda _: Kernel(5, STA_UNSYNC))
+    rtc(tmp_path, 0, "1")
+    assert Verified(tmp_path)()
