@@ -7,28 +7,53 @@ import logging
 import re
 import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from egret_aggregator import catalogue, config, service
 from egret_aggregator.api.times import rfc3339
+from egret_aggregator.cli.verb import add_verb
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
-from egret_aggregator.tokens import Role, Tokens
+from egret_aggregator.tokens import DAYS_DEFAULT, Role, Tokens
 from egret_aggregator.warnings import Ledger, audit
 from egret_core.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from egret_aggregator.cli.output import Output
+    from egret_aggregator.cli.verb import Verbs
     from egret_aggregator.config import CentreConfig
     from egret_aggregator.database.token_rows import TokenRow
 
-Command: TypeAlias = "Callable[[argparse.Namespace, Output], int]"
-
 ARGUMENTS = "arguments"  # stands for a file where the command line itself is wrong
 _HEAD = re.compile(r"([1-9]\d{0,17}):([0-9a-f]{64})")
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """Add check, run, token and audit."""
+    add_verb(verbs, "check", "read settings and catalogue, open nothing", check)
+    add_verb(verbs, "run", "run the centre until SIGTERM", run)
+    tokens = verbs.add_parser("token", help="who may use the API")
+    token_verbs = tokens.add_subparsers(required=True, metavar="ACTION")
+    add = add_verb(token_verbs, "add", "make a token; it is shown once", token_add)
+    add.add_argument("--role", required=True, choices=[str(role) for role in Role])
+    add.add_argument("--name", required=True, help="who bears it; stands in the ledger")
+    add.add_argument("--days", type=int, default=DAYS_DEFAULT, help="its life (%(default)s)")
+    add_verb(token_verbs, "list", "list tokens, without their secrets", token_list)
+    revoke = add_verb(token_verbs, "revoke", "end a token at once", token_revoke)
+    revoke.add_argument("token", metavar="ID", help="its public id, from `token list`")
+    audits = verbs.add_parser("audit", help="the ledger")
+    audit_verbs = audits.add_subparsers(required=True, metavar="ACTION")
+    verify = add_verb(
+        audit_verbs, "verify", "check the chain, and the warnings against it", audit_verify
+    )
+    verify.add_argument(
+        "--head",
+        metavar="SEQ:HASH",
+        help="a line noted down elsewhere, which must stand in the ledger as it was",
+    )
 
 
 def check(arguments: argparse.Namespace, output: Output) -> int:

@@ -1,0 +1,24 @@
+"""One verb of the command line: its arguments every command has, and what runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from egret_aggregator.cli.output import Output
+
+Command: TypeAlias = "Callable[[argparse.Namespace, Output], int]"
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  (its only name)
+
+
+def add_verb(verbs: Verbs, name: str, text: str, command: Command) -> argparse.ArgumentParser:
+    """Add a verb that takes CONFIG.toml and --json; return its parser for more arguments."""
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.set_defaults(command=command)
+    return parser
