@@ -34,7 +34,9 @@ class Table:
         self._asked: set[str] = set()
 
     def fail(self, key: str, remedy: str) -> NoReturn:
-        """Raise the ConfigError for `key` of this table; an absent key is seen as None."""
+        """Raise the ConfigError for `key` of this table; an absent one may be there misspelt."""
+        if key not in self._data:
+            remedy += _meant(key, [k for k in self._data if k not in self._asked], "is it ")
         raise ConfigError(self.file, self._key(key), self._data.get(key), remedy)
 
     def has(self, key: str) -> bool:
@@ -126,8 +128,7 @@ class Table:
         if key in self._data:
             return self._data[key]
         if default is _REQUIRED:
-            meant = _meant(key, [k for k in self._data if k not in self._asked], "is it ")
-            self.fail(key, f"missing: write {key} = ...{meant}")
+            self.fail(key, f"missing: write {key} = ...")
         return default
 
     def _key(self, key: str) -> str:

@@ -77,6 +77,10 @@ def test_a_key_that_nobody_knows_is_told_with_the_nearest_that_is() -> None:
 def test_a_missing_key_points_at_its_misspelling() -> None:
     with pytest.raises(ConfigError, match="is it 'stationn'"):
         table(stationn="a").text("station")
+    one = table(datun="gauge", channel="wl")
+    assert one.text("datum", "") == ""
+    with pytest.raises(ConfigError, match=r"needs a datum \(is it 'datun'\?\)"):
+        one.fail("datum", "needs a datum")
 
 
 def test_a_file_is_read_whole_and_shown_as_the_user_named_it(tmp_path: Path) -> None:
