@@ -143,8 +143,9 @@ class Recorder:
     async def _tell_journal(self) -> None:
         """Let the journal trim behind us; the truth is in the store already."""
         if self._unsaved:
-            self._unsaved = 0
+            told = self._unsaved
             await self._journal.save(NAME, self._positions, {})
+            self._unsaved -= told
 
     def add(self, entries: Sequence[Entry], work: Work) -> None:
         """Add what entries become; ticks and changes become nothing."""

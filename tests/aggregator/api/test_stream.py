@@ -193,7 +193,11 @@ async def test_a_client_that_goes_is_forgotten(centre: ApiCentre) -> None:
     await until(lambda: len(centre.context.hub) == 0)
 
 
-async def test_128_clients_and_one_that_stalls(centre: ApiCentre) -> None:
+async def test_128_clients_and_one_that_stalls(
+    centre: ApiCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It is to fall by its full mailbox, however slow the machine is today.
+    monkeypatch.setattr(stream_module, "SEND_MAX_S", 600.0)
     hub, count = centre.context.hub, WARNINGS_MAX + 500
     async with AsyncExitStack() as stack:
         stalled = await stack.enter_async_context(listener(centre, small=True))
