@@ -26,6 +26,11 @@ PACKAGES = (
         "libmodbus-dev", ("pkg-config", "--exists", "libmodbus"), "the foreign Modbus slave in C"
     ),
     Package("mbpoll", ("mbpoll", "-V"), "reading our slaves by a foreign master"),
+    Package(
+        "postgresql",
+        ("sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"),
+        "ledger and accounts on PostgreSQL",
+    ),
     Package("socat", ("socat", "-V"), "Modbus over a bridged line"),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from egret_aggregator import postgresql_url
 from egret_aggregator.toml_table import TomlTable, read_toml
 from egret_core.errors import ConfigError
 from egret_core.timescale import REAL, SCALE_MAX, Timescale
@@ -48,6 +49,19 @@ class JournalSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """Where ledger, warnings and tokens are kept; key `[database]`.
+
+    Attributes:
+        url: of a PostgreSQL database, without a password; "" for the file egret.db in `data`.
+        password_file: read at each connection, so that a new password needs no restart.
+    """
+
+    url: str = ""
+    password_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """Where the API listens and what one request may ask; key `[api]`.
 
@@ -79,6 +93,7 @@ class CentreConfig:
     catalogue: Path
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     timescale: Timescale = REAL
     file: str = ""
@@ -97,6 +112,7 @@ def load(path: Path) -> CentreConfig:
         catalogue=centre.folder("catalogue"),
         broker=_broker(root.table("broker")),
         journal=_journal(root.table("journal")),
+        database=_database(root.table("database")),
         api=_api(root.table("api")),
         timescale=_timescale(root.table("clock")),
         file=str(path),
@@ -133,6 +149,18 @@ def _journal(table: TomlTable) -> JournalSettings:
     )
     table.done()
     return settings
+
+
+def _database(table: TomlTable) -> DatabaseSettings:
+    url = table.text("url", "")
+    remedy = postgresql_url.remedy(url) if url else ""
+    if remedy:
+        raise table.error("url", postgresql_url.shown(url), remedy)
+    password_file = table.folder("password_file") if table.has("password_file") else None
+    table.done()
+    if password_file is not None and not url:
+        raise table.error("password_file", str(password_file), "a file has none: name a url too")
+    return DatabaseSettings(url, password_file)
 
 
 def _api(table: TomlTable) -> ApiSettings:

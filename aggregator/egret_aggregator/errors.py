@@ -4,7 +4,8 @@ EgretError
   AggregatorError           abstract: nobody raises it
     JournalError            a commit failed or the journal is closed: nothing of it was acknowledged
     StoreError              the time-series store could not write or read; retrying may help
-    DatabaseError           the file of ledger, warnings and tokens cannot be opened
+    DatabaseError           the store of ledger, warnings and tokens cannot be opened
+      DatabaseUnavailableError  it does not answer now; retrying may help
     BrokerError             the broker cannot be found or started, or refuses us
     DataFolderError         the data folder is another centre's just now, or cannot be written
 """
@@ -27,7 +28,11 @@ class StoreError(AggregatorError):
 
 
 class DatabaseError(AggregatorError):
-    """The file of ledger, warnings and tokens is none of ours, or of a later version."""
+    """The store of ledger, warnings and tokens is none of ours, or of a later version."""
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """The store of ledger, warnings and tokens does not answer now; retrying may help."""
 
 
 class BrokerError(AggregatorError):

@@ -30,6 +30,7 @@ from egret_aggregator.store import SqliteStore
 from egret_aggregator.supervision import supervise
 from egret_aggregator.tokens import Tokens
 from egret_aggregator.warnings import Ledger
+from egret_aggregator.warnings.clerk import Clerk
 from egret_aggregator.witness import Witness
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egret_aggregator.catalogue import Catalogue
-    from egret_aggregator.config import CentreConfig
+    from egret_aggregator.config import CentreConfig, DatabaseSettings
 
 STALE_REAL_S = 10.0  # on a scaled clock a minute is short: this much real time is allowed
 
@@ -46,9 +47,9 @@ _MB = 1024 * 1024
 _LOG = logging.getLogger(__name__)
 
 
-def database_path(settings: CentreConfig) -> Path:
+def database_place(settings: CentreConfig) -> Path | DatabaseSettings:
     """Return where ledger, warnings and tokens are kept."""
-    return settings.data / "egret.db"
+    return settings.database if settings.database.url else settings.data / "egret.db"
 
 
 async def run(
@@ -85,7 +86,7 @@ class _Files(NamedTuple):
 
     @classmethod
     async def opened(cls, stack: AsyncExitStack, settings: CentreConfig, clock: Clock) -> _Files:
-        database = Database(database_path(settings))
+        database = Database(database_place(settings))
         stack.push_async_callback(database.close)
         await database.open()
         ledger = Ledger(database, clock.now_ms)
@@ -128,7 +129,7 @@ async def _line(
     await recorder.open()
     judge = Judge(
         journal,
-        files.ledger.take,
+        Clerk(files.ledger).take,
         catalogue,
         clock.now_ms,
         decoded=journal.decoded,

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egret_aggregator.config import ApiSettings, BrokerSettings, JournalSettings, load
+from egret_aggregator.config import (
+    ApiSettings,
+    BrokerSettings,
+    DatabaseSettings,
+    JournalSettings,
+    load,
+)
 from egret_aggregator.toml_table import TomlTable
 from egret_core.errors import ConfigError
 
@@ -42,6 +48,18 @@ KEYS = (
     Key("broker", "password_file", "secret", TEXT, ("",)),
     Key("journal", "max_mb", 64, WHOLE, (0, -5, 1024 * 1024 + 1)),
     Key("journal", "keep_days", 7.5, NUMBER, (0, 0.009, 3651, float("inf"), float("nan"))),
+    Key(
+        "database",
+        "url",
+        "postgresql://egret@db/egret",
+        TEXT,
+        (
+            *("mysql://egret@db/egret", "postgresql://db/egret", "postgresql://egret@db"),
+            *("postgresql://egret@db/a/b", "postgresql://egret@/egret", "postgresql://e@db:x/e"),
+            "postgresql://egret@db/egret?sslmod=require",
+        ),
+    ),
+    Key("database", "password_file", "secret", TEXT, ("",)),
     # The empty name would listen on every address of the machine.
     Key("api", "host", "::1", TEXT, ("", " ", "\t")),
     Key("api", "port", 0, WHOLE, (-1, 65_536)),
@@ -115,6 +133,7 @@ def test_no_setting_is_left_out_here() -> None:
     for table, kind in (
         ("broker", BrokerSettings),
         ("journal", JournalSettings),
+        ("database", DatabaseSettings),
         ("api", ApiSettings),
     ):
         assert {name for of, name in told if of == table} == {item.name for item in fields(kind)}
@@ -154,7 +173,7 @@ def test_a_needed_key_that_is_missing_is_named(tmp_path: Path, path: str) -> Non
     assert (error.key, "is missing" in error.remedy) == (path, True)
 
 
-@pytest.mark.parametrize("table", ["centre", "broker", "journal", "api", "clock"])
+@pytest.mark.parametrize("table", ["centre", "broker", "journal", "database", "api", "clock"])
 def test_a_table_that_is_none_is_named(tmp_path: Path, table: str) -> None:
     rest = "" if table == "centre" else '[centre]\ndata = "d"\ncatalogue = "c"\n'
     for value in ("5", '"x"', "[1]", "true"):
@@ -172,6 +191,21 @@ def test_a_table_that_nobody_knows_is_refused(tmp_path: Path, table: str) -> Non
 def test_a_scaled_clock_stays_on_this_machine(tmp_path: Path) -> None:
     error = refusal(tmp_path, whole_file(**{"broker.host": "10.0.0.9"}))
     assert (error.key, error.seen) == ("clock.scaled", "10.0.0.9")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://egret:hunter2@db/egret", "postgresql://egret@db/egret?password=hunter2"],
+)
+def test_a_password_in_the_url_is_refused_and_not_shown(tmp_path: Path, url: str) -> None:
+    error = refusal(tmp_path, whole_file(**{"database.url": url}))
+    assert (error.key, "password_file" in error.remedy) == ("database.url", True)
+    assert "hunter2" not in f"{error} {error.seen}"
+
+
+def test_a_password_without_a_database_is_refused(tmp_path: Path) -> None:
+    error = refusal(tmp_path, whole_file(**{"database.url": None}))
+    assert (error.key, "name a url" in error.remedy) == ("database.password_file", True)
 
 
 def test_a_relative_folder_starts_where_the_file_is(tmp_path: Path) -> None:

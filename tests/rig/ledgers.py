@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from rig import databases
+
 from egret_aggregator.database import Database
 from egret_aggregator.warnings import Ledger
 
@@ -28,8 +30,8 @@ class Hands:
 
 @asynccontextmanager
 async def opened(path: Path, hands: Hands | None = None) -> AsyncIterator[tuple[Ledger, Database]]:
-    """Open the ledger in a file."""
-    database = Database(path)
+    """Open the ledger in a file, or in the database that stands for it."""
+    database = Database(databases.place(path))
     await database.open()
     try:
         ledger = Ledger(database, (hands or Hands()).now_ms)

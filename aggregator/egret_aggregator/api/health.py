@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Response
 from egret_aggregator.api.auth import context_of
 from egret_aggregator.api.context import Context, Judgement
 from egret_aggregator.api.envelope import standing
+from egret_aggregator.errors import DatabaseUnavailableError
 
 router = APIRouter(tags=["health"])
 
@@ -27,6 +28,8 @@ async def readyz(rooms: Rooms, response: Response) -> dict[str, Any]:
     state, _, _ = rooms.judgement()
     why = [] if state is Judgement.CURRENT else [f"judgement_{state}"]
     why += rooms.line.faults()
+    if rooms.ledger.fault:
+        why.append("database_unavailable")
     if why:
         response.status_code = 503
     return {"status": "not_ready" if why else "ready", "why": why, **standing(rooms)}
@@ -40,6 +43,7 @@ async def metrics(rooms: Rooms) -> Response:
     figures: dict[str, float] = {
         "egret_recording_current": float(kept is Judgement.CURRENT),
         "egret_judgement_current": float(state is Judgement.CURRENT),
+        "egret_database_up": float(not rooms.ledger.fault),
         "egret_ledger_head": float(rooms.ledger.head.seq),
         "egret_stream_clients": float(len(rooms.hub)),
         "egret_stream_overflows_total": float(rooms.hub.overflows),
@@ -49,7 +53,11 @@ async def metrics(rooms: Rooms) -> Response:
         figures["egret_judgement_age_seconds"] = age_s
     if kept_age_s is not None:
         figures["egret_recording_age_seconds"] = kept_age_s
-    for (where, level), count in (await rooms.ledger.counts()).items():
+    try:
+        counts = await rooms.ledger.counts()
+    except DatabaseUnavailableError:
+        counts, figures["egret_database_up"] = {}, 0.0
+    for (where, level), count in counts.items():
         name = f'egret_warnings{{state="{_label(where)}",level="{_label(level)}"}}'
         figures[name] = float(count)
     return Response(exposition(figures), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from egret_aggregator.api.times import rfc3339
-from egret_aggregator.errors import AggregatorError, StoreError
+from egret_aggregator.errors import AggregatorError, DatabaseUnavailableError, StoreError
 from egret_aggregator.warnings.acts import ActRefusedError, Refusal
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "body_too_large": (413, "the body is larger than a request may be"),
     "http_error": (400, "another error of HTTP itself; `status` says which"),
     "internal": (500, "the centre failed to answer; its log names the error"),
+    "database_unavailable": (503, "ledger and accounts do not answer now; see `Retry-After`"),
     "store_unavailable": (503, "the store does not answer just now; try after `Retry-After`"),
     "stream_full": (503, "too many streams, or the centre is stopping"),
 }
@@ -135,6 +136,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ActRefusedError, _refused)
     app.add_exception_handler(StoreError, _store)
+    app.add_exception_handler(DatabaseUnavailableError, _database)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -188,6 +190,13 @@ def _store(request: Request, error: Exception) -> Response:
     detail = "the time series cannot be read now; warnings go on without it"
     headers = {"Retry-After": str(_RETRY_S)}
     return response(ProblemError(503, "store_unavailable", detail, headers=headers))
+
+
+def _database(request: Request, error: Exception) -> Response:
+    _LOG.error("api path=%r database=%r", request.url.path, str(error))
+    detail = "warnings and accounts cannot be read now; readings are taken and judged later"
+    headers = {"Retry-After": str(_RETRY_S)}
+    return response(ProblemError(503, "database_unavailable", detail, headers=headers))
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:

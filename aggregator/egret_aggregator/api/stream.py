@@ -17,6 +17,7 @@ from egret_aggregator.api.auth import context_of, seat_of
 from egret_aggregator.api.hub import HEARTBEAT_S, encoded, warning_event
 from egret_aggregator.api.mailbox import End, Mailbox
 from egret_aggregator.api.problems import ProblemError, response
+from egret_aggregator.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -159,5 +160,7 @@ async def _watch_token(context: Context, seat: Seat, mailbox: Mailbox) -> None:
     good = True
     while good:
         await asyncio.sleep(TOKEN_CHECK_S)
-        good = await context.tokens.still(seat)
+        # A database that does not answer ends nobody's stream: the seat would see less, not more.
+        with suppress(DatabaseUnavailableError):
+            good = await context.tokens.still(seat)
     mailbox.finish(End.TOKEN_ENDED)

@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator import catalogue, config, service
@@ -140,14 +141,14 @@ def audit_verify(arguments: argparse.Namespace, output: Output) -> int:
     """Check the ledger's chain and the warnings' table; 1 names the first line that is wrong."""
     noted = _noted(arguments)
     settings = config.load(arguments.config)
-    path = service.database_path(settings)
-    if not path.exists():
+    place = service.database_place(settings)
+    if isinstance(place, Path) and not place.exists():
         raise ConfigError(
-            settings.file, "centre.data", str(settings.data), f"there is no ledger {path.name} yet"
+            settings.file, "centre.data", str(settings.data), f"there is no ledger {place.name} yet"
         )
 
     async def work() -> audit.Report:
-        database = Database(path)
+        database = Database(place)
         await database.open()
         try:
             return await audit.verify(database, noted)
@@ -184,7 +185,7 @@ def _noted(arguments: argparse.Namespace) -> audit.Noted | None:
 
 @asynccontextmanager
 async def _office(settings: CentreConfig) -> AsyncIterator[tuple[Tokens, Ledger]]:
-    database = Database(service.database_path(settings))
+    database = Database(service.database_place(settings))
     await database.open()
     try:
         ledger = Ledger(database, Clock(settings.timescale).now_ms)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+NUL = "\0"  # no text of ours has one, and PostgreSQL refuses to compare with it
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -48,6 +50,8 @@ async def find(connection: AsyncConnection, query: Query) -> list[WarningState]:
 
 async def get(connection: AsyncConnection, warning: str) -> WarningState | None:
     """Return one warning."""
+    if NUL in warning:
+        return None
     body = await connection.scalar(select(WARNING.c.body).where(WARNING.c.id == warning))
     return None if body is None else _state(body)
 
@@ -121,7 +125,7 @@ def _narrowed(chosen: Select[tuple[str]], query: Query) -> Select[tuple[str]]:
         (WARNING.c.station, query.stations),
     ):
         if wanted:
-            chosen = chosen.where(column.in_(wanted))
+            chosen = chosen.where(column.in_([word for word in wanted if NUL not in word]))
     if query.since_ms is not None:
         chosen = chosen.where(WARNING.c.changed_ms >= query.since_ms)
     if query.before_seq is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.database import ledger_rows, warning_rows
@@ -16,7 +17,7 @@ from egret_aggregator.warnings.record import EMPTY, STREAMED, Head, Kind, Record
 from egret_aggregator.warnings.state import State, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 TAKE_MAX = 500  # events in one transaction: the write lock is held for tens of milliseconds
 HISTORY_MAX = 1000  # lines of one warning in one answer; the newest are given
+UNHEARD_MAX = 20_000  # lines told late; a stream further behind reads the ledger anew
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,6 +64,11 @@ class Ledger:
         """The newest line this process has written or read."""
         return self._head
 
+    @property
+    def fault(self) -> str:
+        """Why the database does not answer now, "" where it did at the last attempt."""
+        return self._database.fault
+
     async def holds(self, head: Head) -> bool:
         """Tell whether a line that was the newest once still stands as it was."""
         if head.seq == 0:
@@ -78,12 +85,8 @@ class Ledger:
         """Record condition events; durable when it returns, an event known by id is ignored."""
         for start in range(0, len(events), TAKE_MAX):
             part = events[start : start + TAKE_MAX]
-            async with self._sealing:
-                async with self._database.writing() as connection:
-                    batch = await _Batch.begun(connection, self._now_ms())
-                    await batch.take(part)
-                    await batch.write()
-                self._committed(batch.records)
+            async with self._batch() as batch:
+                await batch.take(part)
 
     async def act(self, act: Act) -> Acted:
         """Record a person's act; durable when it returns, a repeated key is answered again.
@@ -91,15 +94,11 @@ class Ledger:
         Raises:
             ActRefusedError: nothing was recorded.
         """
-        async with self._sealing:
-            async with self._database.writing() as connection:
-                repeated = await _repeated(connection, act)
-                if repeated is not None:
-                    return repeated
-                batch = await _Batch.begun(connection, self._now_ms())
-                state = await batch.act(act)
-                await batch.write()
-            self._committed(batch.records)
+        async with self._batch() as batch:
+            repeated = await batch.repeated(act)
+            if repeated is not None:
+                return repeated
+            state = await batch.act(act)
         return Acted(batch.records[-1], state, repeated=False)
 
     async def note(
@@ -110,14 +109,10 @@ class Ledger:
         Returns:
             False where `does` says that it did nothing: then nothing is recorded either.
         """
-        async with self._sealing:
-            async with self._database.writing() as connection:
-                if does is not None and not await does(connection):
-                    return False
-                batch = await _Batch.begun(connection, self._now_ms())
-                batch.seal(actor, kind, "", None, body)
-                await batch.write()
-            self._committed(batch.records)
+        async with self._batch() as batch:
+            if does is not None and not await batch.does(does):
+                return False
+            batch.seal(actor, kind, "", None, body)
         return True
 
     async def find(self, query: Query) -> list[WarningState]:
@@ -150,6 +145,20 @@ class Ledger:
         async with self._database.reading() as connection:
             return await warning_rows.counts(connection)
 
+    @asynccontextmanager
+    async def _batch(self) -> AsyncIterator[_Batch]:
+        """Give lines to seal; they are durable, and told, when the block has ended."""
+        async with self._sealing:
+            async with self._database.writing() as connection:
+                batch = await _Batch.begun(connection, self._now_ms())
+                unheard: list[Record] = []
+                if batch.head.seq > self._head.seq:
+                    # Another process wrote, or a commit of ours went through without an answer.
+                    unheard = await ledger_rows.after(connection, self._head.seq, UNHEARD_MAX)
+                yield batch
+                await batch.write()
+            self._committed([*unheard, *batch.records])
+
     def _committed(self, records: Sequence[Record]) -> None:
         if not records:
             return
@@ -172,7 +181,7 @@ class _Batch:
     def __init__(self, connection: AsyncConnection, now_ms: int, head: Head) -> None:
         self._connection = connection
         self._now_ms = now_ms
-        self._head = head
+        self.head = head
         self._states: dict[str, WarningState] = {}
         self._standing: dict[tuple[str, str], WarningState] = {}
         self._changed: set[str] = set()
@@ -186,7 +195,7 @@ class _Batch:
         self, actor: str, kind: Kind, warning: str, key: str | None, body: Mapping[str, object]
     ) -> None:
         record = sealed(
-            self._head,
+            self.head,
             time_ms=self._now_ms,
             actor=actor,
             kind=kind,
@@ -194,7 +203,7 @@ class _Batch:
             key=key,
             body=body,
         )
-        self._head = Head(record.seq, record.hash)
+        self.head = Head(record.seq, record.hash)
         self.records.append(record)
 
     async def take(self, events: Sequence[ConditionEvent]) -> None:
@@ -207,7 +216,7 @@ class _Batch:
             named = self._states.get(owners.get(event.provisional_id, ""))
             standing = self._standing.get((fold.rule_id(event.rule), event.subject))
             before = fold.place(event, standing, named)
-            seq = self._head.seq + 1
+            seq = self.head.seq + 1
             if before is not None:
                 after = fold.after_event(before, event, seq, self._now_ms)
             elif fold.opens(event):
@@ -222,14 +231,20 @@ class _Batch:
             owners[event.id] = "" if after is None else after.id
             self.seal(f"rule:{event.rule}", Kind.EVENT, owners[event.id], event.id, body)
 
+    async def does(self, deed: Deed) -> bool:
+        return await deed(self._connection)
+
+    async def repeated(self, act: Act) -> Acted | None:
+        return await _repeated(self._connection, act)
+
     async def act(self, act: Act) -> WarningState:
         state = acts.check(await warning_rows.get(self._connection, act.warning), act)
         content = act.content(state)
-        before = self._head
+        before = self.head
         self.seal(act.actor, act.kind, act.warning, _key(act), content)
         after = fold.after_act(state, self.records.pop())
         # The line says what the warning is after it: sealed again, with that.
-        self._head = before
+        self.head = before
         body = {**content, "after": summary(after)}
         self.seal(act.actor, act.kind, act.warning, _key(act), body)
         self._hold(after)

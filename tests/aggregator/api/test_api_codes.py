@@ -116,7 +116,10 @@ DONE: dict[str, Callable[[ApiCentre], Awaitable[Any]]] = {
     "internal": internal,
 }
 # Met by a test below, for each needs something that a request alone does not bring about.
-APART = {"http_error", "store_unavailable", "too_far_behind", "note_too_long"}
+APART = {
+    *("http_error", "database_unavailable", "store_unavailable", "too_far_behind"),
+    "note_too_long",
+}
 
 
 def test_no_code_is_left_out() -> None:

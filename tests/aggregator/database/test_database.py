@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from rig.databases import place
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 ROW = {"id": "a", "name": "n", "role": "viewer", "hash": "h", "created_ms": 1, "expires_ms": 2}
 
 
-async def test_migrations_and_tables_say_the_same(tmp_path: Path) -> None:
-    database = Database(tmp_path / "new" / "egret.db")
+async def test_migrations_and_tables_say_the_same(tmp_path: Path, engine: str) -> None:
+    database = Database(place(tmp_path / "new" / "egret.db"))
     await database.open()
 
     def differences(connection: Connection) -> list[object]:
@@ -34,8 +35,8 @@ async def test_migrations_and_tables_say_the_same(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
-    path = tmp_path / "egret.db"
+async def test_opening_again_keeps_what_is_there(tmp_path: Path, engine: str) -> None:
+    path = place(tmp_path / "egret.db")
     for _ in range(2):
         database = Database(path)
         await database.open()
@@ -69,8 +70,8 @@ async def put(database: Database, row: dict[str, object]) -> None:
         await connection.execute(insert(WARNING).values(row))
 
 
-async def test_an_exception_rolls_back(tmp_path: Path) -> None:
-    database = Database(tmp_path / "egret.db")
+async def test_an_exception_rolls_back(tmp_path: Path, engine: str) -> None:
+    database = Database(place(tmp_path / "egret.db"))
     await database.open()
     with pytest.raises(RuntimeError, match="half way"):
         await half_way(database)
@@ -79,7 +80,9 @@ async def test_an_exception_rolls_back(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_two_open_warnings_of_one_rule_and_subject_cannot_be(tmp_path: Path) -> None:
+async def test_two_open_warnings_of_one_rule_and_subject_cannot_be(
+    tmp_path: Path, engine: str
+) -> None:
     row = {
         "id": "a",
         "opened_seq": 1,
@@ -94,7 +97,7 @@ async def test_two_open_warnings_of_one_rule_and_subject_cannot_be(tmp_path: Pat
         "rank": 4,
         "body": "{}",
     }
-    database = Database(tmp_path / "egret.db")
+    database = Database(place(tmp_path / "egret.db"))
     await database.open()
     await put(database, row)
     await put(database, {**row, "id": "b", "opened_seq": 2, "state": "closed"})

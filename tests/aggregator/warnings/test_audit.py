@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from rig.databases import change, rows, tamper
 from rig.events import event
 from rig.ledgers import opened
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def path(tmp_path: Path) -> Path:
+async def path(tmp_path: Path, engine: str) -> Path:
     file = tmp_path / "egret.db"
     async with opened(file) as (ledger, _):
         first = event("raised", 2)
@@ -28,16 +28,6 @@ async def path(tmp_path: Path) -> Path:
         await ledger.act(Act(Kind.LOWERED, first.id, "officer:li", note="fell", level="blue"))
         await ledger.take([event("raised", 1, subject="st0008/wl")])
     return file
-
-
-def tampered(path: Path, *statements: str) -> None:
-    raw = sqlite3.connect(path)
-    with raw:
-        for verb in ("UPDATE", "DELETE"):
-            raw.execute(f"DROP TRIGGER ledger_no_{verb}")
-        for statement in statements:
-            raw.execute(statement)
-    raw.close()
 
 
 async def found(path: Path, noted: Noted | None = None) -> list[tuple[int, Wrong]]:
@@ -53,20 +43,18 @@ async def test_an_honest_ledger_is_ok(path: Path) -> None:
 
 
 async def test_one_flipped_byte_is_named_by_its_line(path: Path) -> None:
-    tampered(path, "UPDATE ledger SET body = replace(body, '3.4', '3.5') WHERE seq = 2")
+    tamper(path, "UPDATE ledger SET body = replace(body, '3.4', '3.5') WHERE seq = 2")
     assert (await found(path))[0] == (2, Wrong.HASH)
 
 
 @pytest.mark.parametrize("column", ["time_ms", "actor", "kind", "warning", "key", "hash"])
 async def test_every_column_is_sealed(path: Path, column: str) -> None:
-    tampered(path, f"UPDATE ledger SET {column} = '7' WHERE seq = 3")  # noqa: S608
+    tamper(path, f"UPDATE ledger SET {column} = '7' WHERE seq = 3")  # noqa: S608
     assert (3, Wrong.HASH) in await found(path)
 
 
 async def test_a_line_sealed_anew_breaks_the_chain_behind_it(path: Path) -> None:
-    raw = sqlite3.connect(path)
-    line = Record(*raw.execute("SELECT * FROM ledger WHERE seq = 4").fetchone())
-    raw.close()
+    line = Record(*rows(path, "SELECT * FROM ledger WHERE seq = 4")[0])
     forged = sealed(
         Head(3, line.prev_hash),
         time_ms=line.time_ms,
@@ -76,44 +64,39 @@ async def test_a_line_sealed_anew_breaks_the_chain_behind_it(path: Path) -> None
         key=line.key,
         body=line.content,
     )
-    tampered(path, f"UPDATE ledger SET actor = 'officer:wu', hash = '{forged.hash}' WHERE seq = 4")  # noqa: S608
+    tamper(path, f"UPDATE ledger SET actor = 'officer:wu', hash = '{forged.hash}' WHERE seq = 4")  # noqa: S608
     wrong = await found(path)
     assert (5, Wrong.CHAIN) in wrong
     assert any(why is Wrong.TABLE for _, why in wrong)  # the table still says officer:li
 
 
 async def test_a_missing_line_is_a_gap(path: Path) -> None:
-    tampered(path, "DELETE FROM ledger WHERE seq = 4")
+    tamper(path, "DELETE FROM ledger WHERE seq = 4")
     assert (5, Wrong.GAP) in await found(path)
 
 
 async def test_a_cut_tail_is_found_by_the_table_and_by_a_noted_line(path: Path) -> None:
     async with opened(path) as (ledger, _):
         head = ledger.head
-    tampered(path, "DELETE FROM ledger WHERE seq = 6")
+    tamper(path, "DELETE FROM ledger WHERE seq = 6")
     assert await found(path) == [(6, Wrong.TABLE)]
-    tampered_table = sqlite3.connect(path)
-    with tampered_table:
-        tampered_table.execute("DELETE FROM warning WHERE opened_seq = 6")
-    tampered_table.close()
+    change(path, "DELETE FROM warning WHERE opened_seq = 6")
     assert await found(path) == []  # nothing inside can tell: note the head down outside
     assert await found(path, Noted(*head)) == [(6, Wrong.NOTED)]
 
 
 async def test_a_changed_warning_is_named(path: Path) -> None:
-    tampered(path, "UPDATE warning SET state = 'closed' WHERE opened_seq = 1")
+    tamper(path, "UPDATE warning SET state = 'closed' WHERE opened_seq = 1")
     assert await found(path) == [(5, Wrong.TABLE)]
 
 
 async def test_a_missing_warning_is_named(path: Path) -> None:
-    tampered(path, "DELETE FROM warning WHERE opened_seq = 6")
+    tamper(path, "DELETE FROM warning WHERE opened_seq = 6")
     assert await found(path) == [(6, Wrong.TABLE)]
 
 
 async def test_a_sealed_line_of_nonsense_is_unreadable_and_not_a_crash(path: Path) -> None:
-    raw = sqlite3.connect(path)
-    hash_ = raw.execute("SELECT hash FROM ledger WHERE seq = 6").fetchone()[0]
-    raw.close()
+    ((hash_,),) = rows(path, "SELECT hash FROM ledger WHERE seq = 6")
     line = sealed(
         Head(6, hash_),
         time_ms=1,
@@ -123,15 +106,13 @@ async def test_a_sealed_line_of_nonsense_is_unreadable_and_not_a_crash(path: Pat
         key=None,
         body={"event": 5},
     )
-    raw = sqlite3.connect(path)
-    with raw:
-        raw.execute("INSERT INTO ledger VALUES (?,?,?,?,?,?,?,?,?)", line)
-    raw.close()
+    told = ", ".join("NULL" if word is None else f"'{word}'" for word in line)
+    change(path, f"INSERT INTO ledger VALUES ({told})")  # noqa: S608
     assert await found(path) == [(7, Wrong.UNREADABLE)]
 
 
 async def test_the_table_is_rebuilt_from_the_ledger(path: Path) -> None:
-    tampered(
+    tamper(
         path, "DELETE FROM warning", "INSERT INTO warning SELECT 'x',9,9,9,'','','','','','',1,'{}'"
     )
     assert len(await found(path)) == 3

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from rig.databases import change, rows
 from rig.events import event, guess
 from rig.ledgers import opened
 
@@ -19,6 +21,8 @@ from egret_core.rules.event import Change, ConditionEvent, Phase
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 def act(kind: Kind, warning: str, actor: str = "officer:li", **more: object) -> Act:
@@ -181,15 +185,16 @@ async def test_two_processes_keep_one_chain(tmp_path: Path) -> None:
         assert (report.lines, report.findings) == (20, [])
 
 
-async def test_the_file_itself_refuses_a_change_of_the_ledger(tmp_path: Path) -> None:
+async def test_the_store_itself_refuses_a_change_of_the_ledger(tmp_path: Path) -> None:
     path = tmp_path / "egret.db"
     async with opened(path) as (ledger, _):
         await ledger.take([event("raised", 1)])
-    with sqlite3.connect(path) as raw:
-        for statement in ("UPDATE ledger SET actor = 'nobody'", "DELETE FROM ledger"):
-            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-                raw.execute(statement)
-    raw.close()
+    for statement in ("UPDATE ledger SET actor = 'nobody'", "DELETE FROM ledger"):
+        with pytest.raises((sqlite3.IntegrityError, subprocess.CalledProcessError)) as caught:
+            change(path, statement)
+        said = getattr(caught.value, "stderr", "") or str(caught.value)
+        assert "the ledger is append-only" in said
+    assert rows(path, "SELECT actor FROM ledger") == [("rule:river-level@1a2b3c4d",)]
 
 
 async def test_a_page_of_filters(tmp_path: Path) -> None:
@@ -215,7 +220,7 @@ async def test_a_line_is_sealed_over_everything_it_says(tmp_path: Path) -> None:
         await ledger.take([event("raised", 1)])
         (line,) = await ledger.after(0, 10)
     assert is_sealed(line)
-    for change in (
+    for other in (
         {"seq": 2},
         {"time_ms": 1},
         {"actor": "x"},
@@ -225,4 +230,4 @@ async def test_a_line_is_sealed_over_everything_it_says(tmp_path: Path) -> None:
         {"body": "{}"},
         {"prev_hash": "1" * 64},
     ):
-        assert not is_sealed(line._replace(**change))
+        assert not is_sealed(line._replace(**other))

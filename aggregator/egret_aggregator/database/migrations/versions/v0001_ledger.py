@@ -10,9 +10,19 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_APPEND_ONLY = (
+_SQLITE = (
     "CREATE TRIGGER ledger_no_{verb} BEFORE {verb} ON ledger "
     "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+)
+_POSTGRESQL = (
+    (
+        "CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$"
+    ),
+    (
+        "CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger "
+        "FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()"
+    ),
 )
 
 
@@ -33,7 +43,10 @@ def upgrade() -> None:
     )
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("UPDATE", "DELETE"):
-            op.execute(_APPEND_ONLY.format(verb=verb))
+            op.execute(_SQLITE.format(verb=verb))
+    else:
+        for statement in _POSTGRESQL:
+            op.execute(statement)
 
 
 def _ledger() -> None:
@@ -88,3 +101,5 @@ def downgrade() -> None:
     """Drop the tables."""
     for name in ("token", "warning", "ledger"):
         op.drop_table(name)
+    if op.get_bind().dialect.name != "sqlite":
+        op.execute("DROP FUNCTION ledger_is_append_only()")
