@@ -143,6 +143,7 @@ GATEWAY_KEYS = (
 )
 CENTRE_KEYS = (
     centre.BrokerSettings,
+    centre.EnrolmentSettings,
     centre.JournalSettings,
     centre.ApiSettings,
     centre.CentreConfig,
