@@ -144,6 +144,7 @@ GATEWAY_KEYS = (
 )
 CENTRE_KEYS = (
     centre.BrokerSettings,
+    centre.EnrolmentSettings,
     centre.JournalSettings,
     centre.DatabaseSettings,
     centre.ApiSettings,

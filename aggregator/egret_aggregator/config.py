@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from egret_aggregator import postgresql_url
+from egret_aggregator.enrolment.settings import EnrolmentSettings, read_enrolment
 from egret_aggregator.toml_table import TomlTable, read_toml
 from egret_core.errors import ConfigError
 from egret_core.timescale import REAL, SCALE_MAX, Timescale
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PORT_MAX = 65_535
+_PORT_TLS = 8883
 _TIME_MAX_MS = 4_102_444_800_000  # the year 2100
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -26,6 +28,9 @@ class BrokerSettings:
         embedded: start nats-server as a child; else connect to host and port.
         host: address it listens on, or is reached at; port: MQTT port.
         username: "" for none; password_file: read at connect.
+        ca_file: whose broker certificates to trust (PEM); TLS is spoken where it is given, and
+            port is 8883 where it is not.
+        cert_file, key_file: our own certificate and key (PEM), for a broker that wants one.
     """
 
     embedded: bool = True
@@ -33,6 +38,9 @@ class BrokerSettings:
     port: int = 1883
     username: str = ""
     password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,7 @@ class CentreConfig:
     Attributes:
         data: folder of journal, time series, ledger and the embedded broker's store.
         catalogue: folder with stations.toml and rules.toml.
+        enrolment: how gateways are enrolled, None where that is not Egret's business.
         timescale: the demo's and tests' scaled clock, loopback only; `[clock.scaled]`.
         file: where it was read from.
     """
@@ -95,6 +104,7 @@ class CentreConfig:
     journal: JournalSettings = field(default_factory=JournalSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    enrolment: EnrolmentSettings | None = None
     timescale: Timescale = REAL
     file: str = ""
 
@@ -107,10 +117,12 @@ def load(path: Path) -> CentreConfig:
     """
     root = TomlTable(str(path), "", read_toml(path))
     centre = root.table("centre")
+    data, broker = centre.folder("data"), _broker(root.table("broker"))
     config = CentreConfig(
-        data=centre.folder("data"),
+        data=data,
         catalogue=centre.folder("catalogue"),
-        broker=_broker(root.table("broker")),
+        broker=broker,
+        enrolment=_enrolment(root, data, broker),
         journal=_journal(root.table("journal")),
         database=_database(root.table("database")),
         api=_api(root.table("api")),
@@ -130,16 +142,29 @@ def load(path: Path) -> CentreConfig:
 
 
 def _broker(table: TomlTable) -> BrokerSettings:
-    password_file = table.folder("password_file") if table.has("password_file") else None
+    names = ("password_file", "ca_file", "cert_file", "key_file")
+    files = {name: table.folder(name) if table.has(name) else None for name in names}
+    port = _PORT_TLS if files["ca_file"] else 1883
     settings = BrokerSettings(
         embedded=table.flag("embedded", default=True),
         host=_host(table),
-        port=table.whole("port", 1883, 1, _PORT_MAX),
+        port=table.whole("port", port, 1, _PORT_MAX),
         username=table.text("username", ""),
-        password_file=password_file,
+        **files,
     )
     table.done()
+    if (settings.cert_file is None) != (settings.key_file is None):
+        lacking = "key_file" if settings.key_file is None else "cert_file"
+        raise table.error(lacking, None, "a certificate and its key go together: name both")
+    if settings.cert_file is not None and settings.ca_file is None:
+        raise table.error("ca_file", None, "TLS begins with whom to trust: write ca_file = ...")
     return settings
+
+
+def _enrolment(root: TomlTable, data: Path, broker: BrokerSettings) -> EnrolmentSettings | None:
+    if not root.has("enrolment"):
+        return None
+    return read_enrolment(root.table("enrolment"), data, embedded=broker.embedded)
 
 
 def _journal(table: TomlTable) -> JournalSettings:

@@ -72,6 +72,9 @@ class Reject(StrEnum):
         return self not in (Reject.VERSION, Reject.CONFLICT)
 
 
+RENEW = "renew"  # the command that hands a gateway its next credential; only over TLS
+
+
 class Outcome(StrEnum):
     """How a command ended, in a cmdack."""
 
@@ -235,7 +238,8 @@ class Command:
 
     Attributes:
         id: idempotency key; expires_ms: centre's time after which it is void.
-        do: `resend` (args log, seqs) or a word of a later version.
+        do: `resend` (args log, seqs), `renew` (args account, kind, secret) or a word of a later
+            version.
         args: its arguments; now_ms: the centre's time at this sending.
     """
 

@@ -60,6 +60,20 @@ class _Heard(NamedTuple):
         return self.doubt_ms + abs(mono_ms - self.mono_ms) * DRIFT
 
 
+class Vouched(NamedTuple):
+    """What is known of the true time, real ms since 1970.
+
+    Attributes:
+        now_ms: the date of now, None while no time is known.
+        floor_ms: it is later than this: the last that was committed.
+        own: the machine's own clock is vouched for.
+    """
+
+    now_ms: int | None
+    floor_ms: int
+    own: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Hands:
     """Where clocks are read; tests hand in their own.
@@ -117,6 +131,11 @@ class Clock:
     def raise_floor(self, real_ms: int) -> None:
         """No plausible system time lies before this one: the last that was committed."""
         self._floor_ms = max(self._floor_ms, real_ms)
+
+    def vouched(self) -> Vouched:
+        """Return what is known of the time just now."""
+        now_ms = self.real_ms(self.mono_ms())
+        return Vouched(now_ms, self._floor_ms, self._own_offset_plausible())
 
     def real_ms(self, mono_ms: int) -> int | None:
         """Return the unscaled date of an instant, None while no time is known."""

@@ -14,6 +14,7 @@ from egret_core.timescale import REAL, SCALE_MAX, Timescale
 from egret_core.topics import CENTRE
 from egret_core.units import UnitError, canonical, convert
 from egret_gateway import profiles
+from egret_gateway.broker import BrokerSettings, read_broker
 from egret_gateway.convert import formula_of
 from egret_gateway.profiles import ChannelSettings, DeviceSettings, Item, Profile
 from egret_gateway.protocols.modbus_rtu import UNIT_MAX
@@ -28,21 +29,6 @@ PERIOD_MIN_S = 0.05  # about two reads at 9600 baud; faster than any sensor we k
 PERIOD_MAX_S = 86_400.0
 DATUMED = ("water_level",)  # heights that mean nothing without a datum
 _MS_MAX = 4_102_444_800_000  # the year 2100
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerSettings:
-    """Where the uplink connects; key `[broker]`.
-
-    Attributes:
-        host: name or address; port: TCP port.
-        username: "" for none; password_file: read at connect, never kept in the config.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 1883
-    username: str = ""
-    password_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +123,7 @@ def load(path: Path, devices: Sequence[Path] | None = None) -> GatewayConfig:
     gateway = own.id("id")
     if gateway == CENTRE:
         own.fail("id", "this word is taken by the centre: choose another id")
-    broker = _broker(top.table("broker"))
+    broker = read_broker(top.table("broker"))
     config = GatewayConfig(
         gateway=gateway,
         data=Path(own.text("data")),
@@ -179,23 +165,6 @@ def channel_meta(bus: BusSettings, device: DeviceSettings, channel: ChannelSetti
         watch_at=channel.watch_at,
         extra=extra,
     )
-
-
-def _broker(table: Table) -> BrokerSettings:
-    password = table.text("password_file", "")
-    username = table.text("username", "")
-    if password and not username:
-        table.fail("username", "a password needs the name it belongs to: write username = ...")
-    if password and not Path(password).is_file():
-        table.fail("password_file", "no such file: write the password into it, readable for us")
-    settings = BrokerSettings(
-        host=table.text("host", "127.0.0.1"),
-        port=table.integer("port", 1, 65_535, 1883),
-        username=username,
-        password_file=Path(password) if password else None,
-    )
-    table.done()
-    return settings
 
 
 def _outbox(table: Table) -> OutboxSettings:

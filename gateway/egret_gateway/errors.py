@@ -80,7 +80,15 @@ class OutboxError(GatewayError):
 
 
 class UplinkError(GatewayError):
-    """The broker refused us or is gone; the uplink tries again by itself."""
+    """The broker refused us or is gone; the uplink tries again by itself.
+
+    Attributes:
+        refused: it was our credential that the broker refused; another one may do.
+    """
+
+    def __init__(self, text: str, *, refused: bool = False) -> None:
+        self.refused = refused
+        super().__init__(text)
 
 
 class MaintenanceError(GatewayError):

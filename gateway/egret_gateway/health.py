@@ -32,11 +32,12 @@ class Health:
         self._buses = buses
         self._maintenance = maintenance
 
-    async def status(self, uplink: Mapping[str, int]) -> bytes:
+    async def status(self, uplink: Mapping[str, int], account: str = "") -> bytes:
         """Return the status message, at most 32 kB: bus details go first if it were more.
 
         Args:
             uplink: figures of the uplink, named with their units.
+            account: as whom it is connected, "" for a name of no meaning to the centre.
         """
         held = self._outbox.held()
         now = self._clock.stamp(self._clock.mono_ms()) or 0
@@ -56,6 +57,7 @@ class Health:
                 "maintenance": self._maintenance(),
                 "held_omitted": held.omitted,
                 "uplink": dict(uplink),
+                "account": account,
             },
         )
         body = encode_status(status)

@@ -57,7 +57,7 @@ def test_everything_there_is(tmp_path: Path) -> None:
         ('[centre]\ndata = ""\n', "centre.data", "name a folder"),
         (CENTRE + "[brocker]\nport = 1\n", "brocker", "did you mean 'broker'?"),
         (CENTRE + "[broker]\nprot = 1\n", "broker.prot", "did you mean 'port'?"),
-        (CENTRE + "[broker]\nzzz = 1\n", "broker.zzz", "known here: password_file, embedded, host"),
+        (CENTRE + "[broker]\nzzz = 1\n", "broker.zzz", "known here: password_file, ca_file"),
         (CENTRE + '[broker]\nport = "1883"\n', "broker.port", "a whole number"),
         (CENTRE + "[broker]\nport = 0\n", "broker.port", "from 1 to 65535"),
         (CENTRE + "[broker]\nport = true\n", "broker.port", "a whole number"),

@@ -17,6 +17,7 @@ from egret_aggregator.config import (
     JournalSettings,
     load,
 )
+from egret_aggregator.enrolment.settings import EnrolmentSettings
 from egret_aggregator.toml_table import TomlTable
 from egret_core.errors import ConfigError
 
@@ -46,6 +47,18 @@ KEYS = (
     Key("broker", "port", 1883, WHOLE, (0, -1, 65_536)),
     Key("broker", "username", "u", TEXT),
     Key("broker", "password_file", "secret", TEXT, ("",)),
+    Key("broker", "ca_file", "ca.pem", TEXT, ("",)),
+    Key("broker", "cert_file", "centre.pem", TEXT, ("",)),
+    Key("broker", "key_file", "centre.key", TEXT, ("",)),
+    Key("enrolment", "host", "localhost", TEXT, ("", " ", "a b", "a	")),
+    Key("enrolment", "folder", "accounts", TEXT, ("",)),
+    Key("enrolment", "names", ["127.0.0.1"], ("a", 5, True, {"a": 1})),
+    Key("enrolment", "broker", "mosquitto", TEXT, ("emqx", "")),
+    Key("enrolment", "by", "certificate", TEXT, ("token", "")),
+    Key("enrolment", "days", 400, NUMBER, (0, -1, 3651)),
+    Key("enrolment", "bundle_days", 3, NUMBER, (0, -1, 61)),
+    Key("enrolment", "overlap_h", 0, NUMBER, (-1, 8761)),
+    Key("enrolment", "reload", ["true"], ("a", 5, True, {"a": 1})),
     Key("journal", "max_mb", 64, WHOLE, (0, -5, 1024 * 1024 + 1)),
     Key("journal", "keep_days", 7.5, NUMBER, (0, 0.009, 3651, float("inf"), float("nan"))),
     Key(
@@ -70,7 +83,9 @@ KEYS = (
     Key("clock.scaled", "from_ms", 1, WHOLE, (-1, 4_102_444_800_001)),
     Key("clock.scaled", "to_ms", 1, WHOLE, (-1, 4_102_444_800_001)),
 )
-NEEDED = {"centre.data", "centre.catalogue"} | {f"clock.scaled.{n}" for n in ("scale", "from_ms")}
+NEEDED = {"centre.data", "centre.catalogue", "enrolment.host"} | {
+    f"clock.scaled.{n}" for n in ("scale", "from_ms")
+}
 
 
 def toml(value: object) -> str:
@@ -135,6 +150,7 @@ def test_no_setting_is_left_out_here() -> None:
         ("journal", JournalSettings),
         ("database", DatabaseSettings),
         ("api", ApiSettings),
+        ("enrolment", EnrolmentSettings),
     ):
         assert {name for of, name in told if of == table} == {item.name for item in fields(kind)}
 
@@ -155,7 +171,8 @@ def test_a_value_out_of_range_is_named(tmp_path: Path, key: Key, value: object) 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.table}.{key.name}")
 def test_a_misspelt_key_is_told_the_right_one(tmp_path: Path, key: Key) -> None:
-    wrong = key.name[:-2] + key.name[-1] + key.name[-2]
+    swapped = key.name[:-2] + key.name[-1] + key.name[-2]
+    wrong = swapped if len(key.name) > 2 else key.name + key.name[-1]
     path = f"{key.table}.{key.name}"
     error = refusal(
         tmp_path,

@@ -15,6 +15,7 @@ from egret_aggregator.api.times import rfc3339
 from egret_aggregator.cli.verb import add_verb
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
+from egret_aggregator.intake import tls
 from egret_aggregator.tokens import DAYS_DEFAULT, Role, Tokens
 from egret_aggregator.warnings import Ledger, audit
 from egret_core.errors import ConfigError
@@ -60,6 +61,7 @@ def add_verbs(verbs: Verbs) -> None:
 def check(arguments: argparse.Namespace, output: Output) -> int:
     """Read settings and catalogue as `run` does, and open nothing."""
     settings = config.load(arguments.config)
+    tls.context(settings.broker, settings.file)
     places = catalogue.load(settings.catalogue)
     channels = sum(len(station.channels) for station in places.stations.values())
     counts = f"{len(places.stations)} stations, {channels} channels, {len(places.rules)} rules"
@@ -86,6 +88,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     for foreign in ("alembic", "uvicorn"):
         logging.getLogger(foreign).setLevel(logging.WARNING)
     settings = config.load(arguments.config)
+    tls.context(settings.broker, settings.file)
     places = catalogue.load(settings.catalogue)
 
     def ready(host: str, port: int) -> None:

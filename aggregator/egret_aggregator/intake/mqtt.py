@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
 import aiomqtt
 
+from egret_aggregator.intake.tls import context, meaning
 from egret_core.control import encode_centre_status
+from egret_core.errors import ConfigError
 from egret_core.messages import CentreStatus, Taking
 from egret_core.topics import CENTRE_STATUS, UPWARD, everyone
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 CONNECT_S = 15.0  # a broker in an election takes 5 s
 KEEPALIVE_S = 15  # a frozen link is noticed after one and a half of it
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)  # between connections; the broker is ours or next door
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  (what an operator may have written)
 FAREWELL_S = 1.0  # for the last word before we go
 
 _log = logging.getLogger(__name__)
@@ -48,6 +52,8 @@ class Line:
         up: Callable[[], Awaitable[None]],
     ) -> None:
         self._settings = settings
+        # A broker of ours that listens on every address is reached on this machine.
+        self._host = "127.0.0.1" if settings.host in EVERYWHERE else settings.host
         self._inbox = inbox
         self._run = run
         self._now_ms = now_ms
@@ -67,11 +73,12 @@ class Line:
         while True:
             try:
                 await self._once()
-            except (aiomqtt.MqttError, OSError) as error:
+            except (aiomqtt.MqttError, OSError, ConfigError) as error:
                 if self._client is not None:
                     failures = 0
-                if str(error) != self.last_error:
-                    self.last_error = str(error)
+                why = meaning(error, self._host)
+                if why != self.last_error:
+                    self.last_error = why
                     _log.warning("event=broker_lost error=%r", self.last_error)
             finally:
                 self._client = None
@@ -90,12 +97,16 @@ class Line:
         return True
 
     async def _once(self) -> None:
+        # Read anew each time: a renewed certificate is taken up without a restart.
+        tls = await asyncio.to_thread(context, self._settings)
         async with aiomqtt.Client(
-            self._settings.host,
+            self._host,
             self._settings.port,
-            identifier=f"egret-centre-{self._run}",
+            # Not to be guessed: whoever connects under it throws us off the broker.
+            identifier=f"egret-centre-{secrets.token_hex(8)}",
             username=self._settings.username or None,
             password=await asyncio.to_thread(self._password),
+            tls_context=tls,
             clean_session=True,
             keepalive=KEEPALIVE_S,
             timeout=CONNECT_S,
@@ -111,7 +122,7 @@ class Line:
             self._client = client
             self.connections += 1
             self.last_error = ""
-            _log.info("event=broker_connected host=%s", self._settings.host)
+            _log.info("event=broker_connected host=%s", self._host)
             try:
                 await self._up()
                 async for _ in client.messages:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from egret_core.codec import is_log
-from egret_core.messages import INTEGER_MAX, CommandAck, Outcome
+from egret_core.messages import INTEGER_MAX, RENEW, CommandAck, Outcome
 from egret_core.seqranges import normalised
+from egret_gateway.credentials import CERTIFICATE, PASSWORD, SECRET_MAX_B, is_account, keep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from egret_core.messages import Command
     from egret_core.seqranges import Ranges
@@ -20,10 +23,17 @@ RANGES_MAX = 400  # ranges in one resend: the answer names them again and must f
 
 
 class Commands:
-    """Carries out commands over one outbox."""
+    """Carries out commands.
 
-    def __init__(self, outbox: Outbox) -> None:
+    Args:
+        outbox: where batches are; gateway: our id.
+        credentials: folder for renewed credentials, None where the operator keeps them.
+    """
+
+    def __init__(self, outbox: Outbox, gateway: str = "", credentials: Path | None = None) -> None:
         self._outbox = outbox
+        self._gateway = gateway
+        self._credentials = credentials
         self._answers: dict[str, CommandAck] = {}
 
     async def answer(self, command: Command) -> CommandAck:
@@ -40,6 +50,8 @@ class Commands:
         return ack
 
     async def _carry_out(self, command: Command) -> CommandAck:
+        if command.do == RENEW:
+            return await asyncio.to_thread(self._renew, command)
         if command.do != "resend":
             return CommandAck(
                 command.id, Outcome.REFUSED, detail=f"unknown command {command.do[:40]!r}"
@@ -51,6 +63,31 @@ class Commands:
         queued, gone = await self._outbox.requeue(log, wanted)
         outcome = Outcome.QUEUED if queued else Outcome.GONE
         return CommandAck(command.id, outcome, log, queued, gone)
+
+    def _renew(self, command: Command) -> CommandAck:
+        """Keep a new credential; it is on disk before the answer that makes it ours."""
+        try:
+            account, kind, secret = (
+                str(command.args[key]) for key in ("account", "kind", "secret")
+            )
+        except KeyError as error:
+            return CommandAck(command.id, Outcome.REFUSED, detail=f"renew: {error} is missing")
+        if self._credentials is None:
+            why = "no [broker] credentials folder here: this gateway's credential is kept by hand"
+        elif not is_account(account) or not account.startswith(f"{self._gateway}."):
+            why = f"{account[:60]!r} is no account of this gateway"
+        elif kind not in (PASSWORD, CERTIFICATE):
+            why = f"unknown kind of credential {kind[:20]!r}"
+        elif not secret or len(secret) > SECRET_MAX_B:
+            why = f"a secret of {len(secret)} B, 1 to {SECRET_MAX_B} are taken"
+        else:
+            try:
+                keep(self._credentials, account, kind, secret)
+            except OSError as error:
+                why = f"not kept: {error}"
+            else:
+                return CommandAck(command.id, Outcome.DONE, detail=account)
+        return CommandAck(command.id, Outcome.REFUSED, detail=f"renew: {why}"[:200])
 
 
 def _resend_args(args: Mapping[str, Any]) -> tuple[str, Ranges]:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from egret_gateway.uplink.tls import Tls
 
 
-async def dialled(host: str, port: int, limit_s: float) -> socket.socket:
-    """Return a connected socket.
+async def dialled(host: str, port: int, limit_s: float, tls: Tls | None = None) -> socket.socket:
+    """Return a connected socket, with TLS over it where `tls` is given.
 
     Raises:
         OSError: unknown, unreachable, refused, or no answer within `limit_s`.
@@ -21,7 +25,7 @@ async def dialled(host: str, port: int, limit_s: float) -> socket.socket:
     answer: asyncio.Future[socket.socket] = loop.create_future()
 
     def dial() -> None:
-        found = _connected(host, port, limit_s)
+        found = _connected(host, port, limit_s, tls)
         try:
             loop.call_soon_threadsafe(_settle, answer, found)
         except RuntimeError:  # the loop has ended meanwhile
@@ -31,9 +35,10 @@ async def dialled(host: str, port: int, limit_s: float) -> socket.socket:
     return await answer
 
 
-def _connected(host: str, port: int, limit_s: float) -> socket.socket | OSError:
+def _connected(host: str, port: int, limit_s: float, tls: Tls | None) -> socket.socket | OSError:
     try:
-        return socket.create_connection((host, port), limit_s)
+        line = socket.create_connection((host, port), limit_s)
+        return line if tls is None else tls.over(line)
     except OSError as error:
         return error
     except UnicodeError as error:  # a host that is no name at all

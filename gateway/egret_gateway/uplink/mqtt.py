@@ -9,22 +9,28 @@ import asyncio
 import logging
 import math
 import socket
+import ssl
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiomqtt
 
+from egret_core.tls import failure
 from egret_gateway.errors import UplinkError
 from egret_gateway.uplink.dial import dialled
+from egret_gateway.uplink.tls import Line, Tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-    from egret_gateway.config import BrokerSettings
+    from egret_gateway.broker import BrokerSettings
+    from egret_gateway.clock import Vouched
+    from egret_gateway.credentials import Login
 
 CONNECT_S = 15.0  # seconds: a broker in an election may take 5 s and more to answer
 KEEPALIVE_S = 30  # seconds: a dead link is noticed, and our will sent, within 45 s
 OUTGOING_MAX = 1024  # messages without a PUBACK: the window, three times over
+NOT_AUTHORISED = (134, 135)  # CONNACK: bad user name or password; not authorised
 REFUSED = 0x80  # SUBACK code: the broker did not subscribe us
 _log = logging.getLogger(__name__)
 
@@ -61,7 +67,9 @@ class Connection:
         _heed_cancel()
         numbers = [getattr(code, "value", code) for code in codes]
         if len(numbers) != len(topics) or any(number >= REFUSED for number in numbers):
-            raise UplinkError(f"the broker refused subscriptions: {numbers} for {list(topics)}")
+            raise UplinkError(
+                f"the broker refused subscriptions: {numbers} for {list(topics)}", refused=True
+            )
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Hand a QoS 1 message to the connection; False where too many still wait."""
@@ -109,38 +117,47 @@ def _heed_cancel() -> None:
 
 
 @asynccontextmanager
-async def connect(broker: BrokerSettings, identifier: str, will: Will) -> AsyncIterator[Connection]:
+async def connect(
+    broker: BrokerSettings,
+    login: Login,
+    identifier: str,
+    known: Vouched,
+    will: Will | None = None,
+) -> AsyncIterator[Connection]:
     """Stand a connection up for the time of the block.
+
+    Args:
+        broker: where.
+        login: as whom.
+        identifier: MQTT client id.
+        known: what is known of the time, for the broker's certificate.
+        will: what the broker publishes when we vanish, None for nothing.
 
     Raises:
         UplinkError: refused, unreachable, or lost inside the block.
     """
-    password = None
-    if broker.password_file is not None:
-        try:
-            password = broker.password_file.read_text().strip()
-        except OSError as error:
-            raise UplinkError(f"password file: {error}") from error
     client = aiomqtt.Client(
         broker.host,
         broker.port,
-        username=broker.username or None,
-        password=password,
+        username=login.account or None,
+        password=login.password,
         identifier=identifier,
         clean_session=True,
         keepalive=KEEPALIVE_S,
         timeout=CONNECT_S,
-        will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
+        will=None if will is None else aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
         max_inflight_messages=OUTGOING_MAX,
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     )
     client.pending_calls_threshold = OUTGOING_MAX
     try:
-        line = await dialled(broker.host, broker.port, CONNECT_S)
+        tls = _tls(broker, login, known)
+        line = await dialled(broker.host, broker.port, CONNECT_S, tls)
     except OSError as error:
         raise UplinkError(str(error)) from error
     # There is no public way to hand paho a socket.
     client._client._create_socket_connection = lambda: line  # type: ignore[method-assign]  # noqa: SLF001
+    _hear_refusal(client)
     try:
         async with client:
             _heed_cancel()
@@ -150,4 +167,36 @@ async def connect(broker: BrokerSettings, identifier: str, will: Will) -> AsyncI
             finally:
                 await connection.close()
     except aiomqtt.MqttError as error:
-        raise UplinkError(str(error)) from error
+        raise _told(error, line) from error
+
+
+def _hear_refusal(client: aiomqtt.Client) -> None:
+    """End the wait for a CONNACK when the broker hangs up instead of sending one."""
+
+    def hung_up(*arguments: Any) -> None:  # noqa: ANN401  (paho's, handed on)
+        if client._connected.done():  # noqa: SLF001  (there is no public way)
+            client._on_disconnect(*arguments)  # noqa: SLF001
+        else:
+            error = aiomqtt.MqttError("the broker hung up before it took us")
+            client._connected.set_exception(error)  # noqa: SLF001
+
+    client._client.on_disconnect = hung_up  # noqa: SLF001
+
+
+def _tls(broker: BrokerSettings, login: Login, known: Vouched) -> Tls | None:
+    if broker.ca_file is None:
+        return None
+    try:
+        return Tls(broker.ca_file, login.pair, broker.host, known)
+    except ssl.SSLError as error:
+        raise UplinkError(f"certificate of {login.account!r}: {error}", refused=True) from error
+
+
+def _told(error: aiomqtt.MqttError, line: socket.socket) -> UplinkError:
+    """Return what ended a connection, and whether our credential was the reason."""
+    code = getattr(getattr(error, "rc", None), "value", None)
+    if isinstance(line, Line) and line.fault:
+        return UplinkError(failure(line.fault, line.fault), refused=True)
+    if code in NOT_AUTHORISED:
+        return UplinkError("the broker does not know our credential, or has ended it", refused=True)
+    return UplinkError(str(error))

@@ -21,8 +21,9 @@ from egret_core.control import (
     encode_command_ack,
 )
 from egret_core.errors import WireError
-from egret_core.messages import Reject, Taking
+from egret_core.messages import RENEW, Outcome, Reject, Taking
 from egret_core.topics import Leaf
+from egret_gateway.credentials import Credentials
 from egret_gateway.errors import UplinkError
 from egret_gateway.uplink.commands import Commands
 from egret_gateway.uplink.mqtt import Connection, Incoming, Will, connect
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from egret_core.messages import Ack, Rejected
+    from egret_gateway.broker import BrokerSettings
     from egret_gateway.clock import Clock
-    from egret_gateway.config import BrokerSettings
     from egret_gateway.health import Health
     from egret_gateway.outbox import Outbox, Parcel
 
@@ -73,7 +74,9 @@ class Uplink:
         self._identifier = f"{gateway}-{secrets.token_hex(4)}"
         self._window = Window(clock.mono_ms(), random.random)
         self._queue = Queue(lambda: outbox.reader)
-        self._commands = Commands(outbox)
+        self._credentials = Credentials(broker)
+        self._account = ""
+        self._commands = Commands(outbox, gateway, broker.credentials)
         self._chores: asyncio.Queue[Callable[[Connection], Coroutine[None, None, None]]]
         self._chores = asyncio.Queue(CHORES_MAX)
         self._leaving: set[str] = set()
@@ -102,6 +105,8 @@ class Uplink:
             try:
                 await self._session()
             except UplinkError as error:
+                if error.refused:
+                    self._credentials.refused()
                 stood = self._clock.mono_ms() - began
                 backoff_s = BACKOFF_MIN_S if stood >= STEADY_MS else backoff_s
                 _log.warning(
@@ -122,7 +127,8 @@ class Uplink:
 
     async def _session(self) -> None:
         will = Will(topics.of(self._gateway, Leaf.STATUS), self._health.will())
-        async with connect(self._broker, self._identifier, will) as connection:
+        login, known = self._credentials.choose(), self._clock.vouched()
+        async with connect(self._broker, login, self._identifier, known, will) as connection:
             await connection.subscribe(
                 [
                     topics.of(self._gateway, Leaf.ACK),
@@ -130,6 +136,8 @@ class Uplink:
                     topics.CENTRE_STATUS,
                 ]
             )
+            self._account = login.account
+            self._credentials.served()
             self._window.connected(self._clock.mono_ms())
             self._queue.restart()
             _log.info("uplink broker=%s:%d connected", self._broker.host, self._broker.port)
@@ -302,6 +310,9 @@ class Uplink:
             topic = topics.of(self._gateway, Leaf.CMDACK)
             connection.publish(topic, encode_command_ack(answer))
             _log.info("uplink cmd=%r do=%r outcome=%s", command.id, command.do, answer.outcome)
+            if command.do == RENEW and answer.outcome == Outcome.DONE:
+                await connection.drained(GOODBYE_S)
+                raise UplinkError(f"left by ourselves, to come back as {answer.detail}")
 
         self._do_soon(obey)
 
@@ -332,7 +343,7 @@ class Uplink:
             "ack_ms": int(self._window.ack_ms),
             "unreadable": self._unreadable,
         }
-        body = await self._health.status(figures)
+        body = await self._health.status(figures, self._account)
         connection.publish(topics.of(self._gateway, Leaf.STATUS), body, retain=True)
 
     def _on_commit(self, parcels: Sequence[Parcel]) -> None:

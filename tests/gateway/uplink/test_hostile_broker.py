@@ -21,8 +21,9 @@ from egret_core.control import (
 )
 from egret_core.messages import Ack, CentreStatus, Command, Kind, Outcome, Rejected, Taking
 from egret_core.topics import Leaf
-from egret_gateway.clock import Clock, Hands, system_hands
-from egret_gateway.config import BrokerSettings
+from egret_gateway.broker import BrokerSettings
+from egret_gateway.clock import Clock, Hands, Vouched, system_hands
+from egret_gateway.credentials import Login, logins
 from egret_gateway.errors import UplinkError
 from egret_gateway.uplink import mqtt, uplink, window
 from egret_gateway.uplink.dial import dialled
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egret_core.messages import Batch
+
+KNOWN = Vouched(None, 0, own=False)
 
 ACK = topics.of(GATEWAY, Leaf.ACK)
 CMD = topics.of(GATEWAY, Leaf.CMD)
@@ -346,7 +349,7 @@ async def test_two_processes_of_one_gateway_do_not_throw_each_other_off(tmp_path
 async def test_what_cannot_be_dialled_is_an_uplink_error_not_a_dead_task(host: str) -> None:
     will = Will(topics.of(GATEWAY, Leaf.STATUS), b"{}")
     with pytest.raises(UplinkError):
-        async with connect(BrokerSettings(host, 1), "nobody", will):
+        async with connect(BrokerSettings(host, 1), Login(), "nobody", KNOWN, will):
             pass
 
 
@@ -390,7 +393,7 @@ async def test_a_password_travels_and_is_read_at_each_connection(
     for word in ("first", "second"):
         password.write_text(f"{word}\n")
         with pytest.raises(UplinkError):
-            async with connect(settings, "me-1", will):
+            async with connect(settings, logins(settings)[0], "me-1", KNOWN, will):
                 pass
         assert heads[-1].endswith(b"\x00\x02me\x00" + bytes([len(word)]) + word.encode())
     server.close()

@@ -16,13 +16,17 @@ from egret_core import topics
 from egret_core.control import decode_status
 from egret_core.messages import CONTROL_MAX_B, Taking
 from egret_core.topics import Leaf
-from egret_gateway.config import BrokerSettings
+from egret_gateway.broker import BrokerSettings
+from egret_gateway.clock import Vouched
+from egret_gateway.credentials import logins
 from egret_gateway.errors import UplinkError
 from egret_gateway.uplink import mqtt, uplink, window
 from egret_gateway.uplink.mqtt import Will, connect
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+KNOWN = Vouched(None, 0, own=False)
 
 pytestmark = pytest.mark.system
 
@@ -190,7 +194,7 @@ async def test_a_refused_subscription_is_no_connection(tmp_path: Path) -> None:
     async with running_broker(tmp_path / "broker") as broker:
         settings = BrokerSettings(broker.host, broker.port)
         will = Will(topics.of(GATEWAY, Leaf.STATUS), b"{}")
-        async with connect(settings, "deaf", will) as connection:
+        async with connect(settings, logins(settings)[0], "deaf", KNOWN, will) as connection:
 
             async def refuse(*_: object, **__: object) -> tuple[int, ...]:
                 return (0, mqtt.REFUSED)
@@ -207,5 +211,5 @@ async def test_no_broker_and_no_password_file_are_told_as_uplink_errors(tmp_path
         BrokerSettings("127.0.0.1", 1, "me", tmp_path / "missing"),
     ):
         with pytest.raises(UplinkError):
-            async with connect(settings, "nobody", will):
+            async with connect(settings, logins(settings)[0], "nobody", KNOWN, will):
                 pass

@@ -1,0 +1,1 @@
+"""Who may speak to the broker: the city's CA, accounts and their topics, bundles, renewals."""
