@@ -159,6 +159,11 @@ class Judge:
         self._saved_at_s = self._time_s()
 
     @property
+    def position(self) -> int:
+        """Return the newest entry that was judged and whose events are on record."""
+        return self._told_to
+
+    @property
     def judged_to_ms(self) -> int:
         """Return the receipt time of the newest entry judged, 0 before the first."""
         return self._judged_to_ms

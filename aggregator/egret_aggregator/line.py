@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.journal.fill import Level
+from egret_aggregator.metrics import stages
+from egret_aggregator.metrics.fleet import fleet
 from egret_core.messages import Taking
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from egret_aggregator.intake import BrokerChild, GatewayView, Intake
     from egret_aggregator.journal import Journal
     from egret_aggregator.judge import Judge
+    from egret_aggregator.metrics import Figures, Histogram
     from egret_aggregator.recorder import Recorder
 
 
@@ -49,39 +53,19 @@ class RunningLine:
             found.append("journal_failing")
         return found
 
-    def figures(self) -> Mapping[str, float]:
-        """Return figures for `/metrics`."""
-        intake, judge, views = self.intake.health(), self.judge.health(), self.intake.gateways()
-        fill = self.journal.fill
-        figures: dict[str, float] = {
-            "egret_intake_connected": intake["connected"],
-            "egret_intake_inbox_bytes": intake["inbox_b"],
-            "egret_intake_dropped_total": intake["dropped"],
-            "egret_intake_strange_total": intake["strange"],
-            "egret_intake_acks_unheard_total": intake["acks_unheard"],
-            "egret_journal_used_bytes": fill.used_b,
-            "egret_journal_max_bytes": fill.max_b,
-            "egret_journal_head": self.journal.head,
-            "egret_recorder_position": self.recorder.position,
-            "egret_recorder_readings_total": self.recorder.recorded,
-            "egret_recorder_set_aside_total": self.recorder.set_aside,
-            "egret_recorder_conflicts_total": self.recorder.conflicts,
-            "egret_recorder_failures_total": self.recorder.failures,
-            "egret_judge_position": judge["position"],
-            "egret_judge_readings_total": judge["readings"],
-            "egret_judge_events_total": judge["events"],
-            "egret_judge_unreadable_total": judge["unreadable"],
-            "egret_judge_cold_channels_total": judge["cold"],
-            "egret_judge_late_total": judge["late"],
-            "egret_gateways": len(views),
-            "egret_gateways_online": sum(view.online for view in views),
-            "egret_gateways_cloned": sum(view.clone for view in views),
-            "egret_gateways_missing_batches": sum(view.missing for view in views),
-        }
+    async def figures(self, now_ms: int) -> Figures:
+        """Return figures for `/metrics`; others get their turn between two stages."""
+        figures: dict[str, float | Histogram] = {}
         if self.broker is not None:
-            figures["egret_broker_up"] = self.broker.pid is not None
-            figures["egret_broker_restarts_total"] = self.broker.restarts
-        return {name: float(value) for name, value in figures.items()}
+            figures["egret_broker_up"] = float(self.broker.pid is not None)
+            figures["egret_broker_restarts_total"] = float(self.broker.restarts)
+        figures |= stages.intake(self.intake) | stages.journal(self.journal)
+        await asyncio.sleep(0)
+        figures |= stages.recorder(self.recorder) | stages.judge(self.judge)
+        await asyncio.sleep(0)
+        positions = {"judge": self.judge.position, "recorder": self.recorder.position}
+        figures |= stages.lags(self.journal, positions, now_ms)
+        return figures | await fleet(self.intake, now_ms)
 
 
 def _shown(view: GatewayView) -> dict[str, Any]:

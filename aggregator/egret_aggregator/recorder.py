@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.errors import StoreError
@@ -79,8 +80,10 @@ class Recorder:
         self.recorded_to_ms = 0
         self.recorded = 0
         self.set_aside = 0
+        self.asides: Counter[str] = Counter()  # by reason, without its details
         self.conflicts = 0
         self.failures = 0
+        self.failing = False
 
     async def open(self) -> None:
         """Take up the store's position; call it before the intake starts.
@@ -129,13 +132,16 @@ class Recorder:
                 pause_s = RETRY_S[min(attempt, len(RETRY_S) - 1)]
                 attempt += 1
                 self.failures += 1
+                self.failing = True
                 _log.error("event=store_write_failed error=%r retry_s=%s", str(error), pause_s)
                 await asyncio.sleep(pause_s)
+        self.failing = False
         self._positions.update(moved)
         self.recorded_to_ms = entries[-1].received_ms
         self.recorded += receipt.accepted
         self.conflicts += receipt.conflicts
         self.set_aside += len(work.asides)
+        self.asides.update(aside.why.partition(":")[0] for aside in work.asides)
         self._unsaved += len(entries)
         if self._unsaved >= SAVE_EVERY:
             await self._tell_journal()

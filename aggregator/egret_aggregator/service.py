@@ -165,7 +165,7 @@ class Centre:
         broker = await _broker(stack, settings)
         files = await _Files.opened(stack, settings, clock)
         line = await _line(stack, settings, catalogue, clock, files=files, broker=broker)
-        hub = Hub()
+        hub = Hub(clock.now_ms)
         files.ledger.listen(hub.records)
         context = Context(
             settings=settings.api,

@@ -93,8 +93,8 @@ class StillLine:
     def faults(self) -> Sequence[str]:
         return self.wrong
 
-    def figures(self) -> Mapping[str, float]:
-        return {"egret_journal_head": 7.0}
+    async def figures(self, now_ms: int) -> Mapping[str, float]:
+        return {"egret_journal_head": 7.0, "egret_consumer_lag_seconds": NOW_MS - now_ms}
 
 
 class ApiCentre:
@@ -146,7 +146,7 @@ async def api_centre(
     await database.open()
     ledger = Ledger(database, clock.now_ms)
     await ledger.open()
-    hub = Hub()
+    hub = Hub(clock.now_ms)
     ledger.listen(hub.records)
     context = Context(
         settings=settings or ApiSettings(port=0),

@@ -11,6 +11,7 @@ from egret_aggregator.api import gateways, health, problems, readings, session, 
 from egret_aggregator.api.body_limit import BodyLimit
 from egret_aggregator.api.description import STREAM_PATH, described
 from egret_aggregator.api.stream import Stream
+from egret_aggregator.metrics.scrape import Scraper
 
 if TYPE_CHECKING:
     from egret_aggregator.api.context import Context
@@ -31,6 +32,7 @@ def create_app(context: Context) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.egret = context
+    app.state.scraper = Scraper(context)
     problems.install(app)
     # Before `/warnings/{warning}`, which would take it for an id.
     app.router.routes.append(Route(STREAM_PATH, Stream(), include_in_schema=False))

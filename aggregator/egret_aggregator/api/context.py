@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from egret_aggregator.catalogue import Catalogue
     from egret_aggregator.clock import Clock
     from egret_aggregator.config import ApiSettings
+    from egret_aggregator.metrics import Figures
     from egret_aggregator.store import TimeSeriesStore
     from egret_aggregator.tokens import Tokens
     from egret_aggregator.warnings import Ledger
@@ -35,8 +36,8 @@ class Line(Protocol):
     def faults(self) -> Sequence[str]:
         """Return named reasons why readings do not come in now; none when they do."""
 
-    def figures(self) -> Mapping[str, float]:
-        """Return figures for `/metrics`: full Prometheus names, labels included."""
+    async def figures(self, now_ms: int) -> Figures:
+        """Return figures for `/metrics` at an instant of the centre's clock."""
 
 
 class Judgement(StrEnum):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from egret_aggregator.api.mailbox import End, Event, Mailbox
 from egret_aggregator.api.shown import event_shown, summary_shown
 from egret_aggregator.api.times import rfc3339
+from egret_aggregator.metrics.histogram import FIELD_S, Histogram
 from egret_aggregator.warnings.record import STREAMED, Kind
+from egret_core.rules.event import Change, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,12 +20,24 @@ if TYPE_CHECKING:
 
 CLIENTS_MAX = 2000  # 128 seats with three screens each, five times over; 18 KiB a client
 HEARTBEAT_S = 2.0  # real time; a client that hears nothing for 5 s shows STALE
+_RISING = (Change.RAISED, Change.UPGRADED)  # what somebody waits for
+_MEASURED = (Phase.PROVISIONAL, Phase.SETTLED)
 
 
 class Hub:
-    """The clients of the stream, in one process."""
+    """The clients of the stream, in one process.
 
-    def __init__(self) -> None:
+    Args:
+        now_ms: the centre's clock, for `push_s`; without it nothing is measured.
+
+    Attributes:
+        push_s: by phase, from a rising event's time to its leaving this hub.
+        overflows: clients that were cut off; stopping: no further ones join.
+    """
+
+    def __init__(self, now_ms: Callable[[], int] | None = None) -> None:
+        self._now_ms = now_ms
+        self.push_s = {str(phase): Histogram(FIELD_S) for phase in _MEASURED}
         self._mailboxes: set[Mailbox] = set()
         self._observed = 0
         self.stopping = False
@@ -57,6 +71,11 @@ class Hub:
                 event = warning_event(record)
                 for mailbox in tuple(self._mailboxes):
                     mailbox.put_warning(event)
+                self._measure(record)
+
+    def waiting(self) -> list[int]:
+        """Return how many events wait in each mailbox."""
+        return [len(mailbox) for mailbox in self._mailboxes]
 
     def observe(self, items: Sequence[Mapping[str, Any]], *, more: bool = False) -> None:
         """Tell the clients that want it of new latest values.
@@ -75,6 +94,14 @@ class Hub:
         event = Event(0, encoded("heartbeat", body))
         for mailbox in tuple(self._mailboxes):
             mailbox.put_heartbeat(event)
+
+    def _measure(self, record: Record) -> None:
+        if self._now_ms is None or record.kind != Kind.EVENT:
+            return
+        event = record.content["event"]
+        span = self.push_s.get(event["phase"])
+        if span is not None and event["change"] in _RISING:
+            span.observe((self._now_ms() - event["time_ms"]) / 1000)
 
     def stop(self) -> None:
         """End every stream."""

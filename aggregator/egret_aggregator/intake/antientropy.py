@@ -73,7 +73,7 @@ class AntiEntropy:
         self._run = run
         self._gateways: dict[str, _Gateway] = {}
         self._open: set[str] = set()
-        self._asked = 0
+        self.asked = 0  # commands made since the start
 
     def saw(self, status: GatewayStatus, now_s: float) -> None:
         """Take note of what a gateway holds; an offline one is not asked."""
@@ -105,6 +105,11 @@ class AntiEntropy:
         if known is None:
             return 0
         return sum(size(self._lacks(gateway, name, log)) for name, log in known.logs.items())
+
+    @property
+    def open(self) -> int:
+        """Return how many gateways hold what they are asked for."""
+        return len(self._open)
 
     def due(self, now_s: float) -> Iterator[Ask]:
         """Yield the commands to send now."""
@@ -174,9 +179,9 @@ class AntiEntropy:
         wanted = first(minus(lacks, log.promised), PIECE_SEQS)
         if not wanted or now_s < log.rest_until_s:
             return None
-        self._asked += 1
+        self.asked += 1
         log.sent_s = now_s
         log.flight = Ask(
-            gateway, f"{self._run}-{self._asked}", name, normalised(wanted), now_s + EXPIRE_S
+            gateway, f"{self._run}-{self.asked}", name, normalised(wanted), now_s + EXPIRE_S
         )
         return log.flight

@@ -25,7 +25,7 @@ GATEWAYS_MAX = 20_000  # beyond it the one unseen for longest is forgotten
 SILENT_S = 600.0  # real seconds without a word after which nobody is called online
 CLONE_SHOWN_S = 3600.0  # real seconds a clone is shown after its last sign
 REFUSED_KEPT = 32  # hashes whose refusal was logged, so that resends are not
-_MS = 1000
+REFUSED = "refused_"  # before the reason, among the counts
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ class Gateways:
     def __init__(self, missing: Callable[[str], int]) -> None:
         self._missing = missing
         self._seen: dict[str, _Seen] = {}
+        self.totals: Counter[str] = Counter()  # of all gateways, those forgotten too
 
     def restore(self, gateway: str, kept: bytes) -> None:
         """Take back what `keep` returned before a restart; it is not online until heard of."""
@@ -124,7 +125,7 @@ class Gateways:
     def taken(self, item: Incoming, verdict: Verdict, now_s: float) -> None:
         """Count a batch; a new fresh one tells whether its box is the one we know."""
         seen = self._of(item.gateway)
-        seen.counts[verdict] += 1
+        self._count(seen, verdict)
         change = seen.watch.saw(item.batch)
         if change is LogChange.CLONE:
             if now_s - seen.clone_s > CLONE_SHOWN_S:
@@ -136,7 +137,7 @@ class Gateways:
     def counted(self, item: Incoming, verdict: Verdict) -> None:
         """Count a batch that tells nothing of its box; a conflict is logged once."""
         seen = self._of(item.gateway)
-        seen.counts[verdict] += 1
+        self._count(seen, verdict)
         if verdict is Verdict.CONFLICT and _first(seen, item.hash):
             _log.error(
                 "event=conflict gateway=%s log=%s seq=%d hash=%s",
@@ -149,7 +150,7 @@ class Gateways:
     def refused(self, refused: Refused) -> None:
         """Count a refusal; the same bytes are logged once."""
         seen = self._of(refused.gateway)
-        seen.counts[f"refused_{refused.why}"] += 1
+        self._count(seen, f"{REFUSED}{refused.why}")
         if _first(seen, refused.hash):
             _log.warning(
                 "event=batch_refused gateway=%s hash=%s why=%s detail=%r",
@@ -161,7 +162,16 @@ class Gateways:
 
     def views(self, now_s: float) -> list[GatewayView]:
         """Return all gateways by id."""
-        return [self._view(name, self._seen[name], now_s) for name in sorted(self._seen)]
+        return [self._view(name, self._seen[name], now_s) for name in self.names()]
+
+    def names(self) -> list[str]:
+        """Return the ids of all gateways, sorted."""
+        return sorted(self._seen)
+
+    def view(self, name: str, now_s: float) -> GatewayView | None:
+        """Return one gateway, None where it is forgotten."""
+        seen = self._seen.get(name)
+        return None if seen is None else self._view(name, seen, now_s)
 
     def _view(self, name: str, seen: _Seen, now_s: float) -> GatewayView:
         status = seen.status
@@ -178,6 +188,10 @@ class Gateways:
             clone=now_s - seen.clone_s <= CLONE_SHOWN_S,
             counts=dict(seen.counts),
         )
+
+    def _count(self, seen: _Seen, what: str) -> None:
+        seen.counts[what] += 1
+        self.totals[what] += 1
 
     def _of(self, gateway: str) -> _Seen:
         seen = self._seen.get(gateway)

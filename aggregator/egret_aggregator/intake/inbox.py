@@ -6,6 +6,7 @@ Nothing here is acknowledged, so what is dropped comes again: the gateway resend
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import Any, NamedTuple
 
@@ -19,11 +20,12 @@ _BACKLOG = f"/{Leaf.BACKLOG}"
 
 
 class Arrived(NamedTuple):
-    """One message from the broker."""
+    """One message from the broker; `came_s` on the clock that never steps."""
 
     topic: str
     payload: bytes
     retained: bool
+    came_s: float
 
     @property
     def cost_b(self) -> int:
@@ -46,9 +48,15 @@ class Inbox(asyncio.Queue[Any]):
         self.held_b = 0
         self.dropped = 0
 
+    @property
+    def budget_b(self) -> int:
+        """Return the bytes it may hold."""
+        return self._budget_b
+
     def put_nowait(self, item: Any) -> None:  # noqa: ANN401  (a client's message)
         """Take a message, or drop it where it would break the budget."""
-        arrived = Arrived(str(item.topic), bytes(item.payload or b""), bool(item.retain))
+        payload = bytes(item.payload or b"")
+        arrived = Arrived(str(item.topic), payload, bool(item.retain), time.monotonic())
         share = BACKLOG_SHARE if arrived.topic.endswith(_BACKLOG) else 1.0
         if self.held_b + arrived.cost_b > self._budget_b * share:
             self.dropped += 1

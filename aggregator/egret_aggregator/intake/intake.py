@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_aggregator.errors import JournalError
 from egret_aggregator.intake.acks import acks
@@ -16,6 +16,8 @@ from egret_aggregator.intake.inbox import Arrived, Inbox
 from egret_aggregator.intake.mqtt import Line
 from egret_aggregator.intake.verdict import Refused, read
 from egret_aggregator.journal.receipt import Incoming, Verdict
+from egret_aggregator.metrics import Histogram
+from egret_aggregator.metrics.histogram import DISK_S
 from egret_aggregator.supervision import ended
 from egret_core.control import (
     decode_command_ack,
@@ -48,6 +50,15 @@ RUN_B = 8  # random bytes of a run id
 _log = logging.getLogger(__name__)
 
 
+class _Slice(NamedTuple):
+    """Messages that go through the journal together."""
+
+    taken: list[Incoming]
+    came_s: list[float]
+    refused: list[Refused]
+    cost_b: int
+
+
 class Intake:
     """Takes what gateways send, acknowledges what is committed, asks for what is missing.
 
@@ -75,6 +86,8 @@ class Intake:
         self._wake = asyncio.Event()
         self._strange = 0
         self._unheard = 0
+        self._acks = 0
+        self.commit_s = Histogram(DISK_S)
 
     async def run(self) -> None:
         """Take batches until cancelled; the broker may come and go."""
@@ -96,6 +109,19 @@ class Intake:
         """Return every gateway ever heard of, by id."""
         return self._gateways.views(self._clock.monotonic_s())
 
+    def names(self) -> list[str]:
+        """Return the ids of every gateway ever heard of, sorted."""
+        return self._gateways.names()
+
+    def gateway(self, name: str) -> GatewayView | None:
+        """Return one gateway, None for one that is unknown or forgotten."""
+        return self._gateways.view(name, self._clock.monotonic_s())
+
+    @property
+    def totals(self) -> Mapping[str, int]:
+        """Return batches of all gateways by verdict, and refusals by reason."""
+        return self._gateways.totals
+
     def health(self) -> Mapping[str, Any]:
         """Return figures an operator can act on."""
         return {
@@ -106,7 +132,11 @@ class Intake:
             "inbox_b": self._inbox.held_b,
             "dropped": self._inbox.dropped,
             "strange": self._strange,
+            "acks": self._acks,
             "acks_unheard": self._unheard,
+            "inbox_max_b": self._inbox.budget_b,
+            "asked": self._antientropy.asked,
+            "asked_open": self._antientropy.open,
         }
 
     @property
@@ -117,17 +147,16 @@ class Intake:
     async def _drain(self, group: asyncio.TaskGroup) -> None:
         while True:
             arrived = await self._inbox.take(SLICE_ITEMS, SLICE_B)
-            taken: list[Incoming] = []
-            refused: list[Refused] = []
+            part = _Slice([], [], [], sum(message.cost_b for message in arrived))
             for message in arrived:
                 result = self._sort(message)
                 if isinstance(result, Incoming):
-                    taken.append(result)
+                    part.taken.append(result)
+                    part.came_s.append(message.came_s)
                 elif result is not None:
-                    refused.append(result)
-            cost_b = sum(message.cost_b for message in arrived)
+                    part.refused.append(result)
             await self._slots.acquire()
-            group.create_task(self._commit(taken, refused, cost_b))
+            group.create_task(self._commit(part))
             await asyncio.sleep(0)
 
     def _sort(self, message: Arrived) -> Incoming | Refused | None:
@@ -153,11 +182,15 @@ class Intake:
             self._gateways.refused(refused)
         return None
 
-    async def _commit(self, taken: list[Incoming], refused: list[Refused], cost_b: int) -> None:
+    async def _commit(self, part: _Slice) -> None:
         try:
-            verdicts = await self._append(taken)
-            self._inbox.release(cost_b)
-            await self._tell(taken, verdicts, refused)
+            verdicts = await self._append(part.taken)
+            self._inbox.release(part.cost_b)
+            if verdicts:
+                now_s = self._clock.monotonic_s()
+                for came_s in part.came_s:
+                    self.commit_s.observe(now_s - came_s)
+            await self._tell(part.taken, verdicts, part.refused)
         finally:
             self._slots.release()
 
@@ -174,7 +207,9 @@ class Intake:
             self._gateways.refused(no)
         pairs = zip(taken, verdicts, strict=False)
         for gateway, ack in acks(pairs, refused, self._clock.now_ms(), self.run_id):
-            if not await self._line.publish(of(gateway, Leaf.ACK), encode_ack(ack)):
+            if await self._line.publish(of(gateway, Leaf.ACK), encode_ack(ack)):
+                self._acks += 1
+            else:
                 self._unheard += 1
 
     async def _append(self, taken: list[Incoming]) -> list[Verdict]:

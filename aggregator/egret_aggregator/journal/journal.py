@@ -101,6 +101,16 @@ class Journal:
         return self._writer.commits
 
     @property
+    def failures(self) -> int:
+        """Return how many commits failed since the start."""
+        return self._writer.failures
+
+    def waiting_ms(self, position: int) -> int | None:
+        """Return the receipt time of the oldest entry in memory after a position, None for none."""
+        found = self._tail.waiting(position)
+        return None if found is None else found.received_ms
+
+    @property
     def fill(self) -> Fill:
         """Return how full the file was at the last commit."""
         return self._fill

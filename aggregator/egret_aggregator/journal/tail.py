@@ -47,6 +47,10 @@ class Tail:
             self._evicted[gone.partition] = gone.id
             self._bytes -= len(gone.payload) + _ENTRY_B
 
+    def waiting(self, position: int) -> Entry | None:
+        """Return the oldest entry in memory after a position; None where there is none."""
+        return next((entry for entry in self._entries if entry.id > position), None)
+
     def covers(self, positions: Mapping[int, int]) -> bool:
         """Tell whether everything after the positions is in memory."""
         for partition, head in self.heads.items():

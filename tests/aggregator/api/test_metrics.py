@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rig.api_centre import NOW_MS
 from rig.events import event
+from rig.prometheus import families
 from rig.sse import StreamClient
 
-from egret_aggregator.api.health import exposition
+from egret_aggregator.metrics import exposition
 from egret_core.rules.event import Change, ConditionEvent, Phase
 
 if TYPE_CHECKING:
     from rig.api_centre import ApiCentre
-
-NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
-LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:\\[\\n"]|[^\\\n"])*"'
-SAMPLE = re.compile(rf"({NAME})(\{{{LABEL}(?:,{LABEL})*\}})? (\S+)")
-TYPE = re.compile(rf"# TYPE ({NAME}) (counter|gauge)")
-
-
-class Family(NamedTuple):
-    kind: str
-    samples: dict[str, float]
-
-
-def families(text: str) -> dict[str, Family]:
-    """Parse the format: each family in one piece, its type first, each sample once."""
-    assert text.endswith("\n")
-    found: dict[str, Family] = {}
-    current = ""
-    for line in text.split("\n")[:-1]:
-        if match := TYPE.fullmatch(line):
-            current = match[1]
-            assert current not in found, f"{current} comes twice"
-            found[current] = Family(match[2], {})
-            continue
-        sample = SAMPLE.fullmatch(line)
-        assert sample is not None, line
-        assert sample[1] == current, f"{sample[1]} stands among {current}"
-        labels = sample[2] or ""
-        assert labels not in found[current].samples, line
-        found[current].samples[labels] = float(sample[3])
-    assert all(family.samples for family in found.values())
-    return found
-
 
 WORD = st.from_regex(r"[a-z][a-z_]{0,6}", fullmatch=True)
 
@@ -142,7 +110,8 @@ async def test_clients_of_the_stream_are_counted(centre: ApiCentre) -> None:
         await two.next()
         found = families((await centre.ask("GET", "/metrics")).text)
         assert found["egret_stream_clients"].samples[""] == 2
-    assert found["egret_stream_overflows_total"] == Family("counter", {"": 0.0})
+    assert found["egret_stream_overflows_total"].kind == "counter"
+    assert found["egret_stream_overflows_total"].samples == {"": 0.0}
 
 
 async def test_no_secret_and_no_name_of_a_person_is_shown(centre: ApiCentre) -> None:
