@@ -19,6 +19,7 @@ from egret_aggregator.api.grafana_asked import (
     AtStation,
     Limited,
     LinesOf,
+    Named,
     OfChannel,
     SpanAt,
     listed,
@@ -139,10 +140,16 @@ async def service(rooms: Rooms, _seat: Viewer) -> Response:
 
 
 @router.get("/figures")
-async def figures(rooms: Rooms, _seat: Viewer) -> Response:
+async def figures(rooms: Rooms, _seat: Viewer, asked: Annotated[Named, Query()]) -> Response:
     """List the running parts' figures of `/metrics`, one a row."""
-    items = [{"name": name, "value": value} for name, value in sorted(rooms.line.figures().items())]
-    return _answer(rooms, items, 0)
+    wanted = listed(asked.name)
+    items = [
+        {"name": name, "value": value}
+        for name, value in sorted(rooms.line.figures().items())
+        if not wanted or name in wanted
+    ]
+    most = _most(rooms, asked)
+    return _answer(rooms, items[:most], max(0, len(items) - most))
 
 
 @router.get("/thresholds")

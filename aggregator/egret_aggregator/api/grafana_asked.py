@@ -27,6 +27,12 @@ class Limited(BaseModel):
     limit: int | None = None
 
 
+class Named(Limited):
+    """Figures by name, joined by commas; all for ""."""
+
+    name: Words = ""
+
+
 class AtStation(Limited):
     """Rows of some stations: ids, joined by commas as Grafana's `${station:csv}`; all for ""."""
 

@@ -214,7 +214,10 @@ async def test_the_fleet_is_one_row_a_gateway(centre: ApiCentre) -> None:
 
 
 async def test_figures_are_rows(centre: ApiCentre) -> None:
-    assert await table(centre, "figures") == [{"name": "egret_journal_head", "value": 7.0}]
+    (row,) = await table(centre, "figures")
+    assert row == {"name": "egret_journal_head", "value": 7.0}
+    assert await table(centre, "figures?name=x,egret_journal_head") == [row]
+    assert await table(centre, "figures?name=egret_none") == []
 
 
 RULES = """
