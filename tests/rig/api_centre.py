@@ -128,16 +128,21 @@ class ApiCentre:
             return await client.request(method, path, **more)
 
 
-def catalogue_folder(folder: Path) -> Path:
+def catalogue_folder(folder: Path, stations: str = STATIONS, rules: str = RULES) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "stations.toml").write_text(STATIONS)
-    (folder / "rules.toml").write_text(RULES)
+    (folder / "stations.toml").write_text(stations)
+    (folder / "rules.toml").write_text(rules)
     return folder
 
 
 @asynccontextmanager
 async def api_centre(
-    tmp_path: Path, settings: ApiSettings | None = None
+    tmp_path: Path,
+    settings: ApiSettings | None = None,
+    *,
+    stations: str = STATIONS,
+    rules: str = RULES,
+    store: Any = None,
 ) -> AsyncIterator[ApiCentre]:
     """Serve the API until the block ends."""
     real = Clock()
@@ -154,8 +159,8 @@ async def api_centre(
         real=real,
         ledger=ledger,
         tokens=Tokens(database, ledger, real.now_ms),
-        places=load(catalogue_folder(tmp_path / "catalogue")),
-        series=MemoryStore(),
+        places=load(catalogue_folder(tmp_path / "catalogue", stations, rules)),
+        series=MemoryStore() if store is None else store,
         line=StillLine(),
         hub=hub,
     )

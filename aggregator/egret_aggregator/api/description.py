@@ -119,8 +119,7 @@ def _responses(told: dict[str, Any], method: str, path: str) -> dict[str, Any]:
     responses["default"] = _PROBLEM_RESPONSE
     example = examples.ANSWERS.get((method, path))
     if example is not None:
-        schema = {"type": "object", "required": sorted(example)}
-        content = {"application/json": {"schema": schema, "example": example}}
+        content = {"application/json": {"schema": _schema(example), "example": example}}
         responses["200"] = {**responses["200"], "content": content}
     if path == "/metrics":
         content = {"text/plain": {"schema": {"type": "string"}}}
@@ -130,6 +129,12 @@ def _responses(told: dict[str, Any], method: str, path: str) -> dict[str, Any]:
     if path in ("/api/v1/warnings", "/api/v1/warnings/{warning}"):
         responses["304"] = {"description": "Unchanged since If-None-Match"}
     return responses
+
+
+def _schema(example: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON: an object, or a list of them)
+    if isinstance(example, list):
+        return {"type": "array", "items": _schema(example[0])}
+    return {"type": "object", "required": sorted(example)}
 
 
 def _roles(routers: Iterable[APIRouter]) -> dict[tuple[str, str], Role]:

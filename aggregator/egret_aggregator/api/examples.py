@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from egret_aggregator.api import grafana_examples
+
 _ID = "3f0f2b7c5d1e4a6890ab12cd34ef5678"
 _HASH = "9f2c" * 16
 _RULE = "river-level@1a2b3c4d"
@@ -109,7 +111,7 @@ def _page(item: dict[str, Any], **more: object) -> dict[str, Any]:
     return {**STANDING, "items": [item], "next": None, **more}
 
 
-ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
+ANSWERS: dict[tuple[str, str], Any] = {
     ("get", "/healthz"): {"status": "alive"},
     ("get", "/readyz"): {"status": "ready", "why": [], **STANDING},
     ("get", "/api/v1/session"): _SEAT,
@@ -163,6 +165,7 @@ ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
             "body": "[]",
         }
     ),
+    **grafana_examples.ANSWERS,
 }
 STREAM = (
     'event: hello\ndata: {"head":1204,"after":1203}\n\n'

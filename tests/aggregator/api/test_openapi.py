@@ -9,7 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 from rig.events import event
 
-from egret_aggregator.api import gateways, health, readings, session, warnings
+from egret_aggregator.api import gateways, grafana, health, readings, session, warnings
 from egret_aggregator.api.problems import CODES
 
 if TYPE_CHECKING:
@@ -35,6 +35,15 @@ PROMISED = {
     ("GET", "/api/v1/latest"): "viewer",
     ("GET", "/api/v1/gateways"): "viewer",
     ("GET", "/api/v1/asides"): "viewer",
+    ("GET", "/api/v1/grafana/annotations"): "viewer",
+    ("GET", "/api/v1/grafana/warnings"): "viewer",
+    ("GET", "/api/v1/grafana/stations"): "viewer",
+    ("GET", "/api/v1/grafana/latest"): "viewer",
+    ("GET", "/api/v1/grafana/gateways"): "viewer",
+    ("GET", "/api/v1/grafana/service"): "viewer",
+    ("GET", "/api/v1/grafana/figures"): "viewer",
+    ("GET", "/api/v1/grafana/thresholds"): "viewer",
+    ("GET", "/api/v1/grafana/threshold-lines"): "viewer",
 }
 ROLES = ("viewer", "officer", "admin")
 
@@ -57,7 +66,7 @@ async def test_it_lists_what_is_promised_and_nothing_else(centre: ApiCentre) -> 
 def test_no_route_is_served_that_is_not_promised() -> None:
     served = {
         (method, route.path)
-        for room in (gateways, health, readings, session, warnings)
+        for room in (gateways, grafana, health, readings, session, warnings)
         for route in room.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()

@@ -1,0 +1,95 @@
+"""The levels of rules as flat rows: what a chart draws as lines, and what a table lists. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from egret_core.rules.binding import GATEWAY
+from egret_core.rules.model import AbsenceLaw, LadderLaw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from egret_core.rules.model import BoundRule, RainLaw
+
+    Row = dict[str, Any]
+
+_NM_PER_MM = 1_000_000
+_MS_PER_H = 3_600_000
+
+
+def levels(rule: BoundRule) -> Iterator[Row]:
+    """Yield a rule's levels for each subject that it judges.
+
+    `raise` is in `unit`: a value of the channel, a rain sum over `window_h`, or for an absence
+    the silence in s. `station` is `gateway` and `channel` its id where a rule judges gateways.
+    """
+    subjects = [*rule.channels, *((GATEWAY, id_) for id_ in rule.gateways)]
+    facts = _facts(rule)
+    for station, channel in subjects:
+        for fact in facts:
+            yield {
+                "station": station,
+                "channel": channel,
+                "rule": rule.id,
+                "family": str(rule.family),
+                "hazard": rule.hazard,
+                **fact,
+            }
+
+
+def _facts(rule: BoundRule) -> list[Row]:
+    law = rule.law
+    if isinstance(law, LadderLaw):
+        return _ladder(law)
+    if isinstance(law, AbsenceLaw):
+        return [_row(law.label, 1, law.limit_ms / 1000, unit="s")]
+    return _windows(law)
+
+
+def _ladder(law: LadderLaw) -> list[Row]:
+    return [
+        _row(
+            rung.label,
+            rank,
+            rung.raise_at,
+            clear_at=rung.clear_at,
+            unit=law.unit,
+            datum=law.datum or None,
+        )
+        for rank, rung in enumerate(law.rungs, 1)
+    ]
+
+
+def _windows(law: RainLaw) -> list[Row]:
+    return [
+        _row(
+            level.label,
+            level.rank,
+            level.sum_nm / _NM_PER_MM,
+            unit="mm",
+            window_h=level.window_ms / _MS_PER_H,
+        )
+        for level in law.levels
+    ]
+
+
+def _row(
+    label: str,
+    rank: int,
+    raise_at: float,
+    *,
+    clear_at: float | None = None,
+    unit: str,
+    datum: str | None = None,
+    window_h: float | None = None,
+) -> Row:
+    return {
+        "level": label,
+        "rank": rank,
+        "raise": raise_at,
+        "clear": clear_at,
+        "unit": unit,
+        "datum": datum,
+        "window_h": window_h,
+    }
