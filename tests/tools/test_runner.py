@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rig import influxd
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -80,3 +81,34 @@ def test_nothing_is_installed_where_all_is_there(
     monkeypatch.setattr(debian, "PACKAGES", (debian.Package("sh", ("true",), ""),))
     monkeypatch.setattr(debian, "install", lambda _: pytest.fail("installed"))
     assert debian.provide("test") == 0
+
+
+def test_a_service_is_unpacked_and_not_installed(
+    tool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debian = tool("debian")
+    ran: list[list[str]] = []
+    monkeypatch.setattr(debian, "_run", lambda command, *_: ran.append(command) or "")
+    monkeypatch.setattr(debian, "_unpack", lambda name: f"unpacked {name}")
+    service = debian.Package("egret-service", ("none",), "", unpack=True)
+    assert debian.install((service,)) == "unpacked egret-service"
+    assert all("install" not in command for command in ran)
+
+
+def test_what_is_unpacked_is_found_without_being_installed(
+    tool: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    debian = tool("debian")
+    monkeypatch.setattr(debian, "UNPACKED", tmp_path)
+    package = debian.Package("egret-service", ("egret-service-program", "version"), "", unpack=True)
+    monkeypatch.setattr(debian, "PACKAGES", (package,))
+    assert debian.missing() == (package,)
+    program = tmp_path / "egret-service" / "usr" / "bin" / "egret-service-program"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert debian.missing() == ()
+
+
+def test_the_rig_looks_where_packages_are_unpacked(tool: Any) -> None:
+    assert tool("debian").UNPACKED / "influxdb" / "usr" / "bin" == influxd.UNPACKED
