@@ -122,6 +122,7 @@ def test_the_centres_settings_page_is_accepted(tmp_path: Path) -> None:
     # What the page shows for a key that may be left out is what leaving it out gives.
     assert config.broker == centre.BrokerSettings()
     assert config.journal == centre.JournalSettings()
+    assert config.store == centre.StoreSettings()
     assert config.api == centre.ApiSettings()
 
 
@@ -144,6 +145,7 @@ GATEWAY_KEYS = (
 CENTRE_KEYS = (
     centre.BrokerSettings,
     centre.JournalSettings,
+    centre.StoreSettings,
     centre.ApiSettings,
     centre.CentreConfig,
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from egret_aggregator.store import settings as store_settings
+from egret_aggregator.store.settings import StoreSettings
 from egret_aggregator.toml_table import TomlTable, read_toml
 from egret_core.errors import ConfigError
 from egret_core.timescale import REAL, SCALE_MAX, Timescale
@@ -79,6 +81,7 @@ class CentreConfig:
     catalogue: Path
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     timescale: Timescale = REAL
     file: str = ""
@@ -97,6 +100,7 @@ def load(path: Path) -> CentreConfig:
         catalogue=centre.folder("catalogue"),
         broker=_broker(root.table("broker")),
         journal=_journal(root.table("journal")),
+        store=store_settings.read(root.table("store")),
         api=_api(root.table("api")),
         timescale=_timescale(root.table("clock")),
         file=str(path),

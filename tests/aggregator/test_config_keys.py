@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from egret_aggregator.config import ApiSettings, BrokerSettings, JournalSettings, load
+from egret_aggregator.store.settings import StoreSettings
 from egret_aggregator.toml_table import TomlTable
 from egret_core.errors import ConfigError
 
@@ -42,6 +43,27 @@ KEYS = (
     Key("broker", "password_file", "secret", TEXT, ("",)),
     Key("journal", "max_mb", 64, WHOLE, (0, -5, 1024 * 1024 + 1)),
     Key("journal", "keep_days", 7.5, NUMBER, (0, 0.009, 3651, float("inf"), float("nan"))),
+    Key("store", "kind", "influx", TEXT, ("", "postgresql", "Influx")),
+    Key(
+        "store",
+        "url",
+        "https://series.example:8086/influx",
+        TEXT,
+        (
+            "",
+            "series:8086",
+            "ftp://a",
+            "http://",
+            "http://a:x",
+            "http://a b",
+            "http://a/?q",
+            "http://a/#x",
+        ),
+    ),
+    Key("store", "bucket", "egret/autogen", TEXT, ("", "a\nb")),
+    Key("store", "org", "city", TEXT, ("", "a\tb")),
+    Key("store", "token_file", "token", TEXT, ("",)),
+    Key("store", "ca_file", "ca.pem", TEXT, ("",)),
     # The empty name would listen on every address of the machine.
     Key("api", "host", "::1", TEXT, ("", " ", "\t")),
     Key("api", "port", 0, WHOLE, (-1, 65_536)),
@@ -52,7 +74,9 @@ KEYS = (
     Key("clock.scaled", "from_ms", 1, WHOLE, (-1, 4_102_444_800_001)),
     Key("clock.scaled", "to_ms", 1, WHOLE, (-1, 4_102_444_800_001)),
 )
-NEEDED = {"centre.data", "centre.catalogue"} | {f"clock.scaled.{n}" for n in ("scale", "from_ms")}
+NEEDED = {"centre.data", "centre.catalogue", "store.url"} | {
+    f"clock.scaled.{n}" for n in ("scale", "from_ms")
+}
 
 
 def toml(value: object) -> str:
@@ -115,6 +139,7 @@ def test_no_setting_is_left_out_here() -> None:
     for table, kind in (
         ("broker", BrokerSettings),
         ("journal", JournalSettings),
+        ("store", StoreSettings),
         ("api", ApiSettings),
     ):
         assert {name for of, name in told if of == table} == {item.name for item in fields(kind)}
@@ -154,7 +179,7 @@ def test_a_needed_key_that_is_missing_is_named(tmp_path: Path, path: str) -> Non
     assert (error.key, "is missing" in error.remedy) == (path, True)
 
 
-@pytest.mark.parametrize("table", ["centre", "broker", "journal", "api", "clock"])
+@pytest.mark.parametrize("table", ["centre", "broker", "journal", "store", "api", "clock"])
 def test_a_table_that_is_none_is_named(tmp_path: Path, table: str) -> None:
     rest = "" if table == "centre" else '[centre]\ndata = "d"\ncatalogue = "c"\n'
     for value in ("5", '"x"', "[1]", "true"):
