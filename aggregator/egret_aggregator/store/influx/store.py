@@ -79,7 +79,7 @@ class InfluxStore:
             await self._book.open()
             await self._http.open()
         except StoreError:
-            await self._local.close()
+            await self.close()
             raise
         try:
             await self._look()
