@@ -123,6 +123,7 @@ def test_the_centres_settings_page_is_accepted(tmp_path: Path) -> None:
     assert config.broker == centre.BrokerSettings()
     assert config.journal == centre.JournalSettings()
     assert config.database == centre.DatabaseSettings()
+    assert config.store == centre.StoreSettings()
     assert config.api == centre.ApiSettings()
 
 
@@ -147,6 +148,7 @@ CENTRE_KEYS = (
     centre.EnrolmentSettings,
     centre.JournalSettings,
     centre.DatabaseSettings,
+    centre.StoreSettings,
     centre.ApiSettings,
     centre.CentreConfig,
 )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from egret_aggregator import postgresql_url
 from egret_aggregator.enrolment.settings import EnrolmentSettings, read_enrolment
+from egret_aggregator.store import settings as store_settings
+from egret_aggregator.store.settings import StoreSettings
 from egret_aggregator.toml_table import TomlTable, read_toml
 from egret_core.errors import ConfigError
 from egret_core.timescale import REAL, SCALE_MAX, Timescale
@@ -103,6 +105,7 @@ class CentreConfig:
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     enrolment: EnrolmentSettings | None = None
     timescale: Timescale = REAL
@@ -125,6 +128,7 @@ def load(path: Path) -> CentreConfig:
         enrolment=_enrolment(root, data, broker),
         journal=_journal(root.table("journal")),
         database=_database(root.table("database")),
+        store=store_settings.read(root.table("store")),
         api=_api(root.table("api")),
         timescale=_timescale(root.table("clock")),
         file=str(path),

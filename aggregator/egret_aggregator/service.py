@@ -26,7 +26,7 @@ from egret_aggregator.journal import Journal
 from egret_aggregator.judge import Judge
 from egret_aggregator.line import RunningLine
 from egret_aggregator.recorder import Recorder
-from egret_aggregator.store import SqliteStore
+from egret_aggregator.store import chosen
 from egret_aggregator.supervision import supervise
 from egret_aggregator.tokens import Tokens
 from egret_aggregator.warnings import Ledger
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from egret_aggregator.catalogue import Catalogue
     from egret_aggregator.config import CentreConfig, DatabaseSettings
+    from egret_aggregator.store import TimeSeriesStore
 
 STALE_REAL_S = 10.0  # on a scaled clock a minute is short: this much real time is allowed
 
@@ -82,7 +83,7 @@ class _Files(NamedTuple):
     database: Database
     ledger: Ledger
     journal: Journal
-    store: SqliteStore
+    store: TimeSeriesStore
 
     @classmethod
     async def opened(cls, stack: AsyncExitStack, settings: CentreConfig, clock: Clock) -> _Files:
@@ -98,7 +99,7 @@ class _Files(NamedTuple):
         )
         await journal.open()
         stack.push_async_callback(journal.close)
-        store = SqliteStore(settings.data / "series.db")
+        store = chosen.store(settings.store, settings.data)
         await store.open()
         stack.push_async_callback(store.close)
         return cls(database, ledger, journal, store)

@@ -18,6 +18,7 @@ from egret_aggregator.config import (
     load,
 )
 from egret_aggregator.enrolment.settings import EnrolmentSettings
+from egret_aggregator.store.settings import StoreSettings
 from egret_aggregator.toml_table import TomlTable
 from egret_core.errors import ConfigError
 
@@ -73,6 +74,27 @@ KEYS = (
         ),
     ),
     Key("database", "password_file", "secret", TEXT, ("",)),
+    Key("store", "kind", "influx", TEXT, ("", "postgresql", "Influx")),
+    Key(
+        "store",
+        "url",
+        "https://series.example:8086/influx",
+        TEXT,
+        (
+            "",
+            "series:8086",
+            "ftp://a",
+            "http://",
+            "http://a:x",
+            "http://a b",
+            "http://a/?q",
+            "http://a/#x",
+        ),
+    ),
+    Key("store", "bucket", "egret/autogen", TEXT, ("", "a\nb")),
+    Key("store", "org", "city", TEXT, ("", "a\tb")),
+    Key("store", "token_file", "token", TEXT, ("",)),
+    Key("store", "ca_file", "ca.pem", TEXT, ("",)),
     # The empty name would listen on every address of the machine.
     Key("api", "host", "::1", TEXT, ("", " ", "\t")),
     Key("api", "port", 0, WHOLE, (-1, 65_536)),
@@ -83,7 +105,7 @@ KEYS = (
     Key("clock.scaled", "from_ms", 1, WHOLE, (-1, 4_102_444_800_001)),
     Key("clock.scaled", "to_ms", 1, WHOLE, (-1, 4_102_444_800_001)),
 )
-NEEDED = {"centre.data", "centre.catalogue", "enrolment.host"} | {
+NEEDED = {"centre.data", "centre.catalogue", "store.url", "enrolment.host"} | {
     f"clock.scaled.{n}" for n in ("scale", "from_ms")
 }
 
@@ -149,6 +171,7 @@ def test_no_setting_is_left_out_here() -> None:
         ("broker", BrokerSettings),
         ("journal", JournalSettings),
         ("database", DatabaseSettings),
+        ("store", StoreSettings),
         ("api", ApiSettings),
         ("enrolment", EnrolmentSettings),
     ):
@@ -190,7 +213,9 @@ def test_a_needed_key_that_is_missing_is_named(tmp_path: Path, path: str) -> Non
     assert (error.key, "is missing" in error.remedy) == (path, True)
 
 
-@pytest.mark.parametrize("table", ["centre", "broker", "journal", "database", "api", "clock"])
+@pytest.mark.parametrize(
+    "table", ["centre", "broker", "journal", "database", "store", "api", "clock"]
+)
 def test_a_table_that_is_none_is_named(tmp_path: Path, table: str) -> None:
     rest = "" if table == "centre" else '[centre]\ndata = "d"\ncatalogue = "c"\n'
     for value in ("5", '"x"', "[1]", "true"):

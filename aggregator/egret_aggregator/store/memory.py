@@ -28,9 +28,14 @@ def content(row: StoredReading) -> tuple[float | None, float | None, int, int]:
 
 def conflict_aside(row: StoredReading) -> Aside:
     """Return the aside that keeps a second, different value."""
+    return row_aside(row, "value_conflict")
+
+
+def row_aside(row: StoredReading, why: str) -> Aside:
+    """Return the aside that keeps a row."""
     told = {key: value for key, value in row._asdict().items() if key not in ("notes", "lag_ms")}
     body = json.dumps(told, separators=(",", ":")).encode()
-    return Aside("", "", 0, -1, "value_conflict", row.time_ms + row.lag_ms, body)
+    return Aside("", "", 0, -1, why, row.time_ms + row.lag_ms, body)
 
 
 def identity(aside: Aside) -> tuple[object, ...]:

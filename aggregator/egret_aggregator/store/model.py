@@ -51,6 +51,7 @@ class Receipt(NamedTuple):
     accepted: int
     duplicates: int  # same identity, same content: nothing to do
     conflicts: int  # same identity, other content: the first stays, the second is counted
+    refused: int = 0  # rows that a foreign server will not have: kept as asides `store_refused`
 
 
 class Aside(NamedTuple):
@@ -58,7 +59,8 @@ class Aside(NamedTuple):
 
     Attributes:
         gateway, log, seq, at: where it came from; at is the entry's index, -1 for a whole batch.
-        why: `bad_entry: ...`, `foreign`, `conflict`, `undated`, `unknown_kind`, `value_conflict`.
+        why: `bad_entry: ...`, `foreign`, `conflict`, `undated`, `unknown_kind`, `value_conflict`,
+            `store_refused: ...`.
         received_ms: the centre's receipt time; body: JSON text or the payload.
     """
 

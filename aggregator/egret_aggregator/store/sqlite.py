@@ -72,13 +72,21 @@ class SqliteStore:
     ) -> Receipt:
         """Write in one transaction; see `TimeSeriesStore.write`."""
         moved = dict(positions or {})
+        return await self.commit(lambda db: writing.write(db, rows, asides, moved, metas))
 
-        def write() -> Receipt:
+    async def commit(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run work that begins and commits, in the writing thread.
+
+        Raises:
+            StoreError: it failed, or the disk is full but for its reserve.
+        """
+
+        def run() -> _T:
             if sqlite.spare_bytes(self._path) <= 0:
                 raise sqlite3.OperationalError(_NO_ROOM)
-            return writing.write(self._db, rows, asides, moved, metas)
+            return work(self._db)
 
-        return await self._run(self._writer, write)
+        return await self._run(self._writer, run)
 
     async def position(self) -> dict[int, int]:
         """Return the recorder's positions."""

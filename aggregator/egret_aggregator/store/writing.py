@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import fields
 from itertools import chain
 from operator import itemgetter
@@ -18,7 +19,7 @@ from egret_core.messages import ChannelMeta
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 def write(
@@ -29,21 +30,49 @@ def write(
     metas: Sequence[MetaFact],
 ) -> Receipt:
     """Write everything, or nothing and raise sqlite3.Error."""
+    with transaction(db):
+        accepted, refused = _rows(db, rows)
+        beside(db, asides, positions, metas, refused)
+    return Receipt(accepted, len(rows) - accepted - len(refused), len(refused))
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Keep everything of a block, or nothing."""
     sqlite.begin(db)
     try:
-        accepted, refused = _rows(db, rows)
-        kept = [*asides, *(conflict_aside(row) for row in refused)]
-        count(db, "asides_dropped", asides_.keep(db, kept))
-        _metas(db, metas)
-        sqlite.insert(
-            db, "INSERT OR REPLACE INTO position(partition, position)", list(positions.items())
-        )
-        count(db, "conflicts", len(refused))
+        yield
         sqlite.commit(db)
     except BaseException:
         sqlite.rollback(db)
         raise
-    return Receipt(accepted, len(rows) - accepted - len(refused), len(refused))
+
+
+def beside(
+    db: sqlite3.Connection,
+    asides: Sequence[Aside],
+    positions: Mapping[int, int],
+    metas: Sequence[MetaFact],
+    conflicts: Sequence[StoredReading],
+) -> None:
+    """Write what goes with rows, wherever those are: asides, facts, second values, positions."""
+    kept = [*asides, *(conflict_aside(row) for row in conflicts)]
+    count(db, "asides_dropped", asides_.keep(db, kept))
+    _metas(db, metas)
+    sqlite.insert(
+        db, "INSERT OR REPLACE INTO position(partition, position)", list(positions.items())
+    )
+    count(db, "conflicts", len(conflicts))
+
+
+def renew_last(db: sqlite3.Connection, rows: Iterable[StoredReading]) -> None:
+    """Let stored rows be the latest of their channels where they are newer."""
+    sqlite.insert(
+        db,
+        schema.INSERT_LAST[0],
+        [(*row, as_of_ms(row)) for row in rows],
+        schema.INSERT_LAST[1],
+    )
 
 
 def count(db: sqlite3.Connection, name: str, more: int) -> None:
@@ -75,22 +104,17 @@ def _rows(db: sqlite3.Connection, rows: Sequence[StoredReading]) -> tuple[int, l
         new = sqlite.insert(db, schema.INSERT[0], part, schema.INSERT[1])
         accepted += new
         if new == len(part):
-            _newest(fresh, part)
+            newest(fresh, part)
         else:
             # Some were known: find out which differ, and renew `last` from what is stored.
             refused.extend(_different(db, part))
             keys = tuple(chain.from_iterable((r.station, r.channel, r.time_ms) for r in part))
             db.execute(schema.last_from_stored(len(part)), keys)
-    sqlite.insert(
-        db,
-        schema.INSERT_LAST[0],
-        [(*row, as_of_ms(row)) for row in fresh.values()],
-        schema.INSERT_LAST[1],
-    )
+    renew_last(db, fresh.values())
     return accepted, refused
 
 
-def _newest(fresh: dict[tuple[str, str], StoredReading], rows: Sequence[StoredReading]) -> None:
+def newest(fresh: dict[tuple[str, str], StoredReading], rows: Sequence[StoredReading]) -> None:
     """Keep the latest of each channel; identities are unique, so there are no ties."""
     ordered = sorted(rows, key=_moment if any(row[7] for row in rows) else itemgetter(2))
     for key, row in {(row[0], row[1]): row for row in ordered}.items():

@@ -1,4 +1,8 @@
-"""Every store means the same; MemoryStore is the oracle."""
+"""Every store means the same; MemoryStore is the oracle.
+
+InfluxStore runs on Debian's influxd 1.6.7 behind an alias that writes as 1.8 does, or on the server
+that EGRET_INFLUX_URL names.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from rig.influx_bucket import bucket, fresh_measurement, why_no_bucket
 
 from egret_aggregator.errors import StoreError
 from egret_aggregator.store import (
@@ -24,10 +34,13 @@ from egret_aggregator.store import (
     StoredReading,
     TimeSeriesStore,
 )
+from egret_aggregator.store.influx import InfluxStore
 from egret_core.messages import ChannelMeta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Iterator
+
+    from egret_aggregator.store.settings import StoreSettings
 
 T0 = 1_790_000_000_000
 FAR = 4_102_444_800_000
@@ -47,9 +60,28 @@ async def opened(store: TimeSeriesStore) -> AsyncIterator[TimeSeriesStore]:
         await store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> TimeSeriesStore:
-    return MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "series.db")
+NEEDS_BUCKET = (
+    pytest.mark.system,
+    pytest.mark.skipif(bool(why_no_bucket()), reason=why_no_bucket() or "complete"),
+)
+
+
+@pytest.fixture(scope="module")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
+    with bucket(tmp_path_factory.mktemp("influx")) as settings:
+        yield settings
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("influx", marks=NEEDS_BUCKET)])
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> TimeSeriesStore:
+    if request.param == "memory":
+        return MemoryStore()
+    if request.param == "sqlite":
+        return SqliteStore(tmp_path / "series.db")
+    fresh_measurement(monkeypatch)
+    return InfluxStore(request.getfixturevalue("influx"), tmp_path / "influx.db")
 
 
 async def test_rows_come_back_in_time_order_from_a_half_open_span(store: TimeSeriesStore) -> None:
@@ -174,15 +206,18 @@ ROWS = st.builds(
 
 
 class Stores(RuleBasedStateMachine):
-    """Random writes, conflicts and reopenings: SqliteStore says what the oracle says."""
+    """Random writes, conflicts and reopenings: a store says what the oracle says."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.oracle = MemoryStore()
-        self.store = SqliteStore(Path(self.folder.name) / "series.db")
+        self.store = self.made(Path(self.folder.name))
         self.run(self.store.open())
+
+    def made(self, folder: Path) -> TimeSeriesStore:
+        return SqliteStore(folder / "series.db")
 
     def run(self, what: Coroutine[object, object, object]) -> object:
         return self.runner.run(what)
@@ -223,3 +258,25 @@ Stores.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestStores = Stores.TestCase
+
+
+class InfluxStores(Stores):
+    """The same of InfluxStore; a new file here must not let it overwrite what is there."""
+
+    settings: StoreSettings
+    patch: pytest.MonkeyPatch
+
+    def made(self, folder: Path) -> TimeSeriesStore:
+        fresh_measurement(self.patch)
+        return InfluxStore(self.settings, folder / "influx.db")
+
+
+@pytest.mark.system
+@pytest.mark.skipif(bool(why_no_bucket()), reason=why_no_bucket() or "complete")
+def test_random_stories_end_alike_in_influx(
+    influx: StoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    InfluxStores.settings, InfluxStores.patch = influx, monkeypatch
+    run_state_machine_as_test(
+        InfluxStores, settings=settings(Stores.TestCase.settings, max_examples=10)
+    )

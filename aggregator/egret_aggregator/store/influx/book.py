@@ -1,0 +1,147 @@
+"""What is known of each channel's rows, and the questions about what is not.
+
+A channel's quantity tag is kept here before its first row is sent: were it found anew after a
+crash, a meta come in between would tag equal rows differently, and they would be there twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from egret_aggregator.store.influx import influxql, line, sift, spans, state
+from egret_aggregator.store.influx.influxql import RefusedQueryError
+from egret_aggregator.store.influx.lanes import LANES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from egret_aggregator.store.influx.client import InfluxHttp
+    from egret_aggregator.store.influx.sift import Key
+    from egret_aggregator.store.model import MetaFact, StoredReading
+    from egret_aggregator.store.sqlite import SqliteStore
+
+ASK_ROWS = 1000  # least of one question: rows between the doubtful ones come along
+ASK_SPAN_MS = 24 * 3_600_000  # of one question: InfluxDB 3 Core refuses more than three days
+
+
+class Book:
+    """The channels of one bucket.
+
+    Args:
+        http: to ask the server; local: the file that remembers.
+    """
+
+    def __init__(self, http: InfluxHttp, local: SqliteStore) -> None:
+        self._http = http
+        self._local = local
+        self._channels: dict[Key, state.Channel] = {}
+        self._quantities: dict[Key, str] = {}
+        self._asking = asyncio.Semaphore(LANES)
+
+    def __len__(self) -> int:
+        """Return how many channels there are."""
+        return len(self._channels)
+
+    async def open(self) -> None:
+        """Read what is remembered; StoreError where that fails."""
+        await self._local.commit(state.prepare)
+        for key, (quantity, held) in (await self._local.commit(state.channels)).items():
+            self._channels[key] = state.Channel(quantity, line.head(*key, quantity), held)
+        self.learn(await self._local.metas())
+
+    def learn(self, metas: Iterable[MetaFact]) -> None:
+        """Take up quantities, for channels that have no row yet."""
+        for fact in metas:
+            self._quantities[fact.meta.station, fact.meta.channel] = fact.meta.quantity
+
+    async def meet(self, keys: Iterable[Key], *, adopted: bool) -> None:
+        """Make channels known before their first row is sent.
+
+        Args:
+            keys: channels, known ones too.
+            adopted: the bucket may have rows of theirs that nobody here remembers.
+
+        Raises:
+            StoreError: the server does not answer, or the file fails.
+        """
+        new = [key for key in keys if key not in self._channels]
+        if not new:
+            return
+        extents = await asyncio.gather(*(self._extent(key) for key in new)) if adopted else []
+        made: dict[Key, tuple[str, array[int]]] = {
+            key: (self._quantities.get(key, line.UNKNOWN), array("q")) for key in new
+        }
+        made |= {key: found for key, found in zip(new, extents, strict=False) if found is not None}
+        await self._local.commit(lambda db: state.keep_channels(db, made))
+        for key, (quantity, held) in made.items():
+            self._channels[key] = state.Channel(quantity, line.head(*key, quantity), held)
+
+    def begin(self, key: Key) -> str:
+        """Return what a channel's lines begin with."""
+        return self._channels[key].begin
+
+    async def stored(
+        self, groups: Mapping[Key, Sequence[StoredReading]]
+    ) -> dict[Key, dict[int, StoredReading]]:
+        """Return what is stored at the doubtful times of rows, by channel and time.
+
+        Raises:
+            StoreError: the server does not answer.
+            RefusedQueryError: it refuses the question.
+        """
+        doubts: dict[Key, list[int]] = {}
+        for key, rows in groups.items():
+            times = sift.doubtful(self._channels[key].spans, rows)
+            if times:
+                doubts[key] = times
+        answers = await asyncio.gather(*(self._ask(key, times) for key, times in doubts.items()))
+        return dict(zip(doubts, answers, strict=True))
+
+    def grown(self, fresh: Mapping[Key, Sequence[StoredReading]]) -> dict[Key, array[int]]:
+        """Return the spans of channels once these rows, in time order, are written."""
+        return {
+            key: spans.grown(self._channels[key].spans, [row[2] for row in rows])
+            for key, rows in fresh.items()
+            if rows
+        }
+
+    def take(self, held: Mapping[Key, array[int]]) -> None:
+        """Take up spans that are committed."""
+        for key, value in held.items():
+            self._channels[key].spans = value
+
+    async def _ask(self, key: Key, times: Sequence[int]) -> dict[int, StoredReading]:
+        """Ask for one channel; from doubtful time to doubtful time, not for all between."""
+        wanted = frozenset(times)
+        found: dict[int, StoredReading] = {}
+        at = 0
+        while at < len(times):
+            end = bisect_right(times, times[at] + ASK_SPAN_MS, at)
+            limit = max(ASK_ROWS, 2 * (end - at))
+            statement = influxql.rows_of(*key, times[at], times[end - 1] + 1, limit)
+            async with self._asking:
+                rows, cut = influxql.rows(await self._http.query(statement), *key)
+            found.update({row.time_ms: row for row in rows if row.time_ms in wanted})
+            if rows and (cut or len(rows) >= limit):
+                end = bisect_right(times, rows[-1].time_ms, at)
+            at = end
+        return found
+
+    async def _extent(self, key: Key) -> tuple[str, array[int]] | None:
+        """Return quantity and span of what a channel has already, None for nothing."""
+        try:
+            async with self._asking:
+                first = influxql.ends(await self._http.query(influxql.extent_of(*key, "first")))
+                last = influxql.ends(await self._http.query(influxql.extent_of(*key, "last")))
+        except RefusedQueryError:
+            # Not to be known of InfluxDB 3 Core: it may be anywhere, and is always asked for.
+            quantity = self._quantities.get(key, line.UNKNOWN)
+            return quantity, array("q", (line.TIME_MIN_MS, line.TIME_MAX_MS))
+        if not first or not last:
+            return None
+        quantity = max(last, key=lambda one: one[1])[0]
+        edges = (min(time_ms for _, time_ms in first), max(time_ms for _, time_ms in last))
+        return quantity, array("q", edges)

@@ -1,0 +1,129 @@
+"""The few InfluxQL statements that are asked, and the reading of their answers. Pure.
+
+Bind parameters are not everywhere, so text is quoted here; every SELECT is bounded in time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from egret_aggregator.store.influx import line
+from egret_aggregator.store.model import StoredReading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TEXT = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n"})
+_NAME = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+class RefusedQueryError(ValueError):
+    """The server answered a statement with an error; the text is the server's."""
+
+
+class Extent(NamedTuple):
+    """The first and the last row of a series, and the quantity it is tagged with."""
+
+    quantity: str
+    first_ms: int
+    last_ms: int
+
+
+def text(value: str) -> str:
+    """Return a string literal."""
+    return f"'{value.translate(_TEXT)}'"
+
+
+def name(value: str) -> str:
+    """Return a quoted identifier."""
+    return f'"{value.translate(_NAME)}"'
+
+
+_ROW = ", ".join(name(field) for field in line.FIELDS)
+
+
+def rows_of(station: str, channel: str, from_ms: int, to_ms: int, limit: int) -> str:
+    """Return the statement for rows of a channel in [from, to), the oldest first."""
+    return (
+        f"SELECT {_ROW} FROM {name(line.MEASUREMENT)} WHERE {_channel(station, channel)}"  # noqa: S608
+        f" AND {_span(from_ms, to_ms)} ORDER BY time ASC LIMIT {limit}"
+    )
+
+
+def extent_of(station: str, channel: str, selector: str) -> str:
+    """Return the statement for one end of what a channel has, by quantity.
+
+    Args:
+        station: a place.
+        channel: one of its channels.
+        selector: `first` or `last`.
+    """
+    return (
+        f"SELECT {selector}({name('q')}) FROM {name(line.MEASUREMENT)}"  # noqa: S608  (quoted)
+        f" WHERE {_channel(station, channel)} AND {_span(line.TIME_MIN_MS, line.TIME_MAX_MS)}"
+        f" GROUP BY {name('quantity')}"
+    )
+
+
+def fields() -> str:
+    """Return the statement for names and types of what the measurement has."""
+    return f"SHOW FIELD KEYS FROM {name(line.MEASUREMENT)}"
+
+
+def series(answer: object) -> list[Mapping[str, Any]]:
+    """Return the series of an answer to one statement.
+
+    Raises:
+        RefusedQueryError: the answer holds an error, which comes with HTTP 200 too.
+    """
+    if not isinstance(answer, dict):
+        raise RefusedQueryError(f"no answer to InfluxQL: {str(answer)[:200]!r}")
+    results = answer.get("results", [])
+    for part in (answer, *results):
+        if "error" in part:
+            raise RefusedQueryError(str(part["error"])[:1000])
+    if not results:
+        raise RefusedQueryError(f"no answer to InfluxQL: {str(answer)[:200]!r}")
+    return list(results[0].get("series", []))
+
+
+def rows(
+    found: list[Mapping[str, Any]], station: str, channel: str
+) -> tuple[list[StoredReading], bool]:
+    """Return the rows of an answer to `rows_of`, and whether the server cut it short."""
+    if not found:
+        return [], False
+    made = [
+        StoredReading(
+            station,
+            channel,
+            int(time_ms),
+            None if value is None else float(value),
+            None if raw is None else float(raw),
+            int(flag),
+            int(reasons),
+            int(notes),
+            int(lag_ms),
+        )
+        for time_ms, value, raw, flag, reasons, notes, lag_ms in found[0]["values"]
+    ]
+    return made, bool(found[0].get("partial"))
+
+
+def ends(found: list[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Return (quantity, time) of each series in an answer to `extent_of`."""
+    return [(str(one["tags"]["quantity"]), int(one["values"][0][0])) for one in found]
+
+
+def types(found: list[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the types of fields by name, from an answer to `fields`; none in an empty bucket."""
+    return {str(row[0]): str(row[1]) for one in found for row in one["values"]}
+
+
+def _channel(station: str, channel: str) -> str:
+    return f"{name('station')} = {text(station)} AND {name('channel')} = {text(channel)}"
+
+
+def _span(from_ms: int, to_ms: int) -> str:
+    first, last = max(from_ms, line.TIME_MIN_MS), min(to_ms, line.TIME_MAX_MS)
+    return f"time >= {first}ms AND time < {last}ms"

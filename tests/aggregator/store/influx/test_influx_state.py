@@ -1,0 +1,229 @@
+"""The first value stays although InfluxDB overwrites: after crashes, and where our file is lost."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from rig.influx_alias import Fault
+from rig.influxd import Influxd, why_no_influxd
+
+from egret_aggregator.errors import StoreError
+from egret_aggregator.store import MetaFact, Receipt, StoredReading
+from egret_aggregator.store.influx import InfluxStore, book
+from egret_aggregator.store.settings import StoreSettings
+from egret_core.messages import ChannelMeta
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(bool(why_no_influxd()), reason=why_no_influxd() or "complete"),
+]
+T0 = 1_790_000_000_000
+HOUR = 3_600_000
+FAR = 4_102_444_800_000
+META = MetaFact(ChannelMeta("st1", "wl", "water_level", "m", "Luoling"), "gw1", "a", T0)
+
+
+def row(at: int, value: float = 1.0, channel: str = "wl") -> StoredReading:
+    return StoredReading("st1", channel, T0 + at, value, None, 1, 0, 0, 40)
+
+
+@asynccontextmanager
+async def opened(server: Influxd, folder: Path) -> AsyncIterator[InfluxStore]:
+    store = InfluxStore(StoreSettings("influx", server.url), folder / "influx.db")
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def stored(store: InfluxStore, channel: str = "wl") -> list[StoredReading]:
+    return (await store.range("st1", channel, 0, FAR, 100_000)).rows
+
+
+def questions(server: Influxd) -> list[str]:
+    return [
+        one.query["q"] for one in server.faults.seen if one.query.get("q", "").startswith("SEL")
+    ]
+
+
+async def test_new_rows_ask_nothing_and_doubtful_ones_ask_once_a_channel(
+    server: Influxd, tmp_path: Path
+) -> None:
+    async with opened(server, tmp_path) as store:
+        await store.write([row(at * 1000) for at in range(50)])
+        await store.write([row(at * 1000) for at in range(50, 90)])
+        await store.write([row(6 * HOUR + at * 1000) for at in range(10)])
+        await store.write([row(HOUR + at * 1000) for at in range(3000)])  # backlog in the gap
+        assert questions(server) == []
+        again = [row(at * 1000, 2.0 if at == 70 else 1.0) for at in range(60, 80)]
+        assert await store.write(again) == Receipt(0, 19, 1)
+        assert len(questions(server)) == 1
+
+
+async def test_doubtful_times_far_apart_are_asked_for_one_by_one(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "ASK_ROWS", 10)
+    async with opened(server, tmp_path) as store:
+        await store.write([row(at * 60_000) for at in range(3000)])
+        some = [row(at * 60_000, 5.0) for at in (0, 1, 700, 701, 2999)]
+        assert await store.write(some) == Receipt(0, 0, 5)
+        assert 3 <= len(questions(server)) <= 5
+        assert len(await stored(store)) == 3000
+
+
+async def test_a_crash_between_the_204_and_the_file_changes_nothing(
+    server: Influxd, tmp_path: Path
+) -> None:
+    async with opened(server, tmp_path) as store:
+        await store.write([row(0)], metas=[META])
+    (tmp_path / "before").write_bytes((tmp_path / "influx.db").read_bytes())
+    async with opened(server, tmp_path) as store:
+        await store.write([row(0), row(1), row(2)], positions={1: 9})
+    for end in ("", "-wal", "-shm"):
+        (tmp_path / f"influx.db{end}").unlink(missing_ok=True)
+    (tmp_path / "before").rename(tmp_path / "influx.db")  # as a power cut leaves it
+    async with opened(server, tmp_path) as store:
+        assert await store.position() == {}
+        # The journal gives the same again, and this time with what came after.
+        assert await store.write([row(0), row(1), row(2), row(1, 9.0)]) == Receipt(2, 1, 1)
+        assert await stored(store) == [row(0), row(1), row(2)]
+    bodies = [one.body for one in server.faults.writes()]
+    assert bodies[-1] == bodies[-2]
+    assert await server.count() == 3
+
+
+async def test_a_lost_file_lets_nothing_be_overwritten(server: Influxd, tmp_path: Path) -> None:
+    async with opened(server, tmp_path) as store:
+        await store.write([row(0), row(1000)], metas=[META])
+        await store.write([row(0, 3.0, "rain")])
+    (tmp_path / "other").mkdir()
+    async with opened(server, tmp_path / "other") as store:
+        assert await store.latest() == []
+        receipt = await store.write([row(0, 7.0), row(1000), row(2000), row(5, 4.0, "new")])
+        assert receipt == Receipt(2, 1, 1)
+        assert await stored(store) == [row(0), row(1000), row(2000)]
+        # Its quantity is the one it was tagged with, though no meta has come again.
+        series = await server.ask('SELECT q FROM reading GROUP BY "quantity", "channel"')
+        tags = {(one["tags"]["channel"], one["tags"]["quantity"]) for one in series}
+        assert tags == {("wl", "water_level"), ("rain", "unknown"), ("new", "unknown")}
+        assert {one.channel: one.time_ms for one in await store.latest()} == {
+            "wl": T0 + 2000,
+            "new": T0 + 5,
+        }
+        # From here on it knows as much as the one before.
+        server.faults.seen.clear()
+        await store.write([row(3000)])
+        assert questions(server) == []
+
+
+async def test_a_server_that_cannot_say_what_it_has_is_always_asked(
+    server: Influxd, tmp_path: Path
+) -> None:
+    async with opened(server, tmp_path) as store:
+        await store.write([row(0)], metas=[META])
+    (tmp_path / "other").mkdir()
+    async with opened(server, tmp_path / "other") as store:
+        core = Fault(400, '{"error":"exceeds the query file limit of 432"}', path="/query")
+        server.faults.faults += [core]  # as InfluxDB 3 Core: the whole past is too long
+        assert await store.write([row(0, 2.0), row(HOUR)], metas=[META]) == Receipt(1, 0, 1)
+        server.faults.seen.clear()
+        await store.write([row(2 * HOUR)])
+        assert len(questions(server)) == 1
+        assert await stored(store) == [row(0), row(HOUR), row(2 * HOUR)]
+    assert len(await server.ask('SELECT q FROM reading GROUP BY "quantity"')) == 1
+
+
+async def test_a_quantity_is_frozen_before_the_first_row_goes_out(
+    server: Influxd, tmp_path: Path
+) -> None:
+    async with opened(server, tmp_path) as store:
+        server.faults.faults.append(Fault(0, applied=True))
+        with pytest.raises(StoreError):
+            await store.write([row(0)])
+    async with opened(server, tmp_path) as store:
+        # A meta in between must not tag the same row otherwise: it would be there twice.
+        await store.write([row(0), row(1)], metas=[META])
+        assert await stored(store) == [row(0), row(1)]
+        assert await server.count() == 2
+        await store.write([row(0, channel="rain")], metas=[META])
+
+
+async def test_an_emptied_bucket_is_said(
+    server: Influxd, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(server, tmp_path) as store:
+        await store.write([row(0)])
+    assert "influx_bucket_empty" not in caplog.text
+    await server.ask("DROP MEASUREMENT reading")
+    async with opened(server, tmp_path) as store:
+        assert "influx_bucket_empty" in caplog.text
+        assert await store.write([row(0), row(1)]) == Receipt(2, 0, 0)
+
+
+async def test_types_are_those_that_were_promised(server: Influxd, tmp_path: Path) -> None:
+    async with opened(server, tmp_path) as store:
+        await store.write([row(0)._replace(raw=5.0)], metas=[META])
+        series = await server.ask("SHOW FIELD KEYS FROM reading")
+        assert dict(series[0]["values"]) == {
+            "value": "float",
+            "raw": "float",
+            "q": "integer",
+            "f": "integer",
+            "notes": "integer",
+            "lag": "integer",
+        }
+        series = await server.ask("SHOW SERIES")
+        assert series[0]["values"] == [["reading,channel=wl,quantity=water_level,station=st1"]]
+
+
+async def test_the_file_says_which_channels_have_rows(server: Influxd, tmp_path: Path) -> None:
+    async with opened(server, tmp_path) as store:
+        await store.write([row(0), row(9)], metas=[META])
+        with sqlite3.connect(tmp_path / "influx.db") as db:
+            found = db.execute("SELECT station, channel, quantity, length(spans) FROM channel")
+            assert found.fetchall() == [("st1", "wl", "water_level", 16)]
+            assert db.execute("SELECT count(*) FROM reading").fetchone() == (0,)
+        db.close()
+
+
+async def test_the_extra_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        __import__("sys").modules, "influxdb_client.client.influxdb_client_async", None
+    )
+    store = InfluxStore(StoreSettings("influx", "http://127.0.0.1:1"), tmp_path / "influx.db")
+    with pytest.raises(StoreError, match=r"pip install 'egret-ews\[aggregator,influx\]'"):
+        await store.open()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        ("", "write the token"),
+        ("a\x00b", "write the token"),
+        ("水", "not ASCII"),
+    ],
+)
+async def test_a_bad_token_file_is_named_before_anything_is_asked(
+    tmp_path: Path, content: str | None, words: str
+) -> None:
+    token = tmp_path / "token"
+    if content is not None:
+        token.write_text(content)
+    settings = StoreSettings("influx", "http://127.0.0.1:1", token_file=token)
+    store = InfluxStore(settings, tmp_path / "influx.db")
+    with pytest.raises(StoreError, match=words) as caught:
+        await store.open()
+    assert str(token) in str(caught.value)
+    assert "token_file" in str(caught.value)

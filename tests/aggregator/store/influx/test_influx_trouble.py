@@ -1,0 +1,281 @@
+"""A server that refuses, vanishes, is slow or full: nothing lost, good lines in, the rest named.
+
+Real influxd 1.6.7 behind the alias; the alias makes the answers that 1.6.7 does not give.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+from rig.influx_alias import Fault
+from rig.influxd import ADMIN, Influxd, running_influxd, why_no_influxd
+
+from egret_aggregator.errors import StoreError
+from egret_aggregator.store import Receipt, StoredReading
+from egret_aggregator.store.influx import InfluxStore, answers, lanes
+from egret_aggregator.store.settings import StoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(bool(why_no_influxd()), reason=why_no_influxd() or "complete"),
+]
+T0 = 1_790_000_000_000
+FAR = 4_102_444_800_000
+
+
+def rows(count: int, start: int = 0, channel: str = "wl") -> list[StoredReading]:
+    return [
+        StoredReading("st1", channel, T0 + 1000 * at, float(at), None, 1, 0, 0, 40)
+        for at in range(start, start + count)
+    ]
+
+
+@asynccontextmanager
+async def opened(server: Influxd, folder: Path, **more: object) -> AsyncIterator[InfluxStore]:
+    settings = StoreSettings("influx", server.url, **more)  # type: ignore[arg-type]
+    store = InfluxStore(settings, folder / "influx.db")
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def stored(store: InfluxStore, channel: str = "wl") -> list[StoredReading]:
+    return (await store.range("st1", channel, 0, FAR, 100_000)).rows
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(500, '{"error":"timeout"}'), "down): 500 timeout"),
+        (Fault(503), "down): 503"),
+        (Fault(0), "no answer"),
+        (Fault(0, applied=True), "no answer"),
+        (Fault(400, "<html>a proxy</html>"), "strange): 400"),
+        (Fault(302, "", {"Location": "http://127.0.0.1:1/"}), "strange): 302"),
+        (Fault(429, "", {"Retry-After": "0"}), "busy): 429"),
+    ],
+    ids=["500", "503", "cut", "cut-but-done", "400", "302", "429"],
+)
+async def test_what_is_held_is_tried_again_and_is_there_once(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault, words: str
+) -> None:
+    monkeypatch.setattr(answers, "SLOW_S", 0.0)
+    async with opened(server, tmp_path) as store:
+        server.faults.faults.append(fault)
+        with pytest.raises(StoreError) as caught:
+            await store.write(rows(9), positions={1: 7})
+        assert words in str(caught.value)
+        assert await store.position() == {}
+        assert await store.latest() == []
+        assert (await store.health()).last_error == str(caught.value)
+        # Even where the first one was done: the same bytes again.
+        assert await store.write(rows(9), positions={1: 7}) == Receipt(9, 0, 0)
+        first, second = server.faults.writes()
+        assert first.body == second.body
+        assert await store.position() == {1: 7}
+        assert await stored(store) == rows(9)
+        assert await server.count() == 9
+
+
+async def test_a_busy_server_is_not_asked_before_its_time(server: Influxd, tmp_path: Path) -> None:
+    async with opened(server, tmp_path) as store:
+        server.faults.faults.append(Fault(429, "", {"Retry-After": "1"}))
+        with pytest.raises(StoreError, match="busy"):
+            await store.write(rows(1))
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
+        await store.write(rows(1))
+        assert clock() - began_s >= 0.9
+
+
+async def test_a_wrong_token_names_its_file_and_a_new_one_is_taken_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(answers, "SLOW_S", 0.0)
+    token = tmp_path / "token"
+    token.write_text("rig:hunter2\n")
+    async with (
+        running_influxd(tmp_path / "server", auth=True) as server,
+        opened(server, tmp_path, token_file=token) as store,
+    ):
+        with pytest.raises(StoreError) as caught:
+            await store.write(rows(3))
+        assert "refuses the token" in str(caught.value)
+        assert str(token) in str(caught.value)
+        token.write_text(":".join(ADMIN))
+        assert (await store.write(rows(3))).accepted == 3
+        server.faults.faults.append(Fault(403, '{"message":"insufficient permissions"}'))
+        with pytest.raises(StoreError, match="who may read and write"):
+            await store.write(rows(3, 3))
+        assert (await store.write(rows(3, 3))).accepted == 3
+        assert await stored(store) == rows(6)
+    assert "hunter2" not in caplog.text + str(caught.value)
+    assert ADMIN[1] not in caplog.text
+
+
+async def test_a_missing_bucket_is_told_with_its_command_and_waited_for(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "SLOW_S", 0.0)
+    async with (
+        opened(server, tmp_path, bucket="later") as store,
+    ):
+        assert "CREATE DATABASE" in (await store.health()).last_error
+        for _ in range(2):
+            with pytest.raises(StoreError, match='CREATE DATABASE "later"'):
+                await store.write(rows(2))
+        await server.ask('CREATE DATABASE "later"')
+        assert (await store.write(rows(2))).accepted == 2
+        await server.ask('DROP DATABASE "later"')
+        with pytest.raises(StoreError, match='CREATE DATABASE "later"'):
+            await store.write(rows(2, 2))
+
+
+async def test_too_large_is_halved_until_it_fits(server: Influxd, tmp_path: Path) -> None:
+    async with opened(server, tmp_path) as store:
+        server.faults.faults += [Fault(413), Fault(413)]
+        assert await store.write(rows(1000)) == Receipt(1000, 0, 0)
+        sizes = [len(one.body) for one in server.faults.writes()]
+        assert [one.status for one in server.faults.writes()] == [413, 413, 204, 204, 204, 204]
+        assert sizes[0] > sizes[1] > sizes[2]
+        assert await server.count() == 1000
+        await store.write(rows(500, 1000))
+        assert len(server.faults.writes()) == 8  # it stays small
+
+
+async def test_what_is_older_than_the_server_keeps_is_set_aside_and_the_rest_is_in(
+    server: Influxd,
+    tmp_path: Path,
+) -> None:
+    async with (
+        opened(server, tmp_path, bucket="egret/short") as store,
+    ):
+        await server.ask('CREATE RETENTION POLICY "short" ON "egret" DURATION 1040w REPLICATION 1')
+        series = await server.ask('SELECT q FROM "short"."reading" LIMIT 1')
+        assert series == []
+        old = [row._replace(time_ms=at) for at, row in enumerate(rows(40))]
+        receipt = await store.write([*old, *rows(60)], positions={1: 1})
+        assert receipt == Receipt(60, 0, 0, 40)
+        assert await stored(store) == rows(60)
+        kept = await store.asides(100)
+        assert len(kept) == 40
+        assert all("beyond retention policy" in item.aside.why for item in kept)
+        assert {item.aside.why.split(":")[0] for item in kept} == {"store_refused"}
+        assert await store.latest() == rows(60)[-1:]
+        assert await store.position() == {1: 1}
+        assert len(server.faults.writes()) < 30  # the line between them is searched for by halves
+
+
+async def test_one_bad_line_among_thousands_is_found(server: Influxd, tmp_path: Path) -> None:
+    async with opened(server, tmp_path) as store:
+        good = rows(2000)
+        bad = good[1234]._replace(value=float("nan"))  # no reading is: it stands for any bad line
+        receipt = await store.write([*good[:1234], bad, *good[1235:]])
+        assert receipt == Receipt(1999, 0, 0, 1)
+        (kept,) = await store.asides(9)
+        assert "unable to parse" in kept.aside.why
+        assert f'"time_ms":{bad.time_ms}'.encode() in kept.aside.body
+        assert await server.count() == 1999
+
+
+async def test_refused_without_end_ends(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "PROBES_MAX", 20)
+    async with opened(server, tmp_path) as store:
+        server.faults.standing = Fault(400, '{"error":"partial write: whatever"}')
+        receipt = await store.write(rows(300))
+        assert receipt == Receipt(0, 0, 0, 300)
+        whys = {item.aside.why for item in await store.asides(999)}
+        assert any("in doubt: 400 partial write" in why for why in whys)
+        assert len(server.faults.writes()) == 21
+
+
+async def test_a_measurement_of_anothers_is_refused_before_anything_is_lost(
+    server: Influxd,
+    tmp_path: Path,
+) -> None:
+    async with httpx2.AsyncClient() as client:
+        foreign = b'reading,station=x value="text" 1'
+        await client.post(f"{server.direct}/write?db=egret", content=foreign)
+    async with opened(server, tmp_path) as store:
+        with pytest.raises(StoreError, match="value is string, not float"):
+            await store.write(rows(1))
+        assert await store.asides(9) == []
+
+
+async def test_a_server_that_is_away_at_the_start_is_waited_for(
+    server: Influxd, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with opened(server, tmp_path) as store:
+        await store.write(rows(5), positions={1: 5})
+    server.faults.standing = Fault(0, path="")
+    async with opened(server, tmp_path) as store:
+        # What is kept here answers without the server.
+        assert await store.position() == {1: 5}
+        assert await store.latest() == rows(5)[-1:]
+        assert "no answer" in (await store.health()).last_error
+        with pytest.raises(StoreError, match="no answer"):
+            await store.range("st1", "wl", 0, FAR, 9)
+        with pytest.raises(StoreError, match="no answer"):
+            await store.write(rows(1, 5))
+        await store.write([], positions={1: 6})  # ticks need no server
+        server.faults.standing = None
+        assert await store.write(rows(6)) == Receipt(1, 5, 0)
+        health = await store.health()
+        assert health.engine.startswith("influxdb 1.6.7")
+    assert "event=influx_found" in caplog.text
+
+
+async def test_a_short_answer_of_3_core_is_no_empty_one(server: Influxd, tmp_path: Path) -> None:
+    async with opened(server, tmp_path) as store:
+        refusal = '{"error":"Query would exceed file limit of 432 parquet files"}'
+        server.faults.faults.append(Fault(400, refusal, path="/query"))
+        with pytest.raises(StoreError, match="InfluxDB 3 Core answers recent spans only"):
+            await store.range("st1", "wl", 0, FAR, 9)
+
+
+async def test_killed_in_the_middle_it_has_each_row_once(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "SLOW_S", 0.0)
+    async with opened(server, tmp_path) as store:
+        channels = [f"c{n}" for n in range(8)]
+        failures = 0
+
+        async def record() -> None:
+            nonlocal failures
+            for at in range(40):
+                batch = [row for name in channels for row in rows(50, 50 * at, name)]
+                while True:
+                    try:
+                        await store.write(batch, positions={1: at + 1})
+                        break
+                    except StoreError:
+                        failures += 1
+                        await asyncio.sleep(0.05)
+
+        task = asyncio.create_task(record())
+        for at in (5, 15, 25):
+            while (await store.position()).get(1, 0) < at:
+                await asyncio.sleep(0.01)
+            server.kill()
+            while failures < at // 5:
+                await asyncio.sleep(0.01)
+            await server.start()
+        await asyncio.wait_for(task, 120)
+        assert await server.count() == 40 * 50 * 8
+        assert [len(await stored(store, name)) for name in channels] == [2000] * 8
+        assert await stored(store, "c3") == rows(2000, 0, "c3")
