@@ -7,6 +7,7 @@ EgretError
     DatabaseError           the store of ledger, warnings and tokens cannot be opened
       DatabaseUnavailableError  it does not answer now; retrying may help
     BrokerError             the broker cannot be found or started, or refuses us
+    BackupError             a backup cannot be made, is damaged, or does not fit here
     DataFolderError         the data folder is another centre's just now, or cannot be written
 """
 
@@ -45,6 +46,18 @@ class BrokerError(AggregatorError):
     def __init__(self, text: str, remedy: str = "") -> None:
         self.remedy = remedy
         super().__init__(f"{text}: {remedy}" if remedy else text)
+
+
+class BackupError(AggregatorError):
+    """A backup cannot be made or put back, or it is not whole.
+
+    Attributes:
+        remedy: what the operator can do, one sentence.
+    """
+
+    def __init__(self, text: str, remedy: str) -> None:
+        self.remedy = remedy
+        super().__init__(f"{text}: {remedy}")
 
 
 class DataFolderError(AggregatorError):
