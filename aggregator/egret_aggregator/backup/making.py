@@ -11,6 +11,7 @@ import asyncio
 import shutil
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egret_aggregator.backup import folder as place
@@ -22,8 +23,6 @@ from egret_aggregator.journal.copying import JournalCopy
 from egret_aggregator.journal.pin import Pin
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from egret_aggregator.backup.folder import Said
     from egret_aggregator.config import CentreConfig, DatabaseSettings
     from egret_aggregator.database.portable import Exported
@@ -74,7 +73,7 @@ def make(
     manifest = Manifest(
         created_ms=now_ms,
         egret=version("egret-ews"),
-        database="postgresql" if settings.database.url else "sqlite",
+        database="sqlite" if isinstance(database, Path) else "postgresql",
         revision=ledger.revision,
         rows=ledger.rows,
         head_seq=ledger.head.seq,
