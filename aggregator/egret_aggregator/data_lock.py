@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "centre.lock"
+RESTORING = "restore.unfinished"  # lies in the folder while a backup is being put back
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, *, restoring: bool = False) -> Iterator[None]:
     """Hold the folder for this process; the system lets go when it dies, however it dies.
 
+    Args:
+        folder: the data folder, made where there is none.
+        restoring: whether what a restore left half done may be there.
+
     Raises:
-        DataFolderError: another process has it, or it cannot be written.
+        DataFolderError: another process has it, it cannot be written, or a restore was cut short.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -38,6 +43,10 @@ def held(folder: Path) -> Iterator[None]:
                 f"{folder}: another centre runs on this data",
                 "stop it, or give this one a [centre] data of its own",
             ) from error
+        if not restoring and (folder / RESTORING).exists():
+            raise DataFolderError(
+                f"{folder}: a restore was cut short here", "run `egret-aggregator restore` again"
+            )
         yield
     finally:
         os.close(handle)

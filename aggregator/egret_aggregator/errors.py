@@ -1,13 +1,14 @@
 """What can go wrong in the centre.
 
 EgretError
-  AggregatorError           abstract: nobody raises it
+  AggregatorError           abstract: nobody raises it; `remedy` says what the operator can do
     JournalError            a commit failed or the journal is closed: nothing of it was acknowledged
     StoreError              the time-series store could not write or read; retrying may help
     DatabaseError           the store of ledger, warnings and tokens cannot be opened
       DatabaseUnavailableError  it does not answer now; retrying may help
     BrokerError             the broker cannot be found or started, or refuses us
-    EnrolmentError          CA, accounts or a bundle cannot be made or used; see its `remedy`
+    EnrolmentError          CA, accounts or a bundle cannot be made or used
+    BackupError             a backup cannot be made, is damaged, or does not fit here
     DataFolderError         the data folder is another centre's just now, or cannot be written
 """
 
@@ -17,7 +18,15 @@ from egret_core.errors import EgretError
 
 
 class AggregatorError(EgretError):
-    """Root of the centre's own errors."""
+    """Root of the centre's own errors.
+
+    Attributes:
+        remedy: what the operator can do, one sentence; "" where there is nothing to say.
+    """
+
+    def __init__(self, text: str, remedy: str = "") -> None:
+        self.remedy = remedy
+        super().__init__(f"{text}: {remedy}" if remedy else text)
 
 
 class JournalError(AggregatorError):
@@ -37,36 +46,16 @@ class DatabaseUnavailableError(DatabaseError):
 
 
 class BrokerError(AggregatorError):
-    """The broker is missing, would not start, or refused a subscription.
-
-    Attributes:
-        remedy: what the operator can do, one sentence.
-    """
-
-    def __init__(self, text: str, remedy: str = "") -> None:
-        self.remedy = remedy
-        super().__init__(f"{text}: {remedy}" if remedy else text)
+    """The broker is missing, would not start, or refused a subscription."""
 
 
 class EnrolmentError(AggregatorError):
-    """CA, accounts or a bundle cannot be made or used.
+    """CA, accounts or a bundle cannot be made or used."""
 
-    Attributes:
-        remedy: what the operator can do, one sentence.
-    """
 
-    def __init__(self, text: str, remedy: str) -> None:
-        self.remedy = remedy
-        super().__init__(f"{text}: {remedy}")
+class BackupError(AggregatorError):
+    """A backup cannot be made or put back, or it is not whole."""
 
 
 class DataFolderError(AggregatorError):
-    """The data folder cannot be used.
-
-    Attributes:
-        remedy: what the operator can do, one sentence.
-    """
-
-    def __init__(self, text: str, remedy: str) -> None:
-        self.remedy = remedy
-        super().__init__(f"{text}: {remedy}")
+    """The data folder cannot be used."""

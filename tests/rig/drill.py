@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,16 @@ class Box:
 class Drill:
     """Broker, centre, a proxy in the uplink, one gateway on one line with one slave."""
 
-    def __init__(self, folder: Path, broker: Broker, proxy: Proxy, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: Broker,
+        proxy: Proxy,
+        stack: AsyncExitStack,
+        *,
+        scale: int,
+        rules: str,
+    ) -> None:
         self.folder = folder
         self.broker = broker
         self.proxy = proxy
@@ -69,8 +79,12 @@ class Drill:
         self.boxes: list[Box] = []
         stations = station_toml("st1", {"wl": "water_level"}, "gw1", "gauge")
         self.centre = Centre(
-            folder / "centre", broker.port, embedded=False, stations=stations, rules=RULES
+            folder / "centre", broker.port, embedded=False, stations=stations, rules=rules
         )
+        now_ms = time.time_ns() // 1_000_000
+        self._clock = f"[clock.scaled]\nscale = {scale}\nfrom_ms = {now_ms}\nto_ms = {now_ms}\n"
+        self._clock = self._clock if scale > 1 else ""
+        _append(self.centre.config, self._clock)
 
     def add_box(self, name: str, first: int) -> Box:
         """Add a gateway `gw1` with a line of its own, whose slave serves serials from `first`."""
@@ -79,6 +93,7 @@ class Drill:
         slave = LibmodbusSlave(self.folder / f"slave-{name}", bus.slave(1), 1, BAUD, serials)
         self._slaves.append(self._stack.enter_context(slave))
         field = Field(self.folder / name, "gw1", self.proxy.port, bus.master, period_s=PERIOD_S)
+        _append(field.config, self._clock)
         box = Box(field)
         self.boxes.append(box)
         self._stack.push_async_callback(field.stop)
@@ -119,15 +134,21 @@ class Drill:
             assert max(held.values()) == 1, "an outbox holds a serial twice"
 
 
+def _append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
 @asynccontextmanager
-async def running_drill(folder: Path) -> AsyncIterator[Drill]:
+async def running_drill(
+    folder: Path, *, scale: int = 1, rules: str = RULES
+) -> AsyncIterator[Drill]:
     """A broker, a proxy and a centre that are up; boxes are added by the drill."""
     broker = Broker(folder / "broker")
     await broker.start()
     async with AsyncExitStack() as stack:
         stack.callback(broker.stop)
         proxy = await stack.enter_async_context(running_proxy(broker.host, broker.port))
-        drill = Drill(folder, broker, proxy, stack)
+        drill = Drill(folder, broker, proxy, stack, scale=scale, rules=rules)
         stack.push_async_callback(drill.centre.stop)
         await drill.centre.up()
         yield drill

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping, Sequence
 
+    from egret_aggregator.journal.pin import Pin
     from egret_aggregator.journal.receipt import Incoming
     from egret_core.seqranges import Ranges
 
@@ -49,6 +50,7 @@ class Desk:
         keep_ms, max_bytes: the tail kept, and the room there is.
         consumers: names that trimming waits for.
         spare_b: tells how many bytes more the disk lets all files take.
+        pin: held by a backup, nothing is trimmed.
     """
 
     def __init__(
@@ -58,7 +60,10 @@ class Desk:
         max_bytes: int,
         consumers: Sequence[str],
         spare_b: Callable[[], int] | None = None,
+        *,
+        pin: Pin | None = None,
     ) -> None:
+        self._pin = pin
         self._spare_b = spare_b
         self._db = db
         self._keep_ms = keep_ms
@@ -182,13 +187,15 @@ class Desk:
     def trim(self) -> None:
         """Remove what every consumer has passed and the tail need not keep."""
         self._measure()
+        self.books.expire(self._now_ms)
+        if self._pinned():
+            return
         upto = oldest_to_go(self._db, self.fill, self._now_ms - self._keep_ms)
         safe = {
             partition: min([upto, head - 1, *self._passed(partition)])
             for partition, head in self.heads.items()
         }
         remove(self._db, safe)
-        self.books.expire(self._now_ms)
 
     def measured(self) -> Fill:
         """Look at the file's size again."""
@@ -202,6 +209,15 @@ class Desk:
         if self._spare_b is not None:
             room_b = sqlite.file_bytes(self._db) + self._spare_b()
             self._room_b = max(1, min(self._max_bytes, room_b))
+
+    def _pinned(self) -> bool:
+        """Tell whether a backup keeps us from trimming; warnings need room more than it does."""
+        if self._pin is None or not self._pin.holds():
+            return False
+        if self.fill.level in (Level.FRESH_ONLY, Level.FULL):
+            self._pin.give_up()
+            return False
+        return True
 
     def _passed(self, partition: int) -> list[int]:
         return [self.positions.get(name, {}).get(partition, 0) for name in self._consumers]

@@ -15,6 +15,7 @@ from egret_aggregator.journal.decoded import DecodeCache
 from egret_aggregator.journal.desk import Desk, Outcome, Taken
 from egret_aggregator.journal.entry import Entry, EntryKind
 from egret_aggregator.journal.fill import Fill, Level
+from egret_aggregator.journal.pin import Pin
 from egret_aggregator.journal.tail import Tail
 from egret_aggregator.journal.writer import Writer
 
@@ -71,7 +72,13 @@ class Journal:
             raise JournalError(f"{self._path}: {error}") from error
         try:
             self._desk = await asyncio.to_thread(
-                Desk, self._db, self._keep_ms, self._max_bytes, self._consumers, self._spare_b
+                Desk,
+                self._db,
+                self._keep_ms,
+                self._max_bytes,
+                self._consumers,
+                self._spare_b,
+                pin=Pin(self._path),
             )
             self._reader_db = sqlite.connect(self._path, writer=False)
         except (sqlite3.Error, OSError, ValueError) as error:

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     LOWERED = "lowered"
     CLOSED = "closed"
     TOKEN_ADDED = "token_added"  # noqa: S105  (a kind of line, no secret)
+    RESTORED = "restored"  # a backup was put back: what followed it is in none of these lines
     TOKEN_REVOKED = "token_revoked"  # noqa: S105  (same)
 
 

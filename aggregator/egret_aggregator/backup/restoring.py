@@ -1,0 +1,167 @@
+"""Putting a backup back: into an empty data folder, and nothing else needs to be done.
+
+A mark lies in the folder until all is there: a centre does not start over half a restore, and a
+restore that was cut short begins anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from egret_aggregator import data_lock
+from egret_aggregator.backup import folder as place
+from egret_aggregator.backup import inventory
+from egret_aggregator.database import Database, portable
+from egret_aggregator.errors import BackupError, DataFolderError
+from egret_aggregator.warnings import Ledger, audit
+from egret_aggregator.warnings.record import Head, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from egret_aggregator.backup.folder import Said
+    from egret_aggregator.backup.manifest import Manifest
+    from egret_aggregator.config import CentreConfig, DatabaseSettings
+
+ACTOR = "console"
+
+
+class Restored(NamedTuple):
+    """What was put back: its manifest, the ledger as it is now, and files left as they were."""
+
+    manifest: Manifest
+    report: audit.Report
+    left: list[str]
+
+
+def restore(
+    settings: CentreConfig,
+    database: Path | DatabaseSettings,
+    folder: Path,
+    *,
+    now_ms: Callable[[], int],
+    said: Said,
+) -> Restored:
+    """Fill an empty data folder, and an empty database, from a backup.
+
+    Args:
+        settings: of the centre that goes on.
+        database: where its ledger shall be.
+        folder: the backup.
+        now_ms: the centre's clock.
+        said: told how far each part is.
+
+    Raises:
+        BackupError: the backup is not whole, or the database is not empty.
+        DataFolderError: a centre runs on the folder, or something is in it.
+    """
+    manifest = place.checked(folder, said)
+    portable.check(folder / place.LEDGER)
+    with data_lock.held(settings.data, restoring=True):
+        mark = settings.data / data_lock.RESTORING
+        again = mark.exists()
+        _emptied(settings.data, again=again)
+        mark.touch()
+        left = _files(settings, folder, manifest, said)
+        report = asyncio.run(
+            _ledger(database, folder / place.LEDGER, manifest, now_ms, again=again, said=said)
+        )
+        _durable(settings.data)
+        mark.unlink()
+        _durable(settings.data)
+    return Restored(manifest, report, left)
+
+
+def _emptied(data: Path, *, again: bool) -> None:
+    """Refuse a folder with anything in it; what half a restore left goes."""
+    inside = sorted(
+        path for path in data.iterdir() if path.name not in (data_lock.FILE, data_lock.RESTORING)
+    )
+    if inside and not again:
+        raise DataFolderError(
+            f"{data}: is not empty: {inside[0].name}",
+            "move what is there away, or name another [centre] data",
+        )
+    for path in inside:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _files(settings: CentreConfig, folder: Path, manifest: Manifest, said: Said) -> list[str]:
+    """Put files back; return those that were there already and differ."""
+    places = inventory.secret_files(settings)
+    left: list[str] = []
+    for number, entry in enumerate(manifest.files, 1):
+        top, _, rest = entry.path.partition("/")
+        source = folder / entry.path
+        if top == place.DATA and entry.path != place.LEDGER:
+            place.put(source, settings.data / rest)
+        elif top == place.CATALOGUE and not _kept(source, settings.catalogue / rest, left):
+            place.put(source, settings.catalogue / rest)
+        elif top == place.SECRETS and rest in places and not _kept(source, places[rest], left):
+            place.put(source, places[rest])
+        said("files", number, len(manifest.files))
+    return left
+
+
+def _kept(source: Path, target: Path, left: list[str]) -> bool:
+    """Tell whether a file is there already; what differs is noted and stays."""
+    if not target.exists():
+        return False
+    if target.read_bytes() != source.read_bytes():
+        left.append(str(target))
+    return True
+
+
+async def _ledger(
+    where: Path | DatabaseSettings,
+    export: Path,
+    manifest: Manifest,
+    now_ms: Callable[[], int],
+    *,
+    again: bool,
+    said: Said,
+) -> audit.Report:
+    database = Database(where)
+    try:
+        if not (again and await _is_loaded(database, manifest)):
+            await portable.load(database, export, partial(said, "ledger"))
+        ledger = Ledger(database, now_ms)
+        await ledger.open()
+        if ledger.head.seq == manifest.head_seq:
+            told = {"created_ms": manifest.created_ms, "head": manifest.head_seq}
+            await ledger.note(ACTOR, Kind.RESTORED, told)
+        return await audit.verify(database)
+    finally:
+        await database.close()
+
+
+async def _is_loaded(database: Database, manifest: Manifest) -> bool:
+    """Tell whether a restore that was cut short had filled the database; it is open then."""
+    await database.open()
+    ledger = Ledger(database, lambda: 0)
+    await ledger.open()
+    if ledger.head.seq == 0:
+        await database.close()
+        return False
+    later = await ledger.count_after(manifest.head_seq, 2)
+    if later > 1 or not await ledger.holds(Head(manifest.head_seq, manifest.head_hash)):
+        raise BackupError(
+            f"{database.name}: holds another ledger", "restore into an empty database"
+        )
+    return True
+
+
+def _durable(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

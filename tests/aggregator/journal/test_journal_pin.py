@@ -1,0 +1,143 @@
+"""While a backup holds the pin nothing is trimmed; no dead backup does, and no warning waits."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from rig.batches import T0_MS, incoming
+
+from egret_aggregator.errors import BackupError
+from egret_aggregator.journal import Journal, desk, pin
+from egret_aggregator.journal.copying import JournalCopy
+from egret_aggregator.journal.pin import Pin
+from egret_core.partition import partition_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+DAY_MS = 86_400_000
+PART = partition_of(incoming(1).gateway)
+HOLDER = """
+import sys, time
+from pathlib import Path
+from egret_aggregator.journal.pin import Pin
+with Pin(Path(sys.argv[1])).held():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+async def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Journal]:
+    monkeypatch.setattr(desk, "MEASURE_EVERY", 1)
+    opened = Journal(tmp_path / "journal.db", keep_ms=DAY_MS, max_bytes=2**22)
+    await opened.open()
+    for seq in range(1, 11):
+        await opened.append([incoming(seq)], T0_MS)
+    for consumer in ("judge", "recorder"):
+        await opened.save(consumer, {PART: opened.head}, {})
+    yield opened
+    await opened.close()
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+async def kept(journal: Journal, now_ms: int) -> int:
+    """How many of the first ten entries are there after a commit at an instant, and a trim."""
+    for at in range(2):  # the trim follows the commit; the next commit waits for it
+        await journal.append([incoming(100 + now_ms % 89 + at)], now_ms + at)
+    rows = await journal._read(lambda db: db.execute("SELECT count(*) FROM entry WHERE id <= 10"))  # type: ignore[arg-type]
+    return int(rows.fetchone()[0])  # type: ignore[attr-defined]
+
+
+async def test_nothing_goes_while_it_is_held_and_all_may_go_afterwards(
+    tmp_path: Path, journal: Journal
+) -> None:
+    with Pin(tmp_path / "journal.db").held():
+        assert await kept(journal, T0_MS + 2 * DAY_MS) == 10
+    assert await kept(journal, T0_MS + 3 * DAY_MS) == 0
+    assert "journal.pin" not in names(tmp_path)
+
+
+async def test_a_backup_that_died_holds_nothing(tmp_path: Path, journal: Journal) -> None:
+    words = [sys.executable, "-c", HOLDER, str(tmp_path / "journal.db")]
+    child = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    assert child.stdout is not None
+    async with asyncio.timeout(60):
+        assert await child.stdout.readline() == b"held\n"
+    assert await kept(journal, T0_MS + 2 * DAY_MS) == 10
+    child.send_signal(signal.SIGKILL)
+    await child.wait()
+    assert "journal.pin" in names(tmp_path)
+    assert await kept(journal, T0_MS + 3 * DAY_MS) == 0
+    with Pin(tmp_path / "journal.db").held():  # what it left is in nobody's way
+        assert Pin(tmp_path / "journal.db").holds()
+
+
+async def test_of_two_backups_the_second_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pin, "TRIES", 2)
+    first, second = Pin(tmp_path / "journal.db"), Pin(tmp_path / "journal.db")
+    with first.held():
+        with pytest.raises(BackupError, match="another backup of this centre runs"):
+            second.held().__enter__()
+        assert first.holds()
+    assert not first.holds()
+
+
+async def test_a_journal_without_room_trims_in_spite_of_it_and_the_backup_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "MEASURE_EVERY", 1)
+    journal = Journal(tmp_path / "journal.db", keep_ms=DAY_MS, max_bytes=2**17)
+    await journal.open()
+    held = Pin(tmp_path / "journal.db").held()
+    held.__enter__()
+    seq = 0
+    others = Pin(tmp_path / "journal.db")
+    while others.holds():
+        seq += 1
+        assert seq < 10_000
+        await journal.append([incoming(seq)], T0_MS)
+        for consumer in ("judge", "recorder"):
+            await journal.save(consumer, {PART: journal.head}, {})
+    with pytest.raises(BackupError, match="ran out of room and was trimmed"):
+        held.__exit__(None, None, None)
+    await journal.close()
+
+
+async def test_the_copy_starts_where_the_slowest_consumer_is(
+    tmp_path: Path, journal: Journal
+) -> None:
+    await journal.save("judge", {PART: 4, -1: 2}, {"a": b"1"})
+    copy = JournalCopy(tmp_path / "journal.db", tmp_path / "copy.db")
+    copy.begin()
+    await journal.save("judge", {PART: 9}, {"a": b"2"})
+    await journal.append([incoming(11)], T0_MS)
+    done = copy.follow(lambda _done, _total: None)
+    copy.close()
+    assert (done.entries, done.head, done.positions[PART]) == (7, 11, 4)
+    assert not [name for name in names(tmp_path) if name.startswith("copy.db-")]
+    again = Journal(tmp_path / "copy.db", keep_ms=DAY_MS, max_bytes=2**22)
+    await again.open()
+    positions, state = await again.load("judge")
+    assert (positions[PART], state) == (4, {"a": b"1"})
+    assert [entry.id for entry in await again.read(positions, 100)] == list(range(5, 12))
+    assert again.known(incoming(1).gateway, incoming(1).log) == ((1, 11),)
+    await again.close()
+
+
+async def test_a_journal_of_another_version_is_not_copied(tmp_path: Path, journal: Journal) -> None:
+    copy = JournalCopy(tmp_path / "journal.db", tmp_path / "copy.db")
+    await journal._writer.submit(lambda desk: desk._db.execute("PRAGMA user_version=9"))
+    with pytest.raises(BackupError, match="journal of version 9, not 1"):
+        copy.begin()
+    copy.close()
