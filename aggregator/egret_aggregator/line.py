@@ -16,17 +16,22 @@ if TYPE_CHECKING:
     from egret_aggregator.journal import Journal
     from egret_aggregator.judge import Judge
     from egret_aggregator.recorder import Recorder
+    from egret_aggregator.roller import Roller
 
 
 @dataclass(frozen=True, slots=True)
 class RunningLine:
-    """`egret_aggregator.api.context.Line` over the real parts; no broker where it is foreign."""
+    """`egret_aggregator.api.context.Line` over the real parts.
+
+    No broker where it is foreign, no roller where nothing is charted.
+    """
 
     broker: BrokerChild | None
     intake: Intake
     journal: Journal
     recorder: Recorder
     judge: Judge
+    roller: Roller | None = None
 
     def judged_ms(self) -> int | None:
         """Return the receipt time of the newest entry judged, None before the first."""
@@ -35,6 +40,10 @@ class RunningLine:
     def recorded_ms(self) -> int | None:
         """Return the receipt time of the newest entry in the store, None before the first."""
         return self.recorder.recorded_to_ms or None
+
+    def rolled_ms(self) -> int | None:
+        """Return the receipt time of the newest entry in the rollups, None before the first."""
+        return (self.roller and self.roller.rolled_to_ms) or None
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
@@ -78,6 +87,10 @@ class RunningLine:
             "egret_gateways_cloned": sum(view.clone for view in views),
             "egret_gateways_missing_batches": sum(view.missing for view in views),
         }
+        if self.roller is not None:
+            figures["egret_roller_buckets_total"] = self.roller.rolled
+            figures["egret_roller_marks"] = self.roller.marks
+            figures["egret_roller_failures_total"] = self.roller.failures
         if self.broker is not None:
             figures["egret_broker_up"] = self.broker.pid is not None
             figures["egret_broker_restarts_total"] = self.broker.restarts

@@ -19,6 +19,7 @@ from egret_aggregator.api.envelope import standing
 from egret_aggregator.api.hub import Hub, beat
 from egret_aggregator.api.observations import Observations
 from egret_aggregator.api.server import ApiServer, listening
+from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
 from egret_aggregator.intake import BrokerChild, Intake
@@ -26,7 +27,9 @@ from egret_aggregator.journal import Journal
 from egret_aggregator.judge import Judge
 from egret_aggregator.line import RunningLine
 from egret_aggregator.recorder import Recorder
+from egret_aggregator.roller import Reached, Roller
 from egret_aggregator.store import SqliteStore
+from egret_aggregator.store.rollups import Rollups
 from egret_aggregator.supervision import supervise
 from egret_aggregator.tokens import Tokens
 from egret_aggregator.warnings import Ledger
@@ -49,6 +52,16 @@ _LOG = logging.getLogger(__name__)
 def database_path(settings: CentreConfig) -> Path:
     """Return where ledger, warnings and tokens are kept."""
     return settings.data / "egret.db"
+
+
+def series_path(settings: CentreConfig) -> Path:
+    """Return where raw readings are kept."""
+    return settings.data / "series.db"
+
+
+def rollups_path(settings: CentreConfig) -> Path:
+    """Return where ten-minute and hourly buckets are kept, whatever the store is."""
+    return settings.data / "rollups.db"
 
 
 async def run(
@@ -82,6 +95,7 @@ class _Files(NamedTuple):
     ledger: Ledger
     journal: Journal
     store: SqliteStore
+    rollups: Rollups
 
     @classmethod
     async def opened(cls, stack: AsyncExitStack, settings: CentreConfig, clock: Clock) -> _Files:
@@ -97,10 +111,13 @@ class _Files(NamedTuple):
         )
         await journal.open()
         stack.push_async_callback(journal.close)
-        store = SqliteStore(settings.data / "series.db")
+        store = SqliteStore(series_path(settings))
         await store.open()
         stack.push_async_callback(store.close)
-        return cls(database, ledger, journal, store)
+        rollups = Rollups(rollups_path(settings))
+        await rollups.open()
+        stack.push_async_callback(rollups.close)
+        return cls(database, ledger, journal, store, rollups)
 
 
 async def _broker(stack: AsyncExitStack, settings: CentreConfig) -> BrokerChild | None:
@@ -136,7 +153,14 @@ async def _line(
     )
     stack.push_async_callback(judge.flush)
     intake = Intake(settings.broker, journal, clock)
-    return RunningLine(broker, intake, journal, recorder, judge)
+    roller = Roller(
+        journal,
+        files.store,
+        files.rollups,
+        lambda: Reached(recorder.position, recorder.recorded_to_ms),
+        clock.monotonic_s,
+    )
+    return RunningLine(broker, intake, journal, recorder, judge, roller)
 
 
 class Centre:
@@ -174,6 +198,7 @@ class Centre:
             tokens=Tokens(files.database, files.ledger, Clock().now_ms),
             places=catalogue,
             series=files.store,
+            charts=Charts(files.store, files.rollups),
             line=line,
             hub=hub,
             stale_s=max(JUDGED_STALE_S, STALE_REAL_S * settings.timescale.scale),
@@ -203,6 +228,7 @@ class Centre:
                 "intake": self._parts.intake.run(),
                 "recorder": self._parts.recorder.run(),
                 "judge": self._parts.judge.run(),
+                **({"roller": self._parts.roller.run()} if self._parts.roller else {}),
                 "witness": Witness(self._parts.journal, context.ledger).run(),
                 "heartbeat": beat(context.hub, self._heartbeat),
                 "observations": Observations(context).run(),
