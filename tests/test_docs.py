@@ -123,6 +123,7 @@ def test_the_centres_settings_page_is_accepted(tmp_path: Path) -> None:
     assert config.broker == centre.BrokerSettings()
     assert config.journal == centre.JournalSettings()
     assert config.api == centre.ApiSettings()
+    assert config.retention == centre.RetentionSettings()
 
 
 def test_the_catalogue_on_the_settings_page_is_accepted(tmp_path: Path) -> None:
@@ -145,6 +146,7 @@ CENTRE_KEYS = (
     centre.BrokerSettings,
     centre.JournalSettings,
     centre.ApiSettings,
+    centre.RetentionSettings,
     centre.CentreConfig,
 )
 # Fields whose key has another name, or that are no key.

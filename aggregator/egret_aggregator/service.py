@@ -27,6 +27,7 @@ from egret_aggregator.journal import Journal
 from egret_aggregator.judge import Judge
 from egret_aggregator.line import RunningLine
 from egret_aggregator.recorder import Recorder
+from egret_aggregator.retention import Retention
 from egret_aggregator.roller import Reached, Roller
 from egret_aggregator.store import SqliteStore
 from egret_aggregator.store.rollups import Rollups
@@ -166,9 +167,16 @@ async def _line(
 class Centre:
     """Every room of the centre, open and wired."""
 
-    def __init__(self, context: Context, parts: RunningLine, hosts: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        parts: RunningLine,
+        hosts: tuple[str, int],
+        retention: Retention,
+    ) -> None:
         self._context = context
         self._parts = parts
+        self._retention = retention
         self._listener = listening(*hosts)
         self._server = ApiServer(create_app(context), context.hub)
         self._stop = asyncio.Event()
@@ -204,7 +212,8 @@ class Centre:
             stale_s=max(JUDGED_STALE_S, STALE_REAL_S * settings.timescale.scale),
         )
         garbage.settle()
-        centre = cls(context, line, (settings.api.host, settings.api.port))
+        retention = Retention(files.store, files.rollups, settings.retention)
+        centre = cls(context, line, (settings.api.host, settings.api.port), retention)
         stack.callback(centre._listener.close)
         return centre
 
@@ -229,6 +238,7 @@ class Centre:
                 "recorder": self._parts.recorder.run(),
                 "judge": self._parts.judge.run(),
                 **({"roller": self._parts.roller.run()} if self._parts.roller else {}),
+                "retention": self._retention.run(context.clock),
                 "witness": Witness(self._parts.journal, context.ledger).run(),
                 "heartbeat": beat(context.hub, self._heartbeat),
                 "observations": Observations(context).run(),

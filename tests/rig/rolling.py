@@ -58,12 +58,14 @@ class Rolling:
         await self.store.close()
         await self.journal.close()
 
-    async def arrive(self, readings: Sequence[Reading], *, gateway: str = "gw1") -> None:
+    async def arrive(
+        self, readings: Sequence[Reading], *, gateway: str = "gw1", received_ms: int = 0
+    ) -> None:
         """Commit a batch to the journal."""
         self._seq += 1
         seq = self.journal.head * 1000 + self._seq
         await self.journal.append(
-            [incoming(seq, readings, gateway=gateway)], readings[-1].time_ms + 100
+            [incoming(seq, readings, gateway=gateway)], received_ms or readings[-1].time_ms + 100
         )
 
     async def record(self) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from egret_aggregator.database import sqlite
 from egret_aggregator.errors import StoreError
-from egret_aggregator.store import rollup_rows
+from egret_aggregator.store import removal, rollup_rows
 from egret_aggregator.store.rollup_rows import Mark, Rebuild
 
 if TYPE_CHECKING:
@@ -146,19 +146,32 @@ class Rollups:
 
         await self._write(write)
 
-    async def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        def write() -> None:
+    async def oldest(self, tier_ms: int, from_ms: int) -> Mapping[str, int]:
+        """Return each station's oldest bucket of a tier from an instant on, in ms."""
+        return await self._read(lambda db: removal.rolled_oldest(db, tier_ms, from_ms))
+
+    async def found(self, tier_ms: int, station: str, before_ms: int) -> removal.Found:
+        """Return what a station has of a tier before an instant."""
+        return await self._read(lambda db: removal.rolled_found(db, tier_ms, station, before_ms))
+
+    async def seal(self, station: str, from_ms: int, to_ms: int) -> bool:
+        """Seal a station's hours before their readings go; False where some must be rolled."""
+        return await self._write(lambda db: removal.seal(db, station, from_ms, to_ms))
+
+    async def remove(self, tier_ms: int, station: str, from_ms: int, to_ms: int) -> int:
+        """Remove a station's buckets of a span; return how many."""
+        return await self._write(
+            lambda db: removal.rolled_remove(db, tier_ms, station, from_ms, to_ms)
+        )
+
+    async def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        def write() -> _T:
             if sqlite.spare_bytes(self._path) <= 0:
                 raise sqlite3.OperationalError("the last of the disk is kept for warnings")
-            sqlite.begin(self._db)
-            try:
-                work(self._db)
-                sqlite.commit(self._db)
-            except BaseException:
-                sqlite.rollback(self._db)
-                raise
+            with sqlite.transaction(self._db):
+                return work(self._db)
 
-        await self._run(self._writer, write)
+        return await self._run(self._writer, write)
 
     async def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         return await self._run(self._readers, lambda: work(self._reader()))
