@@ -125,6 +125,7 @@ def test_the_centres_settings_page_is_accepted(tmp_path: Path) -> None:
     assert config.database == centre.DatabaseSettings()
     assert config.store == centre.StoreSettings()
     assert config.api == centre.ApiSettings()
+    assert config.retention == centre.RetentionSettings()
 
 
 def test_the_catalogue_on_the_settings_page_is_accepted(tmp_path: Path) -> None:
@@ -150,6 +151,7 @@ CENTRE_KEYS = (
     centre.DatabaseSettings,
     centre.StoreSettings,
     centre.ApiSettings,
+    centre.RetentionSettings,
     centre.CentreConfig,
 )
 # Fields whose key has another name, or that are no key.

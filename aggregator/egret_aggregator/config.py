@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PORT_MAX = 65_535
 _PORT_TLS = 8883
+_DAYS_MAX = 36_500  # a century
 _TIME_MAX_MS = 4_102_444_800_000  # the year 2100
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -89,6 +90,19 @@ class ApiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long series are kept, in days, 0 for ever; key `[retention]`.
+
+    Attributes:
+        raw_days: readings as they came; ten_min_days, hour_days: buckets made of them.
+    """
+
+    raw_days: int = 0
+    ten_min_days: int = 0
+    hour_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CentreConfig:
     """A whole, checked configuration.
 
@@ -108,6 +122,7 @@ class CentreConfig:
     store: StoreSettings = field(default_factory=StoreSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     enrolment: EnrolmentSettings | None = None
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     timescale: Timescale = REAL
     file: str = ""
 
@@ -130,6 +145,7 @@ def load(path: Path) -> CentreConfig:
         database=_database(root.table("database")),
         store=store_settings.read(root.table("store")),
         api=_api(root.table("api")),
+        retention=_retention(root.table("retention")),
         timescale=_timescale(root.table("clock")),
         file=str(path),
     )
@@ -201,6 +217,23 @@ def _api(table: TomlTable) -> ApiSettings:
         body_max_kb=table.whole("body_max_kb", 256, 1, 10_240),
     )
     table.done()
+    return settings
+
+
+def _retention(table: TomlTable) -> RetentionSettings:
+    settings = RetentionSettings(
+        raw_days=table.whole("raw_days", 0, 0, _DAYS_MAX),
+        ten_min_days=table.whole("ten_min_days", 0, 0, _DAYS_MAX),
+        hour_days=table.whole("hour_days", 0, 0, _DAYS_MAX),
+    )
+    table.done()
+    for key, finer, days in (
+        ("ten_min_days", settings.raw_days, settings.ten_min_days),
+        ("hour_days", settings.ten_min_days, settings.hour_days),
+    ):
+        if days and not 0 < finer <= days:
+            remedy = "keep what is coarser at least as long as what is finer, or 0 for ever"
+            raise table.error(key, days, remedy)
     return settings
 
 

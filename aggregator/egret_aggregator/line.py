@@ -20,17 +20,22 @@ if TYPE_CHECKING:
     from egret_aggregator.judge import Judge
     from egret_aggregator.metrics import Figures, Histogram
     from egret_aggregator.recorder import Recorder
+    from egret_aggregator.roller import Roller
 
 
 @dataclass(frozen=True, slots=True)
 class RunningLine:
-    """`egret_aggregator.api.context.Line` over the real parts; no broker where it is foreign."""
+    """`egret_aggregator.api.context.Line` over the real parts.
+
+    No broker where it is foreign, no roller where nothing is charted.
+    """
 
     broker: BrokerChild | None
     intake: Intake
     journal: Journal
     recorder: Recorder
     judge: Judge
+    roller: Roller | None = None
 
     def judged_ms(self) -> int | None:
         """Return the receipt time of the newest entry judged, None before the first."""
@@ -39,6 +44,10 @@ class RunningLine:
     def recorded_ms(self) -> int | None:
         """Return the receipt time of the newest entry in the store, None before the first."""
         return self.recorder.recorded_to_ms or None
+
+    def rolled_ms(self) -> int | None:
+        """Return the receipt time of the newest entry in the rollups, None before the first."""
+        return (self.roller and self.roller.rolled_to_ms) or None
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
@@ -62,6 +71,8 @@ class RunningLine:
         figures |= stages.intake(self.intake) | stages.journal(self.journal)
         await asyncio.sleep(0)
         figures |= stages.recorder(self.recorder) | stages.judge(self.judge)
+        if self.roller is not None:
+            figures |= stages.roller(self.roller)
         await asyncio.sleep(0)
         positions = {"judge": self.judge.position, "recorder": self.recorder.position}
         figures |= stages.lags(self.journal, positions, now_ms)

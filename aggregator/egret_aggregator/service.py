@@ -19,6 +19,7 @@ from egret_aggregator.api.envelope import standing
 from egret_aggregator.api.hub import Hub, beat
 from egret_aggregator.api.observations import Observations
 from egret_aggregator.api.server import ApiServer, listening
+from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
 from egret_aggregator.intake import BrokerChild, Intake
@@ -26,7 +27,10 @@ from egret_aggregator.journal import Journal
 from egret_aggregator.judge import Judge
 from egret_aggregator.line import RunningLine
 from egret_aggregator.recorder import Recorder
-from egret_aggregator.store import chosen
+from egret_aggregator.retention import Retention
+from egret_aggregator.roller import Reached, Roller
+from egret_aggregator.store import SqliteStore, chosen
+from egret_aggregator.store.rollups import Rollups
 from egret_aggregator.supervision import supervise
 from egret_aggregator.tokens import Tokens
 from egret_aggregator.warnings import Ledger
@@ -51,6 +55,16 @@ _LOG = logging.getLogger(__name__)
 def database_place(settings: CentreConfig) -> Path | DatabaseSettings:
     """Return where ledger, warnings and tokens are kept."""
     return settings.database if settings.database.url else settings.data / "egret.db"
+
+
+def series_path(settings: CentreConfig) -> Path:
+    """Return the store's own file: raw readings, or what is kept beside a database of them."""
+    return chosen.file(settings.store, settings.data)
+
+
+def rollups_path(settings: CentreConfig) -> Path:
+    """Return where ten-minute and hourly buckets are kept, whatever the store is."""
+    return settings.data / "rollups.db"
 
 
 async def run(
@@ -84,6 +98,7 @@ class _Files(NamedTuple):
     ledger: Ledger
     journal: Journal
     store: TimeSeriesStore
+    rollups: Rollups
 
     @classmethod
     async def opened(cls, stack: AsyncExitStack, settings: CentreConfig, clock: Clock) -> _Files:
@@ -102,7 +117,10 @@ class _Files(NamedTuple):
         store = chosen.store(settings.store, settings.data)
         await store.open()
         stack.push_async_callback(store.close)
-        return cls(database, ledger, journal, store)
+        rollups = Rollups(rollups_path(settings))
+        await rollups.open()
+        stack.push_async_callback(rollups.close)
+        return cls(database, ledger, journal, store, rollups)
 
 
 async def _broker(stack: AsyncExitStack, settings: CentreConfig) -> BrokerChild | None:
@@ -138,15 +156,29 @@ async def _line(
     )
     stack.push_async_callback(judge.flush)
     intake = Intake(settings.broker, journal, clock)
-    return RunningLine(broker, intake, journal, recorder, judge)
+    roller = Roller(
+        journal,
+        files.store,
+        files.rollups,
+        lambda: Reached(recorder.position, recorder.recorded_to_ms),
+        clock.monotonic_s,
+    )
+    return RunningLine(broker, intake, journal, recorder, judge, roller)
 
 
 class Centre:
     """Every room of the centre, open and wired."""
 
-    def __init__(self, context: Context, parts: RunningLine, hosts: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        parts: RunningLine,
+        hosts: tuple[str, int],
+        retention: Retention,
+    ) -> None:
         self._context = context
         self._parts = parts
+        self._retention = retention
         self._listener = listening(*hosts)
         self._server = ApiServer(create_app(context), context.hub)
         self._stop = asyncio.Event()
@@ -176,12 +208,15 @@ class Centre:
             tokens=Tokens(files.database, files.ledger, Clock().now_ms),
             places=catalogue,
             series=files.store,
+            charts=Charts(files.store, files.rollups),
             line=line,
             hub=hub,
             stale_s=max(JUDGED_STALE_S, STALE_REAL_S * settings.timescale.scale),
         )
         garbage.settle()
-        centre = cls(context, line, (settings.api.host, settings.api.port))
+        own = files.store if isinstance(files.store, SqliteStore) else None
+        retention = Retention(own, files.rollups, settings.retention)
+        centre = cls(context, line, (settings.api.host, settings.api.port), retention)
         stack.callback(centre._listener.close)
         return centre
 
@@ -205,6 +240,8 @@ class Centre:
                 "intake": self._parts.intake.run(),
                 "recorder": self._parts.recorder.run(),
                 "judge": self._parts.judge.run(),
+                **({"roller": self._parts.roller.run()} if self._parts.roller else {}),
+                "retention": self._retention.run(context.clock),
                 "witness": Witness(self._parts.journal, context.ledger).run(),
                 "heartbeat": beat(context.hub, self._heartbeat),
                 "observations": Observations(context).run(),

@@ -14,10 +14,12 @@ from egret_aggregator.api.context import Context
 from egret_aggregator.api.hub import Hub
 from egret_aggregator.api.server import ApiServer, listening
 from egret_aggregator.catalogue import load
+from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
 from egret_aggregator.config import ApiSettings
 from egret_aggregator.database import Database
 from egret_aggregator.store import MemoryStore
+from egret_aggregator.store.rollups import Rollups
 from egret_aggregator.tokens import Role, Tokens
 from egret_aggregator.warnings import Ledger
 from egret_core.timescale import Timescale
@@ -78,6 +80,7 @@ class StillLine:
 
     judged: int | None = NOW_MS
     recorded: int | None = NOW_MS
+    rolled: int | None = NOW_MS
     heard: dict[str, dict[str, Any]] = field(default_factory=dict)
     wrong: tuple[str, ...] = ()
 
@@ -86,6 +89,9 @@ class StillLine:
 
     def recorded_ms(self) -> int | None:
         return self.recorded
+
+    def rolled_ms(self) -> int | None:
+        return self.rolled
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         return self.heard
@@ -105,6 +111,7 @@ class ApiCentre:
         self.database = database
         self.ledger = context.ledger
         self.store: Any = context.series
+        self.rollups: Any = context.charts.rollups
         self.line: Any = context.line
         self.url = url
         self.token: dict[str, str] = {}
@@ -153,6 +160,8 @@ async def api_centre(
     await ledger.open()
     hub = Hub(clock.now_ms)
     ledger.listen(hub.records)
+    series, rollups = store or MemoryStore(), Rollups(tmp_path / "rollups.db")
+    await rollups.open()
     context = Context(
         settings=settings or ApiSettings(port=0),
         clock=clock,
@@ -160,7 +169,8 @@ async def api_centre(
         ledger=ledger,
         tokens=Tokens(database, ledger, real.now_ms),
         places=load(catalogue_folder(tmp_path / "catalogue", stations, rules)),
-        series=MemoryStore() if store is None else store,
+        series=series,
+        charts=Charts(series, rollups),
         line=StillLine(),
         hub=hub,
     )
@@ -177,4 +187,5 @@ async def api_centre(
         server.stop()
         await asyncio.wait_for(serving, PATIENCE_S)
         listener.close()
+        await rollups.close()
         await database.close()

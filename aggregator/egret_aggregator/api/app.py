@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from egret_aggregator.api import (
+    buckets,
     gateways,
     grafana,
     health,
@@ -44,7 +45,8 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app)
     # Before `/warnings/{warning}`, which would take it for an id.
     app.router.routes.append(Route(STREAM_PATH, Stream(), include_in_schema=False))
-    routers = [room.router for room in (health, session, warnings, readings, gateways, grafana)]
+    rooms = (health, session, warnings, readings, buckets, gateways, grafana)
+    routers = [room.router for room in rooms]
     for router in routers:
         app.include_router(router)
     app.add_middleware(BodyLimit, most_b=context.settings.body_max_kb * _KIB)

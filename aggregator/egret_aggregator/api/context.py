@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from egret_aggregator.api.hub import Hub
     from egret_aggregator.catalogue import Catalogue
+    from egret_aggregator.charts import Charts
     from egret_aggregator.clock import Clock
     from egret_aggregator.config import ApiSettings
     from egret_aggregator.metrics import Figures
@@ -29,6 +30,9 @@ class Line(Protocol):
 
     def recorded_ms(self) -> int | None:
         """Return the receipt time of the newest entry in the store, None before the first."""
+
+    def rolled_ms(self) -> int | None:
+        """Return the receipt time of the newest entry in the rollups, None before the first."""
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
@@ -54,7 +58,7 @@ class Context:
 
     Attributes:
         settings: limits; clock: the centre's, `real`: the machine's, for the life of sessions.
-        ledger, tokens, places, series, line, hub: one room each.
+        ledger, tokens, places, series, charts, line, hub: one room each.
         stale_s: judgement older than this is called stale, on the centre's clock.
     """
 
@@ -65,6 +69,7 @@ class Context:
     tokens: Tokens
     places: Catalogue
     series: TimeSeriesStore
+    charts: Charts
     line: Line
     hub: Hub
     stale_s: float = JUDGED_STALE_S
@@ -76,6 +81,10 @@ class Context:
     def recording(self) -> tuple[Judgement, int | None, float | None]:
         """Return the same of the store: how far what is shown of series reaches."""
         return self._reached(self.line.recorded_ms())
+
+    def rolling(self) -> tuple[Judgement, int | None, float | None]:
+        """Return the same of the rollups: how far charts reach."""
+        return self._reached(self.line.rolled_ms())
 
     def _reached(self, at_ms: int | None) -> tuple[Judgement, int | None, float | None]:
         if at_ms is None:

@@ -32,6 +32,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "limit_out_of_range": (400, "more items than a page may have, or less than one"),
     "from_after_to": (400, "the span ends before it starts"),
     "span_too_long": (400, "the span is longer than one request may ask for"),
+    "bad_width": (400, "no width of a bucket that can be given"),
     "note_missing": (400, "lowering and closing need a reason"),
     "note_too_long": (400, "the note is longer than a page"),
     "unknown_level": (400, "none of the warning's levels"),

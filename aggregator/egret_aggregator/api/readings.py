@@ -16,7 +16,7 @@ from egret_aggregator.store.model import Note, StoredReading, as_of_ms
 from egret_core.quality import Flag, Reason
 
 _DAY_MS = 86_400_000
-_FLAG_NAMES = {int(flag): flag.name for flag in Flag}
+FLAG_NAMES = {int(flag): flag.name for flag in Flag}
 
 if TYPE_CHECKING:
     from egret_aggregator.catalogue import ChannelPlace, Station
@@ -82,8 +82,8 @@ async def readings(
 
     Where `truncated` is true, `next_from` is where the next request starts.
     """
-    from_ms, to_ms = _span(rooms, span)
-    place = await _known_channel(rooms, station, channel)
+    from_ms, to_ms = span_of(rooms, span)
+    place = await known_channel(rooms, station, channel)
     page = await rooms.series.range(station, channel, from_ms, to_ms, limit_of(rooms, span.limit))
     items = [_reading(row) for row in page.rows]
     next_from = rfc3339(page.rows[-1].time_ms + 1) if page.truncated and page.rows else None
@@ -91,7 +91,7 @@ async def readings(
         **standing(rooms),
         "station": station,
         "channel": channel,
-        **_measure(place),
+        **measure(place),
         "from": rfc3339(from_ms),
         "to": rfc3339(to_ms),
         "items": items,
@@ -137,7 +137,7 @@ def _latest(rooms: Context, key: tuple[str, str], row: StoredReading | None) -> 
     return {
         "station": key[0],
         "channel": key[1],
-        **_measure(place),
+        **measure(place),
         "reading": None if row is None else _reading(row),
         "age_s": age_s,
     }
@@ -151,13 +151,13 @@ def _station(place: Station) -> dict[str, Any]:
         "longitude": place.longitude,
         "channels": [
             {"id": channel, "gateway": place.channels[channel].gateway}
-            | _measure(place.channels[channel])
+            | measure(place.channels[channel])
             for channel in sorted(place.channels)
         ],
     }
 
 
-def _measure(place: ChannelPlace | None) -> dict[str, Any]:
+def measure(place: ChannelPlace | None) -> dict[str, Any]:
     """Return what a channel's numbers mean; null for a channel the catalogue does not know."""
     if place is None:
         return {"quantity": None, "unit": None, "datum": None, "known": False}
@@ -175,7 +175,7 @@ def _reading(row: StoredReading) -> dict[str, Any]:
         "value": row.value,
         "raw": row.raw,
         "flag": row.flag,
-        "flag_name": _FLAG_NAMES.get(row.flag, f"FLAG_{row.flag}"),
+        "flag_name": FLAG_NAMES.get(row.flag, f"FLAG_{row.flag}"),
         "reasons": names(row.reasons, Reason),
         "notes": names(row.notes, Note),
         "lag_ms": row.lag_ms,
@@ -196,7 +196,7 @@ def _known_station(rooms: Context, station: str) -> Station:
     return place
 
 
-async def _known_channel(rooms: Context, station: str, channel: str) -> ChannelPlace | None:
+async def known_channel(rooms: Context, station: str, channel: str) -> ChannelPlace | None:
     """Return a channel's place, None for one that is stored but not in the catalogue."""
     home = rooms.places.stations.get(station)
     if home is not None and channel in home.channels:
@@ -206,7 +206,8 @@ async def _known_channel(rooms: Context, station: str, channel: str) -> ChannelP
     raise ProblemError(404, "unknown_channel", f"no channel {f'{station}/{channel}'[:100]!r}")
 
 
-def _span(rooms: Context, span: Span) -> tuple[int, int]:
+def span_of(rooms: Context, span: Span) -> tuple[int, int]:
+    """Return the instants of a span; a ProblemError where it is none, or too long."""
     from_ms, to_ms = _time("from", span.from_), _time("to", span.to)
     if from_ms > to_ms:
         raise ProblemError(400, "from_after_to", f"from {span.from_} lies after to {span.to}")

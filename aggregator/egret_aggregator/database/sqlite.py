@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,18 @@ def rollback(db: sqlite3.Connection) -> None:
     """Give up a transaction, if one is open."""
     if db.in_transaction:
         db.execute("ROLLBACK")
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block did, or nothing of it where it raises."""
+    begin(db)
+    try:
+        yield
+        commit(db)
+    except BaseException:
+        rollback(db)
+        raise
 
 
 def is_disk_fault(error: BaseException) -> bool:

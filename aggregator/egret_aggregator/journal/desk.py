@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from egret_aggregator.journal.receipt import Incoming
     from egret_core.seqranges import Ranges
 
+TRIMMED = ("trim", "upto")  # where the state table keeps how far entries were ever removed
 RING_SEEN_MAX = 4096  # identities remembered of untaken fresh batches, so that resends stay out
 _ROW_B = 160  # an entry's row, its hash and its share of the indexes, beside the payload
 MEASURE_EVERY = 50  # commits between two looks at the file's size and at what may be trimmed
@@ -80,6 +81,8 @@ class Desk:
         saved = [value for kept in self.positions.values() for value in kept.values()]
         self._next_id = 1 + max([*self.heads.values(), *saved], default=0)
         self._used_b = self._room_b = 0
+        kept = db.execute("SELECT value FROM state WHERE consumer = ? AND key = ?", TRIMMED)
+        self.trimmed = int((kept.fetchone() or (0,))[0])
         self._commits = 0
         self._now_ms = 0
         self._ringed: dict[tuple[Key, int], None] = {}
@@ -195,6 +198,11 @@ class Desk:
             partition: min([upto, head - 1, *self._passed(partition)])
             for partition, head in self.heads.items()
         }
+        beyond = max(safe.values(), default=0)
+        if beyond > self.trimmed:
+            self.trimmed = beyond
+            row = (*TRIMMED, str(beyond).encode())
+            sqlite.insert(self._db, "INSERT OR REPLACE INTO state(consumer, key, value)", [row])
         remove(self._db, safe)
 
     def measured(self) -> Fill:

@@ -122,6 +122,11 @@ class Journal:
         """Return how full the file was at the last commit."""
         return self._fill
 
+    @property
+    def trimmed(self) -> int:
+        """Return an id above which every entry is still here, 0 where none was ever removed."""
+        return self._desk.trimmed
+
     async def append(self, batches: Sequence[Incoming], received_ms: int) -> list[Verdict]:
         """Take batches; return a verdict each, once the commit they are in is durable.
 

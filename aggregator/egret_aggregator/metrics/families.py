@@ -77,6 +77,9 @@ _RECORDER = (
     _gauge("egret_store_used_bytes", "Bytes of the store, where it knows them"),
     _gauge("egret_store_asides", "Things set aside that are kept"),
     _counter("egret_store_asides_dropped_total", "Oldest of them that gave way to their limit"),
+    _counter("egret_roller_buckets_total", "Ten-minute buckets made or made anew"),
+    _gauge("egret_roller_marks", "Ten-minute buckets that changed and are not made yet"),
+    _counter("egret_roller_failures_total", "Rollings that failed; they are tried again"),
 )
 
 _JUDGE = (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from egret_aggregator.judge import Judge
     from egret_aggregator.metrics.histogram import Histogram
     from egret_aggregator.recorder import Recorder
+    from egret_aggregator.roller import Roller
 
 
 def intake(room: Intake) -> dict[str, float | Histogram]:
@@ -80,6 +81,15 @@ def recorder(room: Recorder) -> dict[str, float | Histogram]:
     for reason, count in room.asides.items():
         figures[labelled("egret_recorder_asides_total", reason=reason)] = float(count)
     return figures
+
+
+def roller(room: Roller) -> dict[str, float | Histogram]:
+    """Return how the rollups go."""
+    return {
+        "egret_roller_buckets_total": float(room.rolled),
+        "egret_roller_marks": float(room.marks),
+        "egret_roller_failures_total": float(room.failures),
+    }
 
 
 def judge(room: Judge) -> dict[str, float | Histogram]:

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from egret_aggregator.store.settings import StoreSettings
 
 
+def file(settings: StoreSettings, data: Path) -> Path:
+    """Return the store's own file in the centre's folder; each kind has another."""
+    return data / ("influx.db" if settings.kind == "influx" else "series.db")
+
+
 def store(settings: StoreSettings, data: Path) -> TimeSeriesStore:
     """Return the store, not yet open.
 
     Args:
         settings: `[store]`.
-        data: the centre's folder; each kind has a file of its own in it.
+        data: the centre's folder.
     """
-    if settings.kind == "influx":
-        return InfluxStore(settings, data / "influx.db")
-    return SqliteStore(data / "series.db")
+    path = file(settings, data)
+    return InfluxStore(settings, path) if settings.kind == "influx" else SqliteStore(path)

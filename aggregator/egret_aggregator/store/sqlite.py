@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from egret_aggregator.database import sqlite
 from egret_aggregator.errors import StoreError
-from egret_aggregator.store import schema, writing
+from egret_aggregator.store import removal, schema, writing
 from egret_aggregator.store.model import (
     Aside,
     KeptAside,
@@ -139,6 +139,32 @@ class SqliteStore:
             " AND (o.since_ms, o.version) > (m.since_ms, m.version)) ORDER BY station, channel"
         )
         return [writing.fact(row[:3], row[3]) for row in rows]
+
+    async def oldest(self, from_ms: int) -> Mapping[str, int]:
+        """Return each station's oldest reading from an instant on, in ms."""
+        return await self._run(self._readers, lambda: removal.raw_oldest(self._reader(), from_ms))
+
+    async def found(self, station: str, before_ms: int) -> removal.Found:
+        """Return what a station has before an instant."""
+        return await self._run(
+            self._readers, lambda: removal.raw_found(self._reader(), station, before_ms)
+        )
+
+    async def at_rest(self, station: str, span: tuple[int, int], received_before_ms: int) -> bool:
+        """Tell whether all of a span [from, to) was received before an instant."""
+        return await self._run(
+            self._readers,
+            lambda: removal.raw_at_rest(self._reader(), station, span, received_before_ms),
+        )
+
+    async def remove(self, station: str, from_ms: int, to_ms: int) -> int:
+        """Remove some of a station's readings of a span in one transaction; 0: none is left."""
+
+        def remove() -> int:
+            with sqlite.transaction(self._db):
+                return removal.raw_remove(self._db, station, from_ms, to_ms)
+
+        return await self._run(self._writer, remove)
 
     async def health(self) -> StoreHealth:
         """Return how the store is."""

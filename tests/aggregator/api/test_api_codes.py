@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 V1 = "/api/v1"
 READINGS = f"{V1}/stations/st0007/channels/wl/readings"
+BUCKETS = f"{V1}/stations/st0007/channels/wl/buckets"
 FIRST = event("raised", 3)
 ONE = f"{V1}/warnings/{FIRST.id}"
 NOTE = {"note": "checked on site"}
@@ -40,6 +41,11 @@ ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "limit_out_of_range": ("GET", f"{V1}/asides?limit=0", {}),
     "from_after_to": ("GET", f"{READINGS}?from=2017-08-19T00:00:00Z&to=2017-08-18T00:00:00Z", {}),
     "span_too_long": ("GET", f"{READINGS}?from=2000-08-19T00:00:00Z&to=2017-08-18T00:00:00Z", {}),
+    "bad_width": (
+        "GET",
+        f"{BUCKETS}?from=2017-08-17T00:00:00Z&to=2017-08-18T00:00:00Z&width_s=0",
+        {},
+    ),
     "note_missing": ("POST", f"{ONE}/close", {"json": {"note": " "}}),
     "unknown_level": ("POST", f"{ONE}/lower", {"json": {"level": "puce", **NOTE}}),
     "token_missing": ("GET", f"{V1}/latest", {"headers": {"Authorization": ""}}),

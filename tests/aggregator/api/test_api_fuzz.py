@@ -22,6 +22,7 @@ PATHS = (
     "/api/v1/stations",
     "/api/v1/stations/{x}",
     "/api/v1/stations/st0007/channels/{x}/readings",
+    "/api/v1/stations/st0007/channels/wl/buckets",
     "/api/v1/latest",
     "/api/v1/gateways",
     "/api/v1/asides",
@@ -29,12 +30,26 @@ PATHS = (
     "/metrics",
     "/{x}",
 )
-KEYS = ("limit", "cursor", "from", "to", "since", "state", "level", "station", "hazard", "x")
+KEYS = (
+    "limit",
+    "cursor",
+    "from",
+    "to",
+    "since",
+    "state",
+    "level",
+    "station",
+    "hazard",
+    "width_s",
+    "x",
+)
 WORDS = (
     "",
     "0",
     "-1",
     "1e9",
+    "600",
+    "nan",
     "9" * 40,
     "null",
     "st0007",

@@ -32,6 +32,9 @@ QUERY = {
     "/api/v1/stations/{station}/channels/{channel}/readings": (
         "?from=2017-08-18T00:00:00Z&to=2017-08-19T00:00:00Z"
     ),
+    "/api/v1/stations/{station}/channels/{channel}/buckets": (
+        "?from=2017-08-18T00:00:00Z&to=2017-08-19T00:00:00Z&width_s=60"
+    ),
     LIST: "?state=acknowledged",
     "/api/v1/latest": "?station=st0007&limit=1000",
     "/api/v1/grafana/annotations": "?from=0&to=1503360000000",
@@ -199,6 +202,7 @@ async def test_a_clock_ahead_makes_no_value_younger_than_its_receipt(centre: Api
         "/api/v1/stations/st0007",
         "/api/v1/asides",
         "/api/v1/stations/st0007/channels/wl/readings?from=2017-08-18T00:00:00Z&to=2017-08-18T01:00:00Z",
+        "/api/v1/stations/st0007/channels/wl/buckets?from=2017-08-18T00:00:00Z&to=2017-08-18T01:00:00Z&width_s=7",
     ],
 )
 async def test_a_store_that_is_down_is_503_and_the_warnings_go_on(

@@ -9,7 +9,15 @@ import pytest
 from fastapi.routing import APIRoute
 from rig.events import event
 
-from egret_aggregator.api import gateways, grafana, health, readings, session, warnings
+from egret_aggregator.api import (
+    buckets,
+    gateways,
+    grafana,
+    health,
+    readings,
+    session,
+    warnings,
+)
 from egret_aggregator.api.problems import CODES
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ PROMISED = {
     ("GET", "/api/v1/stations"): "viewer",
     ("GET", "/api/v1/stations/{station}"): "viewer",
     ("GET", "/api/v1/stations/{station}/channels/{channel}/readings"): "viewer",
+    ("GET", "/api/v1/stations/{station}/channels/{channel}/buckets"): "viewer",
     ("GET", "/api/v1/latest"): "viewer",
     ("GET", "/api/v1/gateways"): "viewer",
     ("GET", "/api/v1/asides"): "viewer",
@@ -66,7 +75,7 @@ async def test_it_lists_what_is_promised_and_nothing_else(centre: ApiCentre) -> 
 def test_no_route_is_served_that_is_not_promised() -> None:
     served = {
         (method, route.path)
-        for room in (gateways, grafana, health, readings, session, warnings)
+        for room in (buckets, gateways, grafana, health, readings, session, warnings)
         for route in room.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
