@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from rig.broker import Broker
+from rig.broker import BROKERS
 from rig.libmodbus import LibmodbusSlave
 from rig.line import BAUD, Centre, Field, station_toml, until
 from rig.paced import PacedLine
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from rig.broker import Broker
     from rig.proxy import Proxy
 
 SERIALS_MAX = 60_000  # each is one u16; more than the longest drill serves
@@ -120,9 +121,9 @@ class Drill:
 
 
 @asynccontextmanager
-async def running_drill(folder: Path) -> AsyncIterator[Drill]:
-    """A broker, a proxy and a centre that are up; boxes are added by the drill."""
-    broker = Broker(folder / "broker")
+async def running_drill(folder: Path, broker_kind: str = "nats") -> AsyncIterator[Drill]:
+    """A broker of a kind, a proxy and a centre that are up; boxes are added by the drill."""
+    broker = BROKERS[broker_kind](folder / "broker")
     await broker.start()
     async with AsyncExitStack() as stack:
         stack.callback(broker.stop)
