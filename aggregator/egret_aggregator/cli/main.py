@@ -1,4 +1,4 @@
-"""`egret-aggregator check | run | token | audit`: arguments, and errors as exit codes.
+"""`egret-aggregator VERB`: arguments, and errors as exit codes.
 
 0 ok, 1 a finding (a wrong setting is one), 2 wrong usage, 3 the machine or another program.
 """
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from egret_aggregator.cli import commands
+from egret_aggregator.cli import commands, enrolment
 from egret_aggregator.cli.output import Output
-from egret_aggregator.errors import AggregatorError
+from egret_aggregator.errors import AggregatorError, EnrolmentError
 from egret_aggregator.tokens import TokenError
 from egret_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOMS = (commands,)  # each adds its own verbs, in the order that help shows
+ROOMS = (commands, enrolment)  # each adds its own verbs, in the order that help shows
 OK, FINDING, USAGE, PEER = 0, 1, 2, 3
 
 
@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         output.failed("config", str(error), remedy)
         return USAGE if error.file == commands.ARGUMENTS else FINDING
+    except EnrolmentError as error:
+        output.failed("enrolment", str(error), {"remedy": error.remedy})
+        return FINDING
     except TokenError as error:
         output.failed("usage", str(error))
         return USAGE

@@ -20,6 +20,8 @@ class Kind(StrEnum):
     LOWERED = "lowered"
     CLOSED = "closed"
     TOKEN_ADDED = "token_added"  # noqa: S105  (a kind of line, no secret)
+    CREDENTIAL_ADDED = "credential_added"  # of a gateway, for the broker
+    CREDENTIAL_ENDED = "credential_ended"
     TOKEN_REVOKED = "token_revoked"  # noqa: S105  (same)
 
 
