@@ -31,6 +31,7 @@ PACKAGES = (
         "libmodbus-dev", ("pkg-config", "--exists", "libmodbus"), "the foreign Modbus slave in C"
     ),
     Package("mbpoll", ("mbpoll", "-V"), "reading our slaves by a foreign master"),
+    Package("mosquitto", ("test", "-x", "/usr/sbin/mosquitto"), "the line over mosquitto"),
     Package(
         "postgresql",
         ("sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"),

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from egret_aggregator import postgresql_url
-from egret_aggregator.enrolment.settings import EnrolmentSettings, read_enrolment
+from egret_aggregator.enrolment.settings import EnrolmentSettings, Kind, read_enrolment
 from egret_aggregator.store import settings as store_settings
 from egret_aggregator.store.settings import StoreSettings
 from egret_aggregator.toml_table import TomlTable, read_toml
 from egret_core.errors import ConfigError
 from egret_core.timescale import REAL, SCALE_MAX, Timescale
+from egret_core.topics import CENTRE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _PORT_MAX = 65_535
-_PORT_TLS = 8883
+_PORT, _PORT_TLS = 1883, 8883
 _DAYS_MAX = 36_500  # a century
 _TIME_MAX_MS = 4_102_444_800_000  # the year 2100
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -136,11 +137,12 @@ def load(path: Path) -> CentreConfig:
     root = TomlTable(str(path), "", read_toml(path))
     centre = root.table("centre")
     data, broker = centre.folder("data"), _broker(root.table("broker"))
+    enrolment = _enrolment(root, data, broker)
     config = CentreConfig(
         data=data,
         catalogue=centre.folder("catalogue"),
-        broker=broker,
-        enrolment=_enrolment(root, data, broker),
+        broker=broker if enrolment is None else _secured(broker, enrolment),
+        enrolment=enrolment,
         journal=_journal(root.table("journal")),
         database=_database(root.table("database")),
         store=store_settings.read(root.table("store")),
@@ -164,7 +166,7 @@ def load(path: Path) -> CentreConfig:
 def _broker(table: TomlTable) -> BrokerSettings:
     names = ("password_file", "ca_file", "cert_file", "key_file")
     files = {name: table.folder(name) if table.has(name) else None for name in names}
-    port = _PORT_TLS if files["ca_file"] else 1883
+    port = _PORT_TLS if files["ca_file"] else _PORT
     settings = BrokerSettings(
         embedded=table.flag("embedded", default=True),
         host=_host(table),
@@ -185,6 +187,19 @@ def _enrolment(root: TomlTable, data: Path, broker: BrokerSettings) -> Enrolment
     if not root.has("enrolment"):
         return None
     return read_enrolment(root.table("enrolment"), data, embedded=broker.embedded)
+
+
+def _secured(broker: BrokerSettings, enrolment: EnrolmentSettings) -> BrokerSettings:
+    """Return the broker's settings with what `ca init` made for the centre, where none is named."""
+    if broker.ca_file is not None:
+        return broker
+    folder = enrolment.folder
+    port = _PORT_TLS if broker.port == _PORT else broker.port
+    secured = replace(broker, ca_file=folder / "ca.pem", port=port)
+    if enrolment.by is Kind.CERTIFICATE:
+        names = (folder / f"{CENTRE}.pem", folder / f"{CENTRE}.key")
+        return replace(secured, cert_file=names[0], key_file=names[1])
+    return replace(secured, username=CENTRE, password_file=folder / f"{CENTRE}.password")
 
 
 def _journal(table: TomlTable) -> JournalSettings:

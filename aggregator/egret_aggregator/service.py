@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_aggregator import data_lock, garbage
@@ -22,7 +24,13 @@ from egret_aggregator.api.server import ApiServer, listening
 from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
+from egret_aggregator.enrolment.folder import NATS_ACCOUNTS, BrokerFolder
+from egret_aggregator.enrolment.office import Office
+from egret_aggregator.enrolment.render import nats_tls
+from egret_aggregator.enrolment.renewal import Renewals
 from egret_aggregator.intake import BrokerChild, Intake
+from egret_aggregator.intake.broker import reload as reload_broker
+from egret_aggregator.intake.nats import Secured
 from egret_aggregator.journal import Journal
 from egret_aggregator.judge import Judge
 from egret_aggregator.line import RunningLine
@@ -43,6 +51,7 @@ if TYPE_CHECKING:
 
     from egret_aggregator.catalogue import Catalogue
     from egret_aggregator.config import CentreConfig, DatabaseSettings
+    from egret_aggregator.enrolment.settings import EnrolmentSettings
     from egret_aggregator.store import TimeSeriesStore
 
 STALE_REAL_S = 10.0  # on a scaled clock a minute is short: this much real time is allowed
@@ -65,6 +74,12 @@ def series_path(settings: CentreConfig) -> Path:
 def rollups_path(settings: CentreConfig) -> Path:
     """Return where ten-minute and hourly buckets are kept, whatever the store is."""
     return settings.data / "rollups.db"
+
+
+def broker_folder(settings: CentreConfig, enrolment: EnrolmentSettings) -> BrokerFolder:
+    """Return the folder of CA and accounts; a change of it reloads a broker of ours."""
+    reload = partial(reload_broker, settings.data / "broker") if settings.broker.embedded else None
+    return BrokerFolder(enrolment, settings.broker.port, reload)
 
 
 async def run(
@@ -126,10 +141,24 @@ class _Files(NamedTuple):
 async def _broker(stack: AsyncExitStack, settings: CentreConfig) -> BrokerChild | None:
     if not settings.broker.embedded:
         return None
-    broker = BrokerChild(settings.data / "broker", settings.broker.host, settings.broker.port)
+    secured = await asyncio.to_thread(_accounts, settings)
+    broker = BrokerChild(
+        settings.data / "broker", settings.broker.host, settings.broker.port, secured
+    )
     stack.push_async_callback(broker.stop)
     await broker.start()
     return broker
+
+
+def _accounts(settings: CentreConfig) -> Secured | None:
+    """Return TLS and accounts of the embedded broker; EnrolmentError before `ca init`."""
+    if settings.enrolment is None:
+        return None
+    broker_folder(settings, settings.enrolment).book()
+    folder = settings.enrolment.folder.absolute()
+    # NATS looks for it from its own file's folder.
+    accounts = os.path.relpath(folder / NATS_ACCOUNTS, (settings.data / "broker").absolute())
+    return Secured(nats_tls(str(folder), settings.enrolment.by), accounts)
 
 
 async def _line(
@@ -156,6 +185,8 @@ async def _line(
     )
     stack.push_async_callback(judge.flush)
     intake = Intake(settings.broker, journal, clock)
+    if settings.enrolment is not None:
+        intake.renewals = _renewals(settings, settings.enrolment, files.ledger, intake.run_id)
     roller = Roller(
         journal,
         files.store,
@@ -164,6 +195,14 @@ async def _line(
         clock.monotonic_s,
     )
     return RunningLine(broker, intake, journal, recorder, judge, roller)
+
+
+def _renewals(
+    settings: CentreConfig, enrolment: EnrolmentSettings, ledger: Ledger, run: str
+) -> Renewals:
+    folder, real = broker_folder(settings, enrolment), Clock()
+    office = Office(enrolment, folder, ledger, real.now_ms, settings.broker.port)
+    return Renewals(office, enrolment, run, real.now_ms, real.monotonic_s)
 
 
 class Centre:
@@ -234,10 +273,12 @@ class Centre:
             TaskDiedError: a part ended by itself.
         """
         context, broker = self._context, self._parts.broker
+        renewals = self._parts.intake.renewals
         await supervise(
             {
                 **({"broker": broker.watch()} if broker else {}),
                 "intake": self._parts.intake.run(),
+                **({"renewals": renewals.run()} if renewals else {}),
                 "recorder": self._parts.recorder.run(),
                 "judge": self._parts.judge.run(),
                 **({"roller": self._parts.roller.run()} if self._parts.roller else {}),

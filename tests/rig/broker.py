@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import socket
@@ -21,6 +22,35 @@ listen: "127.0.0.1:{client}"
 jetstream {{ store_dir: "{store}", max_file_store: 256MB, max_memory_store: 32MB }}
 mqtt {{ listen: "127.0.0.1:{port}", ack_wait: "10s", max_ack_pending: 5000 }}
 """
+
+
+# The lines that matter are those of docker/mosquitto: a kill -9 loses at most a second of QoS 1.
+MOSQUITTO_CONFIG = """per_listener_settings true
+listener {port} 127.0.0.1
+allow_anonymous true
+user root
+persistence true
+persistence_location {store}/
+autosave_interval 1
+autosave_on_changes false
+max_inflight_messages 1000
+max_queued_messages 10000000
+set_tcp_nodelay true
+message_size_limit 1048576
+log_dest stderr
+"""
+LOG = "broker.log"
+
+
+def mosquitto() -> Path:
+    """Debian's own, which is not on everybody's PATH."""
+    return Path(shutil.which("mosquitto") or "/usr/sbin/mosquitto")
+
+
+def without(kind: str) -> str:
+    """Why tests with a kind of broker are skipped, "" where they run."""
+    absent = kind == "mosquitto" and not os.access(mosquitto(), os.X_OK)
+    return "no mosquitto (Debian: mosquitto)" if absent else ""
 
 
 def nats_server() -> Path:
@@ -50,15 +80,20 @@ class Broker:
 
     async def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        command = self._command()
+        with (self.folder / LOG).open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: ASYNC220  (it must outlive this call)
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+        await asyncio.wait_for(self._until_listening(), UP_S)
+
+    def _command(self) -> list[str | Path]:
+        """Write the configuration; return what to run."""
         config = self.folder / "nats.conf"
         config.write_text(
             CONFIG.format(client=self._client_port, port=self.port, store=self.folder / "store")
         )
-        with (self.folder / "nats.log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220  (it must outlive this call)
-                [nats_server(), "-c", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
-        await asyncio.wait_for(self._until_listening(), UP_S)
+        return [nats_server(), "-c", config]
 
     def kill(self) -> None:
         """As a power cut would end it."""
@@ -80,7 +115,7 @@ class Broker:
         while True:
             assert self._process is not None
             if self._process.poll() is not None:
-                raise RuntimeError((self.folder / "nats.log").read_text()[-2000:])
+                raise RuntimeError((self.folder / LOG).read_text()[-2000:])
             try:
                 _, writer = await asyncio.open_connection(self.host, self.port)
             except OSError:
@@ -89,6 +124,18 @@ class Broker:
             writer.close()
             await writer.wait_closed()
             return
+
+
+class Mosquitto(Broker):
+    """Debian's mosquitto, set up as we ship it, without TLS."""
+
+    def _command(self) -> list[str | Path]:
+        config = self.folder / "mosquitto.conf"
+        config.write_text(MOSQUITTO_CONFIG.format(port=self.port, store=self.folder))
+        return [mosquitto(), "-c", config]
+
+
+BROKERS: dict[str, type[Broker]] = {"nats": Broker, "mosquitto": Mosquitto}
 
 
 @asynccontextmanager

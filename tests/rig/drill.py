@@ -6,7 +6,7 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from rig.broker import Broker
+from rig.broker import BROKERS
 from rig.libmodbus import LibmodbusSlave
 from rig.line import BAUD, Centre, Field, station_toml, until
 from rig.paced import PacedLine
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from rig.broker import Broker
     from rig.proxy import Proxy
 
 SERIALS_MAX = 60_000  # each is one u16; more than the longest drill serves
@@ -140,10 +141,10 @@ def _append(path: Path, text: str) -> None:
 
 @asynccontextmanager
 async def running_drill(
-    folder: Path, *, scale: int = 1, rules: str = RULES
+    folder: Path, broker_kind: str = "nats", *, scale: int = 1, rules: str = RULES
 ) -> AsyncIterator[Drill]:
-    """A broker, a proxy and a centre that are up; boxes are added by the drill."""
-    broker = Broker(folder / "broker")
+    """A broker of a kind, a proxy and a centre that are up; boxes are added by the drill."""
+    broker = BROKERS[broker_kind](folder / "broker")
     await broker.start()
     async with AsyncExitStack() as stack:
         stack.callback(broker.stop)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
 import signal
-import subprocess
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rig.broker import Broker, nats_server
+from rig.broker import LOG, Broker, mosquitto, nats_server
 
 from egret_aggregator.config import BrokerSettings
 from egret_aggregator.enrolment.accounts import Account, hashed, new_secret
@@ -25,13 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DAY_MS = 86_400_000
-MOSQUITTO = shutil.which("mosquitto") or ("/usr/sbin/mosquitto" if shutil.which("true") else "")
 PROGRAMS = (Program.NATS, Program.MOSQUITTO)
-
-
-def without_mosquitto() -> str:
-    """Why tests with mosquitto are skipped, "" where they run."""
-    return "" if os.access(MOSQUITTO, os.X_OK) else "no mosquitto (Debian: mosquitto)"
 
 
 def now_ms() -> int:
@@ -51,32 +41,23 @@ class Secured(Broker):
         self.office = BrokerFolder(self.settings, self.port, self.hup)
         self.office.found(now_ms())
 
-    async def start(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        program = self.settings.broker
-        text = configuration(
-            program, self.settings.by, str(self.settings.folder), str(self.folder), self.port
-        )
+    def _command(self) -> list[str | Path]:
+        program, by = self.settings.broker, self.settings.by
+        text = configuration(program, by, str(self.settings.folder), str(self.folder), self.port)
         config = self.settings.folder / "running.conf"
-        if program is Program.MOSQUITTO:
-            # Started by root it would drop to a user who cannot read a test's folder.
-            config.write_text(f"user root\n{text}log_type debug\n")
-            command = [MOSQUITTO, "-c", str(config)]
-        else:
+        if program is Program.NATS:
             config.write_text(text)
-            command = [str(nats_server()), "-c", str(config)]
-        with (self.folder / "broker.log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220  (it must outlive this call)
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
-        await asyncio.wait_for(self._until_listening(), 30)
+            return [nats_server(), "-c", config]
+        # Started by root it would drop to a user who cannot read a test's folder.
+        config.write_text(f"user root\n{text}log_type debug\n")
+        return [mosquitto(), "-c", config]
 
     def hup(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGHUP)
 
     def log(self) -> str:
-        return (self.folder / "broker.log").read_text(errors="replace")
+        return (self.folder / LOG).read_text(errors="replace")
 
     def admit(self, gateway: str, days: float = 30.0) -> str:
         """Make an account; return its name. The secret is in `secrets`, or in NAME.pem."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from egret_aggregator.cli import backup, commands, export, retain
+from egret_aggregator.cli import backup, commands, enrolment, export, retain
 from egret_aggregator.cli.output import Output
-from egret_aggregator.errors import AggregatorError
+from egret_aggregator.errors import AggregatorError, EnrolmentError
 from egret_aggregator.tokens import TokenError
 from egret_core.errors import ConfigError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Each adds its own verbs, in the order that help shows.
-ROOMS = (commands, backup, retain, export)
+ROOMS = (commands, enrolment, backup, retain, export)
 OK, FINDING, USAGE, PEER = 0, 1, 2, 3
 
 
@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         output.failed("config", str(error), remedy)
         return USAGE if error.file == commands.ARGUMENTS else FINDING
+    except EnrolmentError as error:
+        output.failed("enrolment", str(error), {"remedy": error.remedy})
+        return FINDING
     except TokenError as error:
         output.failed("usage", str(error))
         return USAGE

@@ -41,7 +41,8 @@ class BrokerFolder:
     Args:
         settings: checked ones.
         port: the broker's TLS port.
-        reload: makes an embedded broker read its accounts anew; else the settings' own command.
+        reload: makes a broker of ours read its accounts anew; None for the settings' own command,
+            with a main configuration for the broker of somebody else.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class BrokerFolder:
         self._settings = settings
         self._port = port
         self._reload = reload
+        self._read: tuple[tuple[int, int, int], Book] | None = None
         self.path = settings.folder
 
     def found(self, now_ms: int) -> list[Path]:
@@ -94,7 +96,11 @@ class BrokerFolder:
         """
         path = self.path / ACCOUNTS
         try:
-            return decode(path.read_text(), str(path))
+            now = path.stat()
+            stamp = (now.st_ino, now.st_size, now.st_mtime_ns)
+            if self._read is None or self._read[0] != stamp:
+                self._read = (stamp, decode(path.read_text(), str(path)))
+            return self._read[1]
         except OSError as error:
             raise EnrolmentError(
                 f"{path}: {error.strerror}", "begin with `egret-aggregator ca init`"
@@ -112,7 +118,8 @@ class BrokerFolder:
             if changed == book:
                 return
             self._write(changed)
-        self.reload()
+        if _rights(changed) != _rights(book):
+            self.reload()
 
     def reload(self) -> None:
         """Have the broker read its accounts anew.
@@ -160,5 +167,12 @@ class BrokerFolder:
         write(self.path / NATS_ACCOUNTS, nats_accounts(book, by), BROKER)
         write(self.path / "mosquitto.passwd", mosquitto_passwords(book), BROKER)
         write(self.path / "mosquitto.acl", mosquitto_acl(book), BROKER)
-        main = configuration(program, by, str(self.path.absolute()), STORES[program], self._port)
-        write(self.path / f"{program}.conf", main, BROKER)
+        if self._reload is None:
+            here = str(self.path.absolute())
+            main = configuration(program, by, here, STORES[program], self._port)
+            write(self.path / f"{program}.conf", main, BROKER)
+
+
+def _rights(book: Book) -> set[str]:
+    """Return who may connect: a change of anything else is none of the broker's business."""
+    return {account.name for account in book.accounts}

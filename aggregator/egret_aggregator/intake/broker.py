@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egret_aggregator.errors import BrokerError
-from egret_aggregator.intake.nats import Nats, find_nats, look, render
+from egret_aggregator.intake.nats import Nats, Secured, find_nats, look, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +38,13 @@ class BrokerChild:
         store_dir: its folder: store, configuration, log and pid file.
         host: listening address.
         port: MQTT port.
+        secured: its TLS and accounts, None for a broker that takes everyone on loopback.
     """
 
-    def __init__(self, store_dir: Path, host: str, port: int) -> None:
+    def __init__(
+        self, store_dir: Path, host: str, port: int, secured: Secured | None = None
+    ) -> None:
+        self._secured = secured
         self._dir = store_dir
         self._host = host
         self._port = port
@@ -118,7 +122,13 @@ class BrokerChild:
         self._nats = look()
         config = self._dir / "nats.conf"
         config.write_text(
-            render(self._nats.version, self._dir.absolute() / "store", self._host, self._port)
+            render(
+                self._nats.version,
+                self._dir.absolute() / "store",
+                self._host,
+                self._port,
+                self._secured,
+            )
         )
         done = subprocess.run(  # noqa: S603  (the server we found)
             [self._nats.path, "-c", config, "-t"], capture_output=True, text=True, check=False
@@ -175,14 +185,28 @@ class BrokerChild:
             return ""
 
 
-def replace_stale(pid_file: Path, folder: Path) -> None:
-    """Kill a broker that an earlier run of ours left behind: same folder on its command line."""
+def reload(folder: Path) -> None:
+    """Have a running broker of this folder read its accounts and certificates anew."""
+    pid = running(folder / "pid", folder)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGHUP)
+
+
+def running(pid_file: Path, folder: Path) -> int | None:
+    """Return the process id of a broker of ours: same folder on its command line."""
     try:
         pid = int(pid_file.read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
-        return
-    if str(folder / "nats.conf").encode() not in command:
+        return None
+    return pid if str(folder / "nats.conf").encode() in command else None
+
+
+def replace_stale(pid_file: Path, folder: Path) -> None:
+    """Kill a broker that an earlier run of ours left behind: same folder on its command line."""
+    pid = running(pid_file, folder)
+    if pid is None:
         return
     _log.warning("event=broker_stale pid=%d", pid)
     with contextlib.suppress(ProcessLookupError):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from egret_aggregator.clock import Clock
     from egret_aggregator.config import BrokerSettings
+    from egret_aggregator.enrolment.renewal import Renewals
     from egret_aggregator.journal import Journal
     from egret_core.seqranges import Ranges
 
@@ -88,6 +89,7 @@ class Intake:
         self._unheard = 0
         self._acks = 0
         self.commit_s = Histogram(DISK_S)
+        self.renewals: Renewals | None = None  # of gateways' credentials, where they are ours
 
     async def run(self) -> None:
         """Take batches until cancelled; the broker may come and go."""
@@ -231,11 +233,15 @@ class Intake:
             raise WireError(Reject.FOREIGN, f"status names {status.gateway!r}")
         self._gateways.status(status)
         self._antientropy.saw(status, self._clock.monotonic_s())
+        if self.renewals is not None and status.online:
+            self.renewals.saw(gateway, status.extra.get("account"))
         self._changed.add(gateway)
         self._wake.set()
 
     def _answer(self, gateway: str, payload: bytes) -> None:
         answer = decode_command_ack(payload)
+        if self.renewals is not None:
+            self.renewals.answered(gateway, answer)
         log, gone = self._antientropy.answered(gateway, answer, self._clock.monotonic_s())
         if gone:
             _log.warning("event=batches_gone gateway=%s log=%s seqs=%s", gateway, log, gone)
@@ -269,6 +275,13 @@ class Intake:
             )
             await self._line.publish(of(ask.gateway, Leaf.CMD), encode_command(command))
 
+    async def _hand_out(self) -> None:
+        """Send the credentials that are being renewed."""
+        if self.renewals is None:
+            return
+        for gateway, command in self.renewals.due(self._clock.in_ms, self._clock.now_ms()):
+            await self._line.publish(of(gateway, Leaf.CMD), encode_command(command))
+
     async def _greet(self) -> None:
         """Tell every gateway that we are here; they resend at once to a new run."""
         self._told = self.taking
@@ -288,6 +301,7 @@ class Intake:
                 greeted_s = now_s
                 await self._greet()
             await self._note()
+            await self._hand_out()
             await self._ask()
 
     async def _tick(self) -> None:

@@ -28,6 +28,13 @@ class Nats(NamedTuple):
     version: tuple[int, int, int]
 
 
+class Secured(NamedTuple):
+    """TLS and accounts: the `tls` block, and the file of accounts as seen from the config's."""
+
+    tls: str
+    accounts: str
+
+
 def find_nats() -> Path:
     """Return the server to start; see `look`."""
     return look().path
@@ -71,15 +78,20 @@ def probe(path: Path) -> Nats | None:
     return Nats(path, (int(match[1]), int(match[2]), int(match[3]))) if match else None
 
 
-def render(version: tuple[int, ...], store_dir: Path, host: str, port: int) -> str:
+def render(
+    version: tuple[int, ...], store_dir: Path, host: str, port: int, secured: Secured | None = None
+) -> str:
     """Return the configuration for one node that only relays MQTT; NATS itself gets any port."""
+    tls = f", {secured.tls}" if secured else ""
+    accounts = (f'include "{secured.accounts}"',) if secured else ()
     sync = ', sync_interval: "1s"' if version[:2] >= LEAST else ""
     return "\n".join(
         (
             "server_name: egret",
             'listen: "127.0.0.1:-1"',
             f'jetstream {{ store_dir: "{store_dir}", max_file_store: 4GB{sync} }}',
-            f'mqtt {{ listen: "{host}:{port}", ack_wait: "10s", max_ack_pending: 5000 }}',
+            f'mqtt {{ listen: "{host}:{port}", ack_wait: "10s", max_ack_pending: 5000{tls} }}',
+            *accounts,
             "",
         )
     )

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     CLOSED = "closed"
     TOKEN_ADDED = "token_added"  # noqa: S105  (a kind of line, no secret)
     RESTORED = "restored"  # a backup was put back: what followed it is in none of these lines
+    CREDENTIAL_ADDED = "credential_added"  # of a gateway, for the broker
+    CREDENTIAL_ENDED = "credential_ended"
     TOKEN_REVOKED = "token_revoked"  # noqa: S105  (same)
 
 
