@@ -331,6 +331,15 @@ def service() -> Json:
             "service",
             Column("stream_clients", "streams", "number"),
         ),
+        *_flow(),
+        table("Figures", Place(0, 18, 24, 14), "figures", figures),
+    ]
+    return board("egret-service", "Egret: the service", panels, notes=annotations())
+
+
+def _flow() -> list[Json]:
+    """How much comes in, how much of it is doubtful, and how late it is."""
+    return [
         chart(
             "Readings stored",
             Place(0, 8, 12, 10),
@@ -365,6 +374,4 @@ def service() -> Json:
             ],
             "ms",
         ),
-        table("Figures", Place(0, 18, 24, 14), "figures", figures),
     ]
-    return board("egret-service", "Egret: the service", panels, notes=annotations())
