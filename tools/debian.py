@@ -39,6 +39,9 @@ PACKAGES = (
     ),
     Package("socat", ("socat", "-V"), "Modbus over a bridged line"),
     Package("influxdb", ("influxd", "version"), "the InfluxDB store on a real server", unpack=True),
+    Package("openssl", ("openssl", "version"), "the local CA of docker/"),
+    Package("nginx-light", ("test", "-x", "/usr/sbin/nginx"), "the front of docker/"),
+    Package("docker-compose", ("docker-compose", "version"), "reading docker/compose.yaml"),
 )
 
 

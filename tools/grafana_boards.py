@@ -24,6 +24,26 @@ WARNINGS = [
     Column("age_s", "age", "number", "s"),
     Column("acknowledged_by", "acknowledged by"),
 ]
+LATEST = [
+    Column("channel", "channel"),
+    Column("quantity", "quantity"),
+    Column("value", "value", "number"),
+    Column("unit", "unit"),
+    Column("datum", "datum"),
+    Column("flag_name", "quality"),
+    Column("time", "time", "timestamp"),
+    Column("age_s", "age", "number", "s"),
+]
+THRESHOLDS = [
+    Column("channel", "channel"),
+    LEVEL,
+    Column("raise", "raised at", "number"),
+    Column("clear", "clear below", "number"),
+    Column("unit", "unit"),
+    Column("datum", "datum"),
+    Column("window_h", "window", "number", "h"),
+    Column("rule", "rule"),
+]
 
 
 def boards() -> list[Json]:
@@ -84,26 +104,6 @@ def _headline() -> list[Json]:
 
 def station() -> Json:
     """One station: its values with their doubt, the lines they are held against, its warnings."""
-    latest = [
-        Column("channel", "channel"),
-        Column("quantity", "quantity"),
-        Column("value", "value", "number"),
-        Column("unit", "unit"),
-        Column("datum", "datum"),
-        Column("flag_name", "quality"),
-        Column("time", "time", "timestamp"),
-        Column("age_s", "age", "number", "s"),
-    ]
-    thresholds = [
-        Column("channel", "channel"),
-        LEVEL,
-        Column("raise", "raised at", "number"),
-        Column("clear", "clear below", "number"),
-        Column("unit", "unit"),
-        Column("datum", "datum"),
-        Column("window_h", "window", "number", "h"),
-        Column("rule", "rule"),
-    ]
     here = {"station": "$station"}
     panels = [
         stat("Level", Place(0, 0, 4, 6), "stations", LEVEL, **here),
@@ -114,7 +114,7 @@ def station() -> Json:
             Column("newest_age_s", "age", "number", "s"),
             **here,
         ),
-        table("Latest values", Place(8, 0, 16, 6), "latest", latest, **here),
+        table("Latest values", Place(8, 0, 16, 6), "latest", LATEST, **here),
         _quantities("Water", Place(0, 6, 24, 10), ("water_level", "water_depth"), "lengthm"),
         chart(
             "Rain",
@@ -144,7 +144,7 @@ def station() -> Json:
             ],
             "ms",
         ),
-        table("Thresholds", Place(0, 40, 12, 10), "thresholds", thresholds, **here),
+        table("Thresholds", Place(0, 40, 12, 10), "thresholds", THRESHOLDS, **here),
         table("Warnings that stand", Place(12, 40, 12, 10), "warnings", WARNINGS, **here),
     ]
     channel = influx_variable(
@@ -331,6 +331,15 @@ def service() -> Json:
             "service",
             Column("stream_clients", "streams", "number"),
         ),
+        *_flow(),
+        table("Figures", Place(0, 18, 24, 14), "figures", figures),
+    ]
+    return board("egret-service", "Egret: the service", panels, notes=annotations())
+
+
+def _flow() -> list[Json]:
+    """How much comes in, how much of it is doubtful, and how late it is."""
+    return [
         chart(
             "Readings stored",
             Place(0, 8, 12, 10),
@@ -365,6 +374,4 @@ def service() -> Json:
             ],
             "ms",
         ),
-        table("Figures", Place(0, 18, 24, 14), "figures", figures),
     ]
-    return board("egret-service", "Egret: the service", panels, notes=annotations())
