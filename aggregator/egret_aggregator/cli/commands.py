@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egret_aggregator import catalogue, config, service
+from egret_aggregator import catalogue, config, log, service
 from egret_aggregator.api.times import rfc3339
-from egret_aggregator.cli.verb import add_verb
+from egret_aggregator.cli.verb import add_log, add_verb
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
 from egret_aggregator.intake import tls
@@ -36,7 +34,8 @@ _HEAD = re.compile(r"([1-9]\d{0,17}):([0-9a-f]{64})")
 def add_verbs(verbs: Verbs) -> None:
     """Add check, run, token and audit."""
     add_verb(verbs, "check", "read settings and catalogue, open nothing", check)
-    add_verb(verbs, "run", "run the centre until SIGTERM", run)
+    running = add_verb(verbs, "run", "run the centre until SIGTERM", run)
+    add_log(running)
     tokens = verbs.add_parser("token", help="who may use the API")
     token_verbs = tokens.add_subparsers(required=True, metavar="ACTION")
     add = add_verb(token_verbs, "add", "make a token; it is shown once", token_add)
@@ -80,13 +79,7 @@ def check(arguments: argparse.Namespace, output: Output) -> int:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Run the centre until SIGTERM or SIGINT."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    for foreign in ("alembic", "uvicorn"):
-        logging.getLogger(foreign).setLevel(logging.WARNING)
+    log.set_up(arguments.log, verbose=arguments.verbose)
     settings = config.load(arguments.config)
     tls.context(settings.broker, settings.file)
     places = catalogue.load(settings.catalogue)

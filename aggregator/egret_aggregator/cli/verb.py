@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from egret_aggregator.log import FORMS
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
@@ -22,3 +24,9 @@ def add_verb(verbs: Verbs, name: str, text: str, command: Command) -> argparse.A
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=command)
     return parser
+
+
+def add_log(parser: argparse.ArgumentParser) -> None:
+    """Add --log and --verbose to a verb that runs for long."""
+    parser.add_argument("--log", choices=FORMS, default=FORMS[0], help="form of the log's lines")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what goes well, too")

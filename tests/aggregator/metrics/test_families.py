@@ -63,10 +63,12 @@ async def test_a_running_centre_shows_them_as_the_table_says(tmp_path: Path) -> 
         before = families(await centre.text("/metrics"))
         start_ms = ms((await centre.get("/api/v1/warnings"))["as_of"])
         gateway.cut(1, [Reading("st0007", "wl", start_ms, 9.0), Reading("st9", "x", start_ms, 1.0)])
-        await gateway.send(1)
+        async with asyncio.timeout(PATIENCE_S):
+            while gateway.settled != {1}:  # until the centre has subscribed nobody hears it
+                await gateway.send(1)
+                await asyncio.sleep(0.1)
         await gateway.raw(b"no batch")
         await gateway.status()
-        await gateway.until(lambda: gateway.settled == {1})
         async with asyncio.timeout(PATIENCE_S):
             while not set(found := families(await centre.text("/metrics"))) >= GROWN:
                 await asyncio.sleep(0.05)

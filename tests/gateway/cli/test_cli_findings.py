@@ -12,8 +12,8 @@ from rig.site import site, stage
 
 from egret_core.errors import ConfigError
 from egret_gateway.cli import main
-from egret_gateway.cli import run as run_command
 from egret_gateway.config import load
+from egret_gateway.log import Lines
 from egret_gateway.ports.serial_port import open_serial
 from egret_gateway.protocols.modbus_rtu_slave import find_request, reply
 
@@ -248,7 +248,7 @@ def test_wrong_usage_exits_2(arguments: list[str]) -> None:
 
 
 def line_of(record: logging.LogRecord) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run_command._JsonLines().format(record))
+    found: dict[str, Any] = json.loads(Lines(as_json=True).format(record))
     return found
 
 
@@ -258,10 +258,10 @@ def test_a_log_line_for_a_collector_is_one_object_even_with_quotes_and_newlines(
         "egret.test", 30, "f", 1, 'bus=%s said=%r "x"', ("b\n0", 'a"b'), None
     )
     line = line_of(record)
-    assert line["message"] == 'bus=b\n0 said=\'a"b\' "x"'
-    assert (line["level"], line["name"]) == ("WARNING", "egret.test")
-    assert line["time_ms"] == int(record.created * 1000)
-    assert "\n" not in run_command._JsonLines().format(record)
+    assert line["bus"] == "b\n0"
+    assert line["said"] == 'a"b'
+    assert (line["level"], line["room"]) == ("warning", "egret.test")
+    assert "\n" not in Lines(as_json=True).format(record)
 
 
 def test_a_traceback_goes_into_the_line_s_detail() -> None:
