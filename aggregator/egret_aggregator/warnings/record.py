@@ -22,6 +22,7 @@ class Kind(StrEnum):
     TOKEN_ADDED = "token_added"  # noqa: S105  (a kind of line, no secret)
     CREDENTIAL_ADDED = "credential_added"  # of a gateway, for the broker
     CREDENTIAL_ENDED = "credential_ended"
+    CERTIFICATE_RENEWED = "certificate_renewed"  # the broker's own
     TOKEN_REVOKED = "token_revoked"  # noqa: S105  (same)
 
 

@@ -179,6 +179,22 @@ async def test_a_centre_started_anew_gives_up_what_it_cannot_hand_out(tmp_path: 
         await bench.until(lambda: bench.names() == ["gw1.1", "gw1.3"])
 
 
+async def test_the_brokers_certificate_is_renewed_before_it_ends(tmp_path: Path) -> None:
+    async with benched(tmp_path) as bench:
+        server = bench.folder.path / "server.pem"
+        before = server.read_bytes()
+        await bench.renewals._certify()
+        assert server.read_bytes() == before
+        bench.ms += 551 * DAY_MS
+        await bench.renewals._certify()
+        after = server.read_bytes()
+        assert after != before
+        await bench.renewals._certify()
+        assert server.read_bytes() == after
+        server.write_text("cut short")
+        assert await bench.office.certify_when_due(), "one that cannot be read is made anew"
+
+
 async def test_what_is_over_ends(tmp_path: Path) -> None:
     async with benched(tmp_path) as bench:
         await bench.office.add("gw1", days=1)
