@@ -43,21 +43,29 @@ def read_broker(table: Table) -> BrokerSettings:
     Raises:
         ConfigError: names file, key, value seen and remedy.
     """
-    ca_file = _file(table, "ca_file", "copy the city's CA certificate there")
+    ca_file = _path(table, "ca_file")
     settings = BrokerSettings(
         host=table.text("host", "127.0.0.1"),
         port=table.integer("port", 1, 65_535, PORT if ca_file is None else PORT_TLS),
         username=table.text("username", ""),
-        password_file=_file(table, "password_file", "write the password into it"),
+        password_file=_path(table, "password_file"),
         ca_file=ca_file,
-        cert_file=_file(table, "cert_file", "enrol the gateway, or name its certificate"),
-        key_file=_file(table, "key_file", "enrol the gateway, or name its key"),
+        cert_file=_path(table, "cert_file"),
+        key_file=_path(table, "key_file"),
         credentials=_path(table, "credentials"),
     )
     table.done()
     _agree(table, settings)
-    if settings.ca_file is not None:
-        _trust(table, settings.ca_file)
+    for key, path, remedy in (
+        ("password_file", settings.password_file, "write the password into it"),
+        ("ca_file", ca_file, "copy the city's CA certificate there"),
+        ("cert_file", settings.cert_file, "name our own certificate"),
+        ("key_file", settings.key_file, "name the key of cert_file"),
+    ):
+        if path is not None:
+            _readable(table, key, path, remedy)
+    if ca_file is not None:
+        _trust(table, ca_file)
     if settings.cert_file is not None and settings.key_file is not None:
         _own(table, settings.cert_file, settings.key_file)
     return settings
@@ -83,13 +91,10 @@ def _path(table: Table, key: str) -> Path | None:
     return Path(text) if text else None
 
 
-def _file(table: Table, key: str, remedy: str) -> Path | None:
-    path = _path(table, key)
-    if path is None:
-        return None
+def _readable(table: Table, key: str, path: Path, remedy: str) -> None:
     try:
         with path.open("rb"):
-            return path
+            pass
     except FileNotFoundError:
         table.fail(key, f"no such file: {remedy}")
     except OSError as error:

@@ -181,7 +181,7 @@ def _clock(table: Table, broker: BrokerSettings) -> ClockSettings:
     timescale = REAL
     if table.has("scaled"):
         scaled = table.table("scaled")
-        if not _is_loopback(broker.host):
+        if not is_loopback(broker.host):
             scaled.fail("scale", "a scaled clock is for the demo: only with a loopback broker")
         timescale = Timescale(
             scale=scaled.number("scale", 1, SCALE_MAX),
@@ -193,7 +193,8 @@ def _clock(table: Table, broker: BrokerSettings) -> ClockSettings:
     return ClockSettings(source, timescale)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

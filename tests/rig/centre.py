@@ -12,7 +12,7 @@ import socket
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 
@@ -66,6 +66,7 @@ class Centre:
     statuses: list[GatewayStatus] = field(default_factory=list)
     answers: list[CommandAck] = field(default_factory=list)
     on_batch: Callable[[Batch, Leaf], None] | None = None
+    how: dict[str, Any] = field(default_factory=dict)  # user name, password, TLS of its client
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _client: aiomqtt.Client | None = None
 
@@ -76,6 +77,7 @@ class Centre:
             identifier=f"centre-{secrets.token_hex(3)}",
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             max_inflight_messages=1000,
+            **self.how,
         ) as client:
             client.pending_calls_threshold = 10_000
             self._client = client
@@ -165,8 +167,8 @@ class Centre:
 
 
 @asynccontextmanager
-async def running_centre(host: str, port: int, gateway: str) -> AsyncIterator[Centre]:
-    centre = Centre(host, port, gateway)
+async def running_centre(host: str, port: int, gateway: str, **how: Any) -> AsyncIterator[Centre]:
+    centre = Centre(host, port, gateway, how=how)
     ready = asyncio.Event()
     task = asyncio.create_task(centre.serve(ready))
     await asyncio.wait_for(ready.wait(), WAIT_S)

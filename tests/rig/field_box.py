@@ -100,13 +100,15 @@ async def running_box(
     cut_s: float = 0.02,
     status_s: float = 600.0,
     settings: OutboxSettings | None = None,
+    broker: BrokerSettings | None = None,
 ) -> AsyncIterator[Box]:
     clock = clock or Clock()
     outbox = make_outbox(folder, clock, settings)
     outbox.open()
     buses: dict[str, dict[str, str]] = {}
     health = Health(GATEWAY, outbox, clock, lambda: buses, lambda: False)
-    uplink = Uplink(GATEWAY, BrokerSettings(host, port), outbox, clock, health, status_s=status_s)
+    broker = broker or BrokerSettings(host, port)
+    uplink = Uplink(GATEWAY, broker, outbox, clock, health, status_s=status_s)
     task = asyncio.create_task(uplink.run())
     try:
         yield Box(outbox, uplink, clock, outbox.emitter(cut_s), buses=buses)

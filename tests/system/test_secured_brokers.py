@@ -7,13 +7,14 @@ drops it), so only what arrives counts, and what the broker's log says of the re
 from __future__ import annotations
 
 import asyncio
+import ssl
 import subprocess
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.broker import nats_server, without
+from rig.broker import without
 from rig.secured import PROGRAMS, Secured, now_ms, running_secured
 
 from egret_aggregator.enrolment.folder import STORES
@@ -251,8 +252,7 @@ def test_nats_takes_what_is_rendered(tmp_path: Path, by: Kind) -> None:
     broker.folder.mkdir()
     for number in range(3):
         broker.admit(f"gw{number}")
-    command = [nats_server(), "-t", "-c", tmp_path / "nats.conf"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([*broker._command(), "-t"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -263,3 +263,26 @@ SHIPPED = Path(__file__).parents[2] / "docker"
 def test_the_shipped_configuration_is_what_is_rendered(program: Program) -> None:
     text = configuration(program, Kind.PASSWORD, "/etc/egret/broker", STORES[program], 8883)
     assert (SHIPPED / program / f"{program}.conf").read_text() == text
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_a_renewed_certificate_is_shown_without_a_restart(
+    tmp_path: Path, program: Program
+) -> None:
+    if without(program):
+        pytest.skip(without(program))
+    async with running_secured(tmp_path, program) as broker, seated(broker) as seat:
+        before = await _serial(broker)
+        broker.office.certify(now_ms())
+        async with asyncio.timeout(WAIT_S):
+            while await _serial(broker) == before:
+                await asyncio.sleep(0.1)
+        assert seat.line.connections == 1, "who is connected stays so"
+
+
+async def _serial(broker: Secured) -> str:
+    context = ssl.create_default_context(cafile=broker.ca_file)
+    _, writer = await asyncio.open_connection("localhost", broker.port, ssl=context)
+    found = str(writer.get_extra_info("ssl_object").getpeercert()["serialNumber"])
+    writer.close()
+    return found

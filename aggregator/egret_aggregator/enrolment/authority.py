@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CA_DAYS = 7300  # twenty years: twice the life of an installation
-SERVER_DAYS = 825.0  # over two years; `doctor` and the broker's own log tell of its end
+SERVER_DAYS = 825.0  # over two years
+SERVER_RENEW_DAYS = 275.0  # left: the centre renews it by itself, or says for months why it cannot
 BACKDATED = timedelta(hours=1)  # a peer's clock may be that much behind ours
 CA_FILE, CA_KEY = "ca.pem", "ca.key"
 
@@ -127,6 +128,15 @@ class Authority:
         if alternatives is not None:
             builder = builder.add_extension(alternatives, critical=False)
         return Pair(_pem(builder.sign(self._key, hashes.SHA256())), _key_pem(key))
+
+
+def ends_ms(pem: bytes) -> int:
+    """Return when a certificate ends, ms since 1970.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return int(x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp() * 1000)
 
 
 def _builder(

@@ -10,7 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from egret_aggregator.enrolment.accounts import Book, decode, encode, hashed, new_secret
-from egret_aggregator.enrolment.authority import CA_FILE, Authority
+from egret_aggregator.enrolment.authority import CA_FILE, SERVER_RENEW_DAYS, Authority, ends_ms
 from egret_aggregator.enrolment.files import BROKER, PRIVATE, PUBLIC, locked, write
 from egret_aggregator.enrolment.render import (
     configuration,
@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from egret_aggregator.enrolment.settings import EnrolmentSettings
 
 ACCOUNTS = "accounts.json"
+SERVER_FILE = "server.pem"
 NATS_ACCOUNTS = "accounts.conf"
 RELOAD_S = 30.0  # for the operator's reload command
 LOOPBACK = ("localhost", "127.0.0.1")  # the centre reaches a broker beside it by these
 STORES = {Program.NATS: "/var/lib/nats", Program.MOSQUITTO: "/var/lib/mosquitto"}
+
+_DAY_MS = 86_400_000
 
 
 class BrokerFolder:
@@ -79,6 +82,14 @@ class BrokerFolder:
             self._certify(Authority.load(self.path), now_ms)
             self._write(self.book())
         self.reload()
+
+    def certificate_due(self, now_ms: int) -> bool:
+        """Tell whether the broker's certificate nears its end, or cannot be read."""
+        try:
+            left_ms = ends_ms((self.path / SERVER_FILE).read_bytes()) - now_ms
+        except (OSError, ValueError):
+            return True
+        return left_ms < SERVER_RENEW_DAYS * _DAY_MS
 
     def authority(self) -> Authority:
         """Return the CA."""
@@ -155,7 +166,7 @@ class BrokerFolder:
         names = list(dict.fromkeys((settings.host, *settings.names, *LOOPBACK)))
         server = authority.server(names, now_ms)
         write(self.path / "server.key", server.key, BROKER)
-        write(self.path / "server.pem", server.certificate, PUBLIC)
+        write(self.path / SERVER_FILE, server.certificate, PUBLIC)
         if settings.by is Kind.CERTIFICATE:
             centre = authority.client(CENTRE, now_ms, settings.days)
             write(self.path / f"{CENTRE}.key", centre.key, PRIVATE)

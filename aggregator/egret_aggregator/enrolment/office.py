@@ -168,6 +168,19 @@ class Office:
 
         await asyncio.to_thread(self._folder.change, noted)
 
+    async def certify_when_due(self) -> bool:
+        """Renew the broker's certificate where it nears its end; tell whether that was so.
+
+        Raises:
+            EnrolmentError: it could not be made, or the broker not be told.
+        """
+        now_ms = self._now_ms()
+        if not await asyncio.to_thread(self._folder.certificate_due, now_ms):
+            return False
+        await self._ledger.note(OURSELVES, Line.CERTIFICATE_RENEWED, {})
+        await asyncio.to_thread(self._folder.certify, now_ms)
+        return True
+
     def overlap_ms(self) -> int:
         """Return how long a former account stays beside the next."""
         return int(self._settings.overlap_h * _HOUR_MS)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from egret_aggregator.enrolment.office import OURSELVES
 from egret_aggregator.errors import AggregatorError
 from egret_core.messages import RENEW, Command, CommandAck, Outcome
@@ -183,13 +185,17 @@ class Renewals:
                     await self._guarded(gateway, self._give_up(flight.account.name))
             if self._now_s() - swept_s >= SWEEP_S:
                 swept_s = self._now_s()
-                await self._guarded("*", self._sweep())
+                await self._guarded("", self._sweep())
+                await self._guarded("", self._certify())
 
     async def _guarded(self, gateway: str, work: object) -> None:
-        """A renewal that fails is told and tried later: readings go on under what is there."""
+        """A renewal that fails is told and tried later: readings go on under what is there.
+
+        "" stands for what concerns no single gateway.
+        """
         try:
             await work  # type: ignore[misc]  # (a coroutine of ours)
-        except (AggregatorError, OSError) as error:
+        except (AggregatorError, SQLAlchemyError, OSError) as error:
             _log.error("event=renewal_failed gateway=%s error=%r", gateway, str(error))
             self._rests[gateway] = self._now_s() + REST_S
 
@@ -227,6 +233,10 @@ class Renewals:
         book, now_ms = await self._office.book(), self._now_ms()
         over = [one.name for one in book.accounts if one.ends_ms <= now_ms]
         await self._office.end(over, "over", OURSELVES)
+
+    async def _certify(self) -> None:
+        if self._now_s() >= self._rests.get("", 0.0) and await self._office.certify_when_due():
+            _log.info("event=certificate_renewed")
 
     def _id(self, flight: _Flight) -> str:
         return f"{self._run}-renew-{flight.account.name}"

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from egret_aggregator.config import BrokerSettings
 
 
+class _Line(ssl.SSLSocket):
+    """A line that is closed when its handshake fails: the MQTT library leaves it open."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  (as the base class)
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def context(settings: BrokerSettings, file: str = "") -> ssl.SSLContext | None:
     """Return how to speak TLS, None where `ca_file` is not given.
 
@@ -23,6 +34,7 @@ def context(settings: BrokerSettings, file: str = "") -> ssl.SSLContext | None:
     if settings.ca_file is None:
         return None
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.sslsocket_class = _Line
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     ca = (settings.ca_file, "broker.ca_file", "`egret-aggregator ca init` makes ca.pem")
     try:

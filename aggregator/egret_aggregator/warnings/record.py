@@ -23,6 +23,7 @@ class Kind(StrEnum):
     RESTORED = "restored"  # a backup was put back: what followed it is in none of these lines
     CREDENTIAL_ADDED = "credential_added"  # of a gateway, for the broker
     CREDENTIAL_ENDED = "credential_ended"
+    CERTIFICATE_RENEWED = "certificate_renewed"  # the broker's own
     TOKEN_REVOKED = "token_revoked"  # noqa: S105  (same)
 
 

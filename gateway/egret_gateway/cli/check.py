@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from ssl import PEM_cert_to_DER_cert
 from typing import TYPE_CHECKING, Any
 
 from egret_gateway import config as settings
 from egret_gateway.bus.plan import blocks, wire_s
+from egret_gateway.certificate import validity
+from egret_gateway.clock import Clock
+from egret_gateway.credentials import logins
+from egret_gateway.errors import UplinkError
 from egret_gateway.ports.serial_port import line_times
 
 if TYPE_CHECKING:
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
 
     from egret_gateway.config import BusSettings, GatewayConfig
 
+DAY_MS = 86_400_000
+ENDING_DAYS = 30  # a certificate that should have been renewed months ago
 LOAD_MAX = 0.85  # of the wire's time: above it repeats and probes find no room
 
 
@@ -57,7 +64,7 @@ def load(config: GatewayConfig, bus: BusSettings) -> float:
 
 def warnings(config: GatewayConfig) -> list[str]:
     """Return what can run, and yet deserves a look."""
-    found = []
+    found = _link(config)
     for bus in config.buses:
         if bus.port.startswith(("/dev/ttyUSB", "/dev/ttyACM")):
             found.append(f"{bus.name}: {bus.port} may be another port after a restart: use by-id")
@@ -73,6 +80,41 @@ def warnings(config: GatewayConfig) -> list[str]:
             if (device.profile.baud, device.profile.parity) != (bus.baud, bus.parity)
         )
     return found
+
+
+def _link(config: GatewayConfig) -> list[str]:
+    """Return what deserves a look on the way to the broker."""
+    broker = config.broker
+    if broker.ca_file is None:
+        if settings.is_loopback(broker.host):
+            return []
+        return [f"{broker.host} is reached without TLS: who is on the way reads and forges"]
+    try:
+        files = [pair[0] for login in logins(broker) if (pair := login.pair)]
+    except UplinkError as error:
+        return [str(error)]
+    now_ms = Clock(config.clock.source).vouched().now_ms
+    return [word for file in files[:1] if (word := _ending(file, now_ms))]
+
+
+def _ending(file: Path, now_ms: int | None) -> str:
+    try:
+        until_ms = validity(PEM_cert_to_DER_cert(_first(file.read_text()))).until_ms
+    except (OSError, ValueError) as error:
+        return f"{file}: {error}"
+    left_days = None if now_ms is None else (until_ms - now_ms) // DAY_MS
+    if left_days is None or left_days >= ENDING_DAYS:
+        return ""
+    if left_days < 0:
+        return f"{file} has expired: the broker refuses it; ask the centre for a new bundle"
+    return f"{file} ends in {left_days} days: it is renewed by itself while the centre is reached"
+
+
+def _first(text: str) -> str:
+    """Return the first certificate of a PEM file that may hold its key too."""
+    _, mark, rest = text.partition("-----BEGIN CERTIFICATE-----")
+    body, end, _ = rest.partition("-----END CERTIFICATE-----")
+    return mark + body + end
 
 
 def _say(line: str) -> None:

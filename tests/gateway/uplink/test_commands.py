@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rig.box_file import opened, rows
-from rig.field_box import make_outbox, samples
+from rig.field_box import GATEWAY, make_outbox, samples
 
 from egret_core.control import decode_command_ack, encode_command_ack
 from egret_core.messages import CONTROL_MAX_B, Command, Outcome
@@ -124,3 +124,58 @@ async def test_answers_are_kept_for_so_many_orders_and_no_more(tmp_path: Path) -
             await orders.answer(Command(f"c{number}", NOW + 1, "dance", {}, NOW))
         assert len(orders._answers) == rules.ANSWERS_MAX
         assert "c0" not in orders._answers
+
+
+SECRET = "hush-hush"  # noqa: S105  (a test's own)
+
+
+def renewal(**args: str) -> Command:
+    wanted = {"account": f"{GATEWAY}.2", "kind": "password", "secret": SECRET, **args}
+    return Command("r", NOW + 1000, "renew", wanted, NOW)
+
+
+async def test_a_renewed_credential_is_on_disk_before_it_is_answered(tmp_path: Path) -> None:
+    folder = tmp_path / "credentials"
+    answer = await Commands(make_outbox(tmp_path), GATEWAY, folder).answer(renewal())
+    assert (answer.outcome, answer.detail) == (Outcome.DONE, f"{GATEWAY}.2")
+    assert (folder / f"{GATEWAY}.2.password").read_text() == SECRET
+    assert SECRET not in repr(answer)
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        ({"account": "gw2.2"}, "no account of this gateway"),
+        ({"account": f"{GATEWAY}"}, "no account of this gateway"),
+        ({"account": f"{GATEWAY}./../x.1"}, "no account of this gateway"),
+        ({"account": f"../{GATEWAY}.1"}, "no account of this gateway"),
+        ({"kind": "token"}, "unknown kind"),
+        ({"secret": ""}, "secret of 0 B"),
+        ({"secret": "x" * 20_000}, "secret of 20000 B"),
+    ],
+)
+async def test_a_renewal_that_cannot_be_ours_is_refused(
+    tmp_path: Path, args: dict[str, str], word: str
+) -> None:
+    folder = tmp_path / "credentials"
+    answer = await Commands(make_outbox(tmp_path), GATEWAY, folder).answer(renewal(**args))
+    assert answer.outcome == Outcome.REFUSED
+    assert word in answer.detail
+    assert not folder.exists()
+
+
+async def test_a_credential_kept_by_hand_is_not_renewed(tmp_path: Path) -> None:
+    answer = await Commands(make_outbox(tmp_path), GATEWAY).answer(renewal())
+    assert (answer.outcome, "by hand" in answer.detail) == (Outcome.REFUSED, True)
+
+
+async def test_a_renewal_without_its_words_is_refused(tmp_path: Path) -> None:
+    order = Command("r", NOW + 1000, "renew", {"account": f"{GATEWAY}.2"}, NOW)
+    answer = await Commands(make_outbox(tmp_path), GATEWAY, tmp_path / "c").answer(order)
+    assert (answer.outcome, "missing" in answer.detail) == (Outcome.REFUSED, True)
+
+
+async def test_a_disk_that_refuses_keeps_the_former_credential(tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("in the way")
+    answer = await Commands(make_outbox(tmp_path), GATEWAY, tmp_path / "c").answer(renewal())
+    assert (answer.outcome, "not kept" in answer.detail) == (Outcome.REFUSED, True)

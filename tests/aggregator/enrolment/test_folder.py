@@ -1,0 +1,176 @@
+"""The broker's folder: modes, one CA for ever, a reload only when rights change, no half file."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from egret_aggregator.enrolment.accounts import Account
+from egret_aggregator.enrolment.authority import Authority
+from egret_aggregator.enrolment.files import PRIVATE, write
+from egret_aggregator.enrolment.folder import BrokerFolder
+from egret_aggregator.enrolment.settings import EnrolmentSettings, Kind, Program
+from egret_aggregator.errors import EnrolmentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NOW_MS = 1_795_340_000_000
+
+
+def folder(path: Path, reload: Callable[[], None] | None = None, **more: object) -> BrokerFolder:
+    settings = EnrolmentSettings(path / "broker", "mqtt.city", ("10.0.0.7",), **more)  # type: ignore[arg-type]
+    return BrokerFolder(settings, 8883, reload)
+
+
+def account(number: int = 1) -> Account:
+    return Account("gw1", number, "password", {"nats": "n", "mosquitto": "m"}, NOW_MS, NOW_MS + 1)
+
+
+def modes(path: Path) -> dict[str, int]:
+    return {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.iterdir()}
+
+
+def test_all_that_a_broker_needs_is_made_with_the_right_modes(tmp_path: Path) -> None:
+    office = folder(tmp_path)
+    assert set(office.found(NOW_MS)) <= set(office.path.iterdir())
+    assert modes(office.path) == {
+        ".lock": 0o600,
+        "accounts.conf": 0o640,
+        "accounts.json": 0o600,
+        "ca.key": 0o600,
+        "ca.pem": 0o644,
+        "centre.password": 0o600,
+        "mosquitto.acl": 0o640,
+        "mosquitto.passwd": 0o640,
+        "nats.conf": 0o640,
+        "server.key": 0o640,
+        "server.pem": 0o644,
+    }
+
+
+def test_with_certificates_the_centre_has_its_own(tmp_path: Path) -> None:
+    office = folder(tmp_path, by=Kind.CERTIFICATE, broker=Program.MOSQUITTO)
+    office.found(NOW_MS)
+    names = modes(office.path)
+    assert (names["centre.key"], names["centre.pem"]) == (0o600, 0o644)
+    assert "centre.password" not in names
+    assert "mosquitto.conf" in names
+
+
+def test_a_ca_is_never_replaced(tmp_path: Path) -> None:
+    office = folder(tmp_path)
+    office.found(NOW_MS)
+    before = office.ca_pem()
+    with pytest.raises(EnrolmentError, match="holds a CA already"):
+        office.found(NOW_MS)
+    assert office.ca_pem() == before
+
+
+def test_the_brokers_certificate_bears_every_name(tmp_path: Path) -> None:
+    office = folder(tmp_path)
+    office.found(NOW_MS)
+    found = x509.load_pem_x509_certificate((office.path / "server.pem").read_bytes())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["mqtt.city", "localhost"]
+    addresses = map(str, names.get_values_for_type(x509.IPAddress))
+    assert list(addresses) == ["10.0.0.7", "127.0.0.1"]
+    found.verify_directly_issued_by(x509.load_pem_x509_certificate(office.ca_pem().encode()))
+
+
+def test_a_certificate_is_for_one_purpose(tmp_path: Path) -> None:
+    authority = Authority.made(tmp_path, "city", NOW_MS)
+    purposes = {
+        ExtendedKeyUsageOID.SERVER_AUTH: authority.server(["a"], NOW_MS),
+        ExtendedKeyUsageOID.CLIENT_AUTH: authority.client("gw1.1", NOW_MS, 1),
+    }
+    for purpose, pair in purposes.items():
+        found = x509.load_pem_x509_certificate(pair.certificate.encode()).extensions
+        assert list(found.get_extension_for_class(x509.ExtendedKeyUsage).value) == [purpose]
+        assert not found.get_extension_for_class(x509.BasicConstraints).value.ca
+
+
+def test_a_new_certificate_is_of_the_same_ca_and_told_to_the_broker(tmp_path: Path) -> None:
+    told: list[bool] = []
+    office = folder(tmp_path, lambda: told.append(True))
+    office.found(NOW_MS)
+    before = [(office.path / name).read_text() for name in ("ca.pem", "server.pem")]
+    office.certify(NOW_MS)
+    after = [(office.path / name).read_text() for name in ("ca.pem", "server.pem")]
+    assert (before[0], before[1] == after[1], told) == (after[0], False, [True])
+
+
+def test_only_a_change_of_rights_is_told_to_the_broker(tmp_path: Path) -> None:
+    told: list[bool] = []
+    office = folder(tmp_path, lambda: told.append(True))
+    office.found(NOW_MS)
+    office.change(lambda book: book.added(account()))
+    assert len(told) == 1
+    office.change(lambda book: book.put(account()))
+    office.change(lambda book: book)
+    assert len(told) == 1
+    office.change(lambda book: book.without("gw1.1"))
+    assert len(told) == 2
+    assert "gw1.1" not in (office.path / "mosquitto.acl").read_text()
+
+
+def test_what_another_process_wrote_is_seen(tmp_path: Path) -> None:
+    one, two = folder(tmp_path), folder(tmp_path)
+    one.found(NOW_MS)
+    assert one.book() == two.book()
+    two.change(lambda book: book.added(account()))
+    assert one.book().named("gw1.1") == account()
+
+
+def test_writers_side_by_side_lose_nothing(tmp_path: Path) -> None:
+    folder(tmp_path).found(NOW_MS)
+
+    def add(first: int) -> None:
+        for number in range(first, first + 10):
+            folder(tmp_path).change(lambda book, n=number: book.added(account(n)))
+
+    threads = [threading.Thread(target=add, args=(first,)) for first in (1, 101, 201)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(folder(tmp_path).book().accounts) == 30
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [(("false",), "ended with 1"), (("no-such-command",), "enrolment.reload")],
+)
+def test_a_reload_that_fails_is_told_and_the_accounts_stand(
+    tmp_path: Path, command: tuple[str, ...], words: str
+) -> None:
+    office = folder(tmp_path, reload=None)
+    office.found(NOW_MS)
+    office = BrokerFolder(EnrolmentSettings(tmp_path / "broker", "mqtt.city", reload=command), 8883)
+    with pytest.raises(EnrolmentError, match=words):
+        office.change(lambda book: book.added(account()))
+    assert office.book().named("gw1.1") is not None
+
+
+def test_without_a_ca_the_remedy_is_named(tmp_path: Path) -> None:
+    office = folder(tmp_path)
+    with pytest.raises(EnrolmentError, match="ca init"):
+        office.book()
+    with pytest.raises(EnrolmentError, match="ca init"):
+        office.certify(NOW_MS)
+
+
+def test_a_file_keeps_its_former_content_where_the_new_one_cannot_be_written(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "f", "old", PRIVATE)
+    (tmp_path / ".f.new").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write(tmp_path / "f", "new", PRIVATE)
+    assert (tmp_path / "f").read_text() == "old"

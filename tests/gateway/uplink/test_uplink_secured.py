@@ -1,0 +1,154 @@
+"""The uplink over TLS with accounts: a box in 1970, a refused credential, a renewal on the way."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from rig.centre import Centre, running_centre
+from rig.field_box import GATEWAY, running_box
+from rig.proxy import running_proxy
+from rig.secured import Secured, now_ms, running_secured
+
+from egret_core.entries import read_readings
+from egret_core.messages import RENEW, ClockSource, Command, Outcome
+from egret_gateway.broker import BrokerSettings
+from egret_gateway.clock import Clock, Hands
+from egret_gateway.credentials import PASSWORD, keep
+from egret_gateway.uplink import uplink
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+YEAR_MS = 365 * 86_400_000
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplink, "BACKOFF_MIN_S", 0.05)
+    monkeypatch.setattr(uplink, "BACKOFF_MAX_S", 0.2)
+
+
+@asynccontextmanager
+async def seated(broker: Secured) -> AsyncIterator[Centre]:
+    """A centre on the secured broker, under the centre's own account."""
+    way = broker.as_centre()
+    assert way.password_file is not None
+    async with running_centre(
+        "localhost",
+        broker.port,
+        GATEWAY,
+        username="centre",
+        password=way.password_file.read_text().strip(),
+        tls_context=ssl.create_default_context(cafile=broker.ca_file),
+    ) as centre:
+        yield centre
+
+
+def admitted(broker: Secured, folder: Path) -> str:
+    account = broker.admit(GATEWAY)
+    keep(folder, account, PASSWORD, broker.secrets[account])
+    return account
+
+
+def way(broker: Secured, folder: Path, port: int | None = None) -> BrokerSettings:
+    return BrokerSettings(
+        "localhost", port or broker.port, ca_file=broker.ca_file, credentials=folder
+    )
+
+
+def hands(wall_ms: int) -> Hands:
+    """A clock that runs, from wherever it was set, and that nobody vouches for."""
+    start = time.monotonic_ns() // 1_000_000
+    return Hands(
+        lambda: time.monotonic_ns() // 1_000_000,
+        lambda: wall_ms + time.monotonic_ns() // 1_000_000 - start,
+        f"boot-{wall_ms}",
+        lambda: False,
+    )
+
+
+@pytest.mark.parametrize("wall_ms", [1_000, now_ms() - YEAR_MS, now_ms() + 50 * YEAR_MS])
+async def test_a_box_whose_clock_is_nonsense_is_not_stranded(tmp_path: Path, wall_ms: int) -> None:
+    """It boots in 1970, a year behind, or with a battery's fancy; its last commit was before."""
+    folder = tmp_path / "credentials"
+    async with running_secured(tmp_path / "broker") as broker, seated(broker) as centre:
+        admitted(broker, folder)
+        async with running_box(tmp_path / "box", "", 0, broker=way(broker, folder)) as box:
+            box.feed(5)
+            await centre.until(lambda: len(centre.values()) == 5)
+        async with running_proxy("127.0.0.1", broker.port) as link:
+            clock = Clock("ntp", hands=hands(wall_ms))
+            assert clock.vouched().now_ms is None
+            there = way(broker, folder, link.port)
+            async with running_box(tmp_path / "box", "", 0, clock=clock, broker=there) as box:
+                box.feed(5)
+                await centre.until(lambda: len(centre.values()) == 10)
+                known = clock.vouched()
+                assert not known.own
+                assert known.now_ms is not None
+                assert abs(known.now_ms - now_ms()) < 60_000
+                # From now on dates count, and the certificate still stands.
+                before = link.connections
+                link.drop()
+                box.feed(5)
+                await centre.until(lambda: link.connections > before and len(centre.values()) == 15)
+        last = max(centre.batches(), key=lambda batch: batch.seq)
+        assert last.clock.source == ClockSource.CENTRE
+        assert abs(read_readings(last).dated[-1].time_ms - now_ms()) < 60_000
+
+
+async def test_a_credential_that_opens_nothing_is_followed_by_the_one_that_does(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "credentials"
+    async with running_secured(tmp_path / "broker") as broker, seated(broker) as centre:
+        account = admitted(broker, folder)
+        keep(folder, f"{GATEWAY}.9", PASSWORD, "never made")
+        async with running_box(tmp_path / "box", "", 0, broker=way(broker, folder)) as box:
+            box.feed(3)
+            await centre.until(lambda: len(centre.values()) == 3)
+            await centre.until(lambda: bool(centre.statuses))
+            assert centre.statuses[-1].extra["account"] == account
+        assert len(list(folder.iterdir())) == 2, "what did not serve is no proof against another"
+
+
+async def test_a_renewed_credential_is_taken_up_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "credentials"
+    async with running_secured(tmp_path / "broker") as broker, seated(broker) as centre:
+        first = admitted(broker, folder)
+        async with running_box(tmp_path / "box", "", 0, broker=way(broker, folder)) as box:
+            await centre.until(lambda: bool(centre.statuses))
+            second = broker.admit(GATEWAY)
+            args = {"account": second, "kind": PASSWORD, "secret": broker.secrets[second]}
+            box.feed(20)
+            await centre.order(Command("r", now_ms() + 60_000, RENEW, args, now_ms()))
+            await centre.until(lambda: bool(centre.answers))
+            assert (centre.answers[-1].outcome, centre.answers[-1].detail) == (Outcome.DONE, second)
+            await centre.until(
+                lambda: any(one.extra.get("account") == second for one in centre.statuses)
+            )
+            broker.office.change(lambda book: book.without(first))
+            box.feed(20)
+            await centre.until(lambda: len(centre.values()) == 40)
+            await box.settled()
+
+
+async def test_a_box_that_is_revoked_keeps_what_it_has(tmp_path: Path) -> None:
+    folder = tmp_path / "credentials"
+    async with running_secured(tmp_path / "broker") as broker, seated(broker) as centre:
+        account = admitted(broker, folder)
+        async with running_box(tmp_path / "box", "", 0, broker=way(broker, folder)) as box:
+            box.feed(5)
+            await centre.until(lambda: len(centre.values()) == 5)
+            await box.settled()
+            broker.office.change(lambda book: book.without(account))
+            await centre.until(lambda: not centre.statuses[-1].online)
+            box.feed(5)
+            again = admitted(broker, folder)
+            await centre.until(lambda: len(centre.values()) == 10)
+            assert centre.statuses[-1].extra["account"] == again
