@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from typing import TYPE_CHECKING
 
-from egret_aggregator.backup.manifest import FILE, SETTINGS, Copy, Manifest, decode, encode
+from egret_aggregator.backup.manifest import FILE, PARTS, SETTINGS, Copy, Manifest, decode, encode
 from egret_aggregator.errors import BackupError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     Said = Callable[[str, int, int], None]  # what, how much of how much is done
 
 MARK = "backup.unfinished"
-DATA, CATALOGUE, SECRETS = "data", "catalogue", "secrets"
+DATA, SECRETS = "data", "secrets"
 LEDGER = f"{DATA}/ledger.jsonl.gz"
 JOURNAL = f"{DATA}/journal.db"
 BLOCK_B = 1024 * 1024  # read at once
@@ -35,26 +36,27 @@ def begin(folder: Path) -> None:
     if FILE in inside or (inside and MARK not in inside):
         raise BackupError(f"{folder}: is not empty", "name a folder that is not there yet")
     (folder / MARK).touch(_OWN)
-    for name in sorted(inside & {DATA, CATALOGUE, SECRETS}):
+    for name in sorted(inside & set(PARTS)):
         shutil.rmtree(folder / name)
     (folder / DATA).mkdir(_PRIVATE)
 
 
-def put(source: Path, target: Path) -> None:
-    """Copy one file as it is; only its owner may read the copy."""
-    target.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+def put(source: Path, target: Path, mode: int | None = None) -> None:
+    """Copy one file with its permissions, or with those named."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-    target.chmod(_OWN)
+    target.chmod(stat.S_IMODE(source.stat().st_mode) if mode is None else mode)
 
 
 def copies(folder: Path, said: Said) -> tuple[Copy, ...]:
     """Return every file of a backup with its hash, once it is durable."""
     found = []
     for path in _files(folder):
+        mode = stat.S_IMODE(path.stat().st_mode)
         path.chmod(_OWN)
         _durable(path)
         name = path.relative_to(folder).as_posix()
-        found.append(Copy(name, path.stat().st_size, digest(path, name, said)))
+        found.append(Copy(name, path.stat().st_size, digest(path, name, said), mode))
     return tuple(found)
 
 
@@ -105,7 +107,7 @@ def digest(path: Path, name: str, said: Said) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    kept = [folder / SETTINGS, *(folder / name for name in (DATA, CATALOGUE, SECRETS))]
+    kept = [folder / SETTINGS, *(folder / name for name in PARTS)]
     for top in kept:
         yield from sorted(path for path in (top, *top.rglob("*")) if path.is_file())
 

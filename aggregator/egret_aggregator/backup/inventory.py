@@ -1,4 +1,4 @@
-"""What of a centre is copied as it lies: files of the data folder, the catalogue, secrets.
+"""What of a centre is copied as it lies: files of the data folder, other folders, secrets.
 
 Databases in use are not copied as they lie; see `making`.
 """
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from egret_aggregator.config import CentreConfig
 
 # The embedded broker's store is a relay's: nothing depends on what it keeps.
-_LEFT = ("broker", data_lock.FILE, data_lock.RESTORING)
+_LEFT = ("broker/jetstream/", data_lock.FILE, data_lock.RESTORING)
 _PASSING = (".pin", ".db", ".db-wal", ".db-shm", ".pid", ".log", ".sock", ".tmp")
-_KEY = ".key"  # a private key, wherever it lies
+_SECRET = (".key", ".password")  # private keys and passwords, wherever they lie
+ENROLMENT = "enrolment"
 _SECRET_KEYS = ("password_file", "token_file", "key_file")
 
 
@@ -29,19 +30,26 @@ def databases(settings: CentreConfig) -> list[Path]:
     return [path for path in kept if path.name not in ("journal.db", "egret.db")]
 
 
-def data_files(settings: CentreConfig, *, secrets: bool) -> Iterator[Path]:
-    """Yield the other files of the data folder; private keys only where secrets are wanted."""
-    for path in sorted(settings.data.rglob("*")):
-        top = path.relative_to(settings.data).parts[0]
-        if top in _LEFT or path.suffix in _PASSING or not path.is_file():
+def folders(settings: CentreConfig) -> dict[str, Path]:
+    """Return the folders beside the data folder, by their name in a backup.
+
+    That is the catalogue, and where gateways are enrolled if that is not within the data folder.
+    """
+    found = {"catalogue": settings.catalogue}
+    path = getattr(getattr(settings, ENROLMENT, None), "folder", None)
+    if isinstance(path, Path) and not path.absolute().is_relative_to(settings.data.absolute()):
+        found[ENROLMENT] = path
+    return found
+
+
+def files(folder: Path, *, secrets: bool) -> Iterator[Path]:
+    """Yield the files of a folder; private keys and passwords only where secrets are wanted."""
+    for path in sorted(folder.rglob("*")):
+        within = path.relative_to(folder).as_posix()
+        if within.startswith(_LEFT) or path.suffix in _PASSING or not path.is_file():
             continue
-        if secrets or path.suffix != _KEY:
+        if secrets or path.suffix not in _SECRET:
             yield path
-
-
-def catalogue_files(settings: CentreConfig) -> Iterator[Path]:
-    """Yield the files of the catalogue."""
-    yield from sorted(path for path in settings.catalogue.rglob("*") if path.is_file())
 
 
 def secret_files(settings: CentreConfig) -> dict[str, Path]:

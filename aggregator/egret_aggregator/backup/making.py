@@ -98,10 +98,9 @@ async def _ledger(place_: Path | DatabaseSettings, target: Path, said: Said) -> 
 
 
 def _files(settings: CentreConfig, folder: Path, *, secrets: bool) -> None:
-    for path in inventory.data_files(settings, secrets=secrets):
-        place.put(path, folder / place.DATA / path.relative_to(settings.data))
-    for path in inventory.catalogue_files(settings):
-        place.put(path, folder / place.CATALOGUE / path.relative_to(settings.catalogue))
+    for name, top in {place.DATA: settings.data, **inventory.folders(settings)}.items():
+        for path in inventory.files(top, secrets=secrets):
+            place.put(path, folder / name / path.relative_to(top))
     if secrets:
         for key, path in inventory.secret_files(settings).items():
             place.put(path, folder / place.SECRETS / key)

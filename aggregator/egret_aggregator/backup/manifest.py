@@ -9,7 +9,7 @@ from typing import Any
 FORMAT = 1
 FILE = "manifest.json"
 FILES_MAX = 100_000  # a centre has some dozens; more is not one of ours
-_PARTS = ("data", "catalogue", "secrets")  # folders of a backup
+PARTS = ("data", "catalogue", "enrolment", "secrets")  # folders of a backup
 SETTINGS = "settings.toml"
 
 
@@ -19,11 +19,13 @@ class Copy:
 
     Attributes:
         path: within the backup, by `/`; size_b: its length; sha256: of its bytes, hex.
+        mode: permissions it had, and gets again; in the backup only its owner may read it.
     """
 
     path: str
     size_b: int
     sha256: str
+    mode: int = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +89,4 @@ def is_inside(path: str) -> bool:
     if path == SETTINGS:
         return True
     first, *rest = path.split("/")
-    return first in _PARTS and bool(rest) and not set(rest) & {"", ".", ".."} and "\0" not in path
+    return first in PARTS and bool(rest) and not set(rest) & {"", ".", ".."} and "\0" not in path

@@ -96,17 +96,18 @@ def _emptied(data: Path, *, again: bool) -> None:
 
 def _files(settings: CentreConfig, folder: Path, manifest: Manifest, said: Said) -> list[str]:
     """Put files back; return those that were there already and differ."""
-    places = inventory.secret_files(settings)
+    secrets, tops = inventory.secret_files(settings), inventory.folders(settings)
     left: list[str] = []
     for number, entry in enumerate(manifest.files, 1):
         top, _, rest = entry.path.partition("/")
         source = folder / entry.path
-        if top == place.DATA and entry.path != place.LEDGER:
-            place.put(source, settings.data / rest)
-        elif top == place.CATALOGUE and not _kept(source, settings.catalogue / rest, left):
-            place.put(source, settings.catalogue / rest)
-        elif top == place.SECRETS and rest in places and not _kept(source, places[rest], left):
-            place.put(source, places[rest])
+        if top == place.DATA:
+            if entry.path != place.LEDGER:
+                place.put(source, settings.data / rest, entry.mode)
+        else:
+            target = tops[top] / rest if top in tops else secrets.get(rest)
+            if target is not None and not _kept(source, target, left):
+                place.put(source, target, entry.mode)
         said("files", number, len(manifest.files))
     return left
 

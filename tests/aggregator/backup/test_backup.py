@@ -6,7 +6,9 @@ import asyncio
 import shutil
 import stat
 import threading
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rig import databases
@@ -15,6 +17,7 @@ from rig.small_centre import SmallCentre
 from egret_aggregator import config, data_lock
 from egret_aggregator.backup import folder as place
 from egret_aggregator.backup import inventory, making, restoring
+from egret_aggregator.backup.manifest import PARTS
 from egret_aggregator.database import Database
 from egret_aggregator.errors import BackupError, DataFolderError
 from egret_aggregator.warnings import audit
@@ -197,13 +200,16 @@ async def test_only_the_owner_may_read_it_and_secrets_come_when_asked_for(tmp_pa
     password = tmp_path / "broker.password"
     password.write_text("hunter2")
     path = tmp_path / "centre.toml"
-    broker = '[broker]\nusername = "c"\npassword_file = "broker.password"\n'
-    path.write_text(path.read_text() + broker)
+    keys = '[broker]\nusername = "c"\npassword_file = "broker.password"\n'
+    path.write_text(path.read_text() + keys)
     centre.settings = config.load(path)
     async with centre.running():
-        (centre.data / "accounts").mkdir()
-        (centre.data / "accounts" / "ca.key").write_text("hunter3")
-        (centre.data / "accounts" / "ca.pem").write_text("public")
+        broker = centre.data / "broker"
+        (broker / "jetstream").mkdir(parents=True)
+        (broker / "jetstream" / "1.blk").write_text("a relay's")
+        (broker / "ca.key").write_text("hunter3")
+        (broker / "ca.pem").write_text("public")
+        (broker / "ca.pem").chmod(0o644)
         await centre.levels(1, 1.0)
         await centre.quiet()
         await backed_up(centre, tmp_path / "open")
@@ -212,14 +218,15 @@ async def test_only_the_owner_may_read_it_and_secrets_come_when_asked_for(tmp_pa
         files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
         text = b"".join(path.read_bytes() for path in files)
         assert ((b"hunter2" in text), (b"hunter3" in text)) == (wanted, wanted)
-        assert b"public" in text
+        assert ((b"public" in text), (b"a relay's" in text)) == (True, False)
         assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
     password.unlink()
     shutil.rmtree(centre.data)
     await put_back(centre, tmp_path / "secret")
     assert password.read_text() == "hunter2"
-    assert (centre.data / "accounts" / "ca.key").read_text() == "hunter3"
+    assert (broker / "ca.key").read_text() == "hunter3"
+    assert stat.S_IMODE((broker / "ca.pem").stat().st_mode) == 0o644
 
 
 async def test_a_catalogue_that_is_there_stays_and_the_difference_is_named(tmp_path: Path) -> None:
@@ -249,3 +256,25 @@ async def test_a_disk_too_small_is_refused_before_anything_is_copied(
         with pytest.raises(BackupError, match="make room, or name a folder on a larger disk"):
             await backed_up(centre, tmp_path / "backup")
     assert not (tmp_path / "backup" / place.DATA / "journal.db").exists()
+
+
+@dataclass
+class Enrolled:
+    """Settings that name a folder for enrolment, as far as an inventory looks at them."""
+
+    data: Path
+    catalogue: Path
+    enrolment: Any
+
+
+@pytest.mark.parametrize(("where", "own"), [("data/broker", False), ("etc/broker", True)])
+def test_where_gateways_are_enrolled_is_copied_once(
+    tmp_path: Path, where: str, *, own: bool
+) -> None:
+    enrolment = SimpleNamespace(folder=tmp_path / where)
+    settings: Any = Enrolled(tmp_path / "data", tmp_path / "catalogue", enrolment)
+    wanted = {"catalogue": tmp_path / "catalogue"} | (
+        {"enrolment": enrolment.folder} if own else {}
+    )
+    assert inventory.folders(settings) == wanted
+    assert set(wanted) < set(PARTS)
