@@ -58,7 +58,7 @@ def overview() -> Json:
         Column("name", "station"),
         Column("id", "id"),
         Column("warnings", "warnings", "number"),
-        Column("channels_heard", "channels heard", "number"),
+        Column("channels_heard", "heard", "number"),
         Column("channels", "channels", "number"),
         Column("newest_age_s", "newest value", "number", "s"),
     ]

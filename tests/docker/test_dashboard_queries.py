@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx2
 import pytest
-from rig import grafana, grafana_city
-from rig.api_centre import NOW_MS, ApiCentre, api_centre
+from rig import grafana, grafana_ask, grafana_city
+from rig.api_centre import ApiCentre, api_centre
 from rig.centre_process import CentreProcess, settings_file
 from rig.influxd import Influxd, why_no_influxd
 
@@ -22,14 +21,6 @@ TARGETS = list(grafana.targets())
 INFLUX = [one for one in TARGETS if one.query["datasource"]["uid"] == "egret-influx"]
 API = [one for one in TARGETS if one.query["datasource"]["uid"] == "egret-api"]
 FIGURES = [one for one in API if one.query["url"].endswith("/figures")]
-TABLES = [one for one in API if one not in FIGURES]
-CHANNELS = tuple(one.channel for one in grafana_city.CITY if one.station == grafana_city.STATION)
-SHOWN = grafana.Shown(
-    from_ms=NOW_MS - grafana_city.DAY_MS,
-    to_ms=NOW_MS,
-    station=grafana_city.STATION,
-    channels=CHANNELS,
-)
 
 
 def name(target: grafana.Target) -> str:
@@ -41,37 +32,19 @@ def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
     server = Influxd(tmp_path_factory.mktemp("influxd"))
     try:
         asyncio.run(server.start())
-        seed(server, "egret", grafana_city.line_protocol())
+        grafana_ask.seed(server, "egret", grafana_city.line_protocol())
         yield server
     finally:
         server.stop()
 
 
-def seed(server: Influxd, database: str, lines: str) -> None:
-    made = httpx2.post(f"{server.direct}/query", params={"q": f'CREATE DATABASE "{database}"'})
-    assert made.status_code == 200, made.text
-    written = httpx2.post(
-        f"{server.direct}/write", params={"db": database, "precision": "ms"}, content=lines
-    )
-    assert written.status_code == 204, written.text
-
-
-def ask(server: Influxd, target: grafana.Target, database: str = "egret") -> list[dict[str, Any]]:
-    """Ask as Grafana does, by GET with times in ms."""
-    query = SHOWN.influxql(target.query["query"])
-    answer = httpx2.get(
-        f"{server.direct}/query", params={"db": database, "epoch": "ms", "q": query}
-    )
-    return grafana.series_of(answer.json(), query, target.query.get("alias", ""))
-
-
 @needs_influxd
 @pytest.mark.parametrize("target", INFLUX, ids=name)
 def test_influxd_answers_with_every_column(influx: Influxd, target: grafana.Target) -> None:
-    found = ask(influx, target)
+    found = grafana_ask.influx(influx, target)
     if target.panel == "variable channel":
         values = {value for _, value in found[0]["values"]}
-        assert values == set(CHANNELS), "of this station, no other's"
+        assert values == set(grafana_ask.CHANNELS), "of this station, no other's"
 
 
 @needs_influxd
@@ -79,11 +52,11 @@ def test_influxd_answers_with_every_column(influx: Influxd, target: grafana.Targ
 def test_a_renamed_field_is_seen(influx: Influxd, field: str) -> None:
     """As if the store wrote it under another name: no panel that needs it may pass."""
     database = f"without_{field}"
-    seed(influx, database, grafana_city.line_protocol(renamed=field))
+    grafana_ask.seed(influx, database, grafana_city.line_protocol(renamed=field))
     blind = []
     for target in INFLUX:
         try:
-            ask(influx, target, database)
+            grafana_ask.influx(influx, target, database)
         except (AssertionError, KeyError):
             blind.append(target.query["query"])
     uses = [one.query["query"] for one in INFLUX if f'"{field}"' in one.query["query"]]
@@ -97,19 +70,19 @@ def test_a_renamed_field_is_seen(influx: Influxd, field: str) -> None:
 def test_the_extremes_and_the_doubt_are_what_was_written(influx: Influxd) -> None:
     water = [one for one in INFLUX if one.panel == "Water"]
     good, doubtful = water
-    (levels,) = ask(influx, good)
+    (levels,) = grafana_ask.influx(influx, good)
     highest = max(row[3] for row in levels["values"] if row[3] is not None)
     rows = [row for series, row in grafana_city.readings() if series.channel == "wl"]
     here = [row for row in rows if row.station == grafana_city.STATION]
     assert highest == max(row.value for row in here if row.value is not None and row.flag <= 2)
-    (odd,) = ask(influx, doubtful)
+    (odd,) = grafana_ask.influx(influx, doubtful)
     assert len(odd["values"]) == sum(row.flag >= 3 and row.value is not None for row in here)
 
 
 @needs_influxd
 def test_rain_sums_up_to_what_fell(influx: Influxd) -> None:
     (target,) = [one for one in INFLUX if one.name == "egret-station/Rain/A"]
-    (rain,) = ask(influx, target)
+    (rain,) = grafana_ask.influx(influx, target)
     totals = [
         row.value
         for series, row in grafana_city.readings()
@@ -128,23 +101,14 @@ async def city(tmp_path: Path) -> AsyncIterator[ApiCentre]:
         yield centre
 
 
-def path_of(target: grafana.Target) -> tuple[str, dict[str, str]]:
-    params = target.query["url_options"]["params"]
-    return target.query["url"], {one["key"]: SHOWN.url(one["value"]) for one in params}
-
-
 async def test_the_api_fills_every_column(city: ApiCentre) -> None:
-    for target in TABLES:
-        path, params = path_of(target)
-        answer = await city.get(path, params=params)
-        assert answer.status_code == 200, (target.name, answer.text)
-        grafana.cells_of(answer.json(), target)
+    for target in API:
+        grafana.cells_of(await grafana_ask.api(city, target), target)
 
 
 async def test_a_renamed_column_is_seen(city: ApiCentre) -> None:
-    for target in TABLES:
-        path, params = path_of(target)
-        rows = (await city.get(path, params=params)).json()
+    for target in API:
+        rows = await grafana_ask.api(city, target)
         for column in target.query["columns"]:
             other = [
                 {
@@ -158,20 +122,19 @@ async def test_a_renamed_column_is_seen(city: ApiCentre) -> None:
 
 
 async def test_the_stations_board_shows_its_own_station_only(city: ApiCentre) -> None:
-    for target in TABLES:
-        path, params = path_of(target)
+    for target in API:
+        _, params = grafana_ask.path_of(target)
         if target.board != "egret-station" or "variable" in target.panel:
             continue
         assert params.get("station") == grafana_city.STATION, target.name
-        for row in (await city.get(path, params=params)).json():
+        for row in await grafana_ask.api(city, target):
             there = row.get("station", row.get("id", grafana_city.STATION))
             assert there == grafana_city.STATION, target.name
 
 
 async def test_threshold_lines_reach_over_the_chart(city: ApiCentre) -> None:
-    water = next(one for one in TABLES if one.panel == "Water")
-    path, params = path_of(water)
-    cells = grafana.cells_of((await city.get(path, params=params)).json(), water)
+    water = next(one for one in API if one.panel == "Water")
+    cells = grafana.cells_of(await grafana_ask.api(city, water), water)
     assert {(cell["line"], cell["value"]) for cell in cells} == {
         ("wl blue", 3.0),
         ("wl yellow", 3.5),
@@ -181,9 +144,10 @@ async def test_threshold_lines_reach_over_the_chart(city: ApiCentre) -> None:
 
 
 async def test_a_running_centre_has_every_figure(tmp_path: Path) -> None:
+    # Their names are the running parts' own: the rig's centre only repeats them.
     assert FIGURES
     async with CentreProcess(settings_file(tmp_path)) as centre:
         for target in FIGURES:
-            path, params = path_of(target)
+            path, params = grafana_ask.path_of(target)
             query = "&".join(f"{key}={text}" for key, text in params.items())
             grafana.cells_of(await centre.get(f"{path}?{query}"), target)

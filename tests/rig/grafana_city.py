@@ -153,6 +153,14 @@ async def fill(centre: ApiCentre) -> None:
     )
     answer = await centre.post(f"/api/v1/warnings/{river.id}/acknowledge")
     assert answer.status_code == 200, answer.text
+    centre.line.told |= {
+        "egret_gateways": 2.0,
+        "egret_gateways_online": 1.0,
+        "egret_gateways_cloned": 0.0,
+        "egret_gateways_missing_batches": 2.0,
+        "egret_journal_used_bytes": 41_943_040.0,
+        "egret_journal_max_bytes": 8_589_934_592.0,
+    }
     for at, gateway in enumerate(("XM-TA-0042", "XM-TA-0043")):
         centre.line.heard[gateway] = {
             "online": at == 0,
