@@ -22,6 +22,7 @@ from egret_aggregator.api.server import ApiServer, listening
 from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
+from egret_aggregator.feed import Feed
 from egret_aggregator.intake import BrokerChild, Intake
 from egret_aggregator.journal import Journal
 from egret_aggregator.judge import Judge
@@ -209,6 +210,7 @@ class Centre:
             charts=Charts(files.store, files.rollups),
             line=line,
             hub=hub,
+            feed=Feed(files.journal, catalogue, clock.now_ms),
             stale_s=max(JUDGED_STALE_S, STALE_REAL_S * settings.timescale.scale),
         )
         garbage.settle()

@@ -18,6 +18,8 @@ from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
 from egret_aggregator.config import ApiSettings
 from egret_aggregator.database import Database
+from egret_aggregator.feed import Feed
+from egret_aggregator.journal import Journal
 from egret_aggregator.store import MemoryStore
 from egret_aggregator.store.rollups import Rollups
 from egret_aggregator.tokens import Role, Tokens
@@ -56,6 +58,22 @@ id = "wl"
 quantity = "water_level"
 datum = "Dam"
 gateway = "XM-TA-0043"
+"""
+FED = """
+[[station]]
+id = "st0009"
+name = "Bureau"
+latitude = 24.7
+longitude = 118.3
+[[station.channel]]
+id = "wl"
+quantity = "water_level"
+datum = "Bureau"
+feed = "feeder1"
+[[station.channel]]
+id = "temp"
+quantity = "temperature"
+feed = "feeder1"
 """
 RULES = """
 [[rule]]
@@ -111,6 +129,7 @@ class ApiCentre:
         self.database = database
         self.ledger = context.ledger
         self.store: Any = context.series
+        self.journal = context.feed.journal
         self.rollups: Any = context.charts.rollups
         self.line: Any = context.line
         self.url = url
@@ -135,16 +154,16 @@ class ApiCentre:
             return await client.request(method, path, **more)
 
 
-def catalogue_folder(folder: Path) -> Path:
+def catalogue_folder(folder: Path, stations: str = STATIONS) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "stations.toml").write_text(STATIONS)
+    (folder / "stations.toml").write_text(stations)
     (folder / "rules.toml").write_text(RULES)
     return folder
 
 
 @asynccontextmanager
 async def api_centre(
-    tmp_path: Path, settings: ApiSettings | None = None
+    tmp_path: Path, settings: ApiSettings | None = None, stations: str = STATIONS
 ) -> AsyncIterator[ApiCentre]:
     """Serve the API until the block ends."""
     real = Clock()
@@ -157,17 +176,21 @@ async def api_centre(
     ledger.listen(hub.records)
     series, rollups = MemoryStore(), Rollups(tmp_path / "rollups.db")
     await rollups.open()
+    journal = Journal(tmp_path / "journal.db", keep_ms=10**12, max_bytes=64 * 2**20)
+    await journal.open()
+    places = load(catalogue_folder(tmp_path / "catalogue", stations))
     context = Context(
         settings=settings or ApiSettings(port=0),
         clock=clock,
         real=real,
         ledger=ledger,
         tokens=Tokens(database, ledger, real.now_ms),
-        places=load(catalogue_folder(tmp_path / "catalogue")),
+        places=places,
         series=series,
         charts=Charts(series, rollups),
         line=StillLine(),
         hub=hub,
+        feed=Feed(journal, places, clock.now_ms),
     )
     listener = listening("127.0.0.1", 0)
     server = ApiServer(create_app(context), hub)
@@ -182,5 +205,6 @@ async def api_centre(
         server.stop()
         await asyncio.wait_for(serving, PATIENCE_S)
         listener.close()
+        await journal.close()
         await rollups.close()
         await database.close()

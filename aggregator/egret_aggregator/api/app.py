@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from egret_aggregator.api import buckets, gateways, health, problems, readings, session, warnings
+from egret_aggregator.api import (
+    buckets,
+    feed,
+    gateways,
+    health,
+    problems,
+    readings,
+    session,
+    warnings,
+)
 from egret_aggregator.api.body_limit import BodyLimit
 from egret_aggregator.api.description import STREAM_PATH, described
 from egret_aggregator.api.stream import Stream
@@ -34,7 +43,9 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app)
     # Before `/warnings/{warning}`, which would take it for an id.
     app.router.routes.append(Route(STREAM_PATH, Stream(), include_in_schema=False))
-    routers = [room.router for room in (health, session, warnings, readings, buckets, gateways)]
+    routers = [
+        room.router for room in (health, session, warnings, readings, buckets, feed, gateways)
+    ]
     for router in routers:
         app.include_router(router)
     app.add_middleware(BodyLimit, most_b=context.settings.body_max_kb * _KIB)

@@ -19,7 +19,7 @@ from egret_aggregator.journal.tail import Tail
 from egret_aggregator.journal.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from egret_aggregator.journal.receipt import Incoming, Verdict
@@ -128,6 +128,27 @@ class Journal:
             primed,
         )
         return [done.verdict for done in taken]
+
+    async def feed(
+        self,
+        key: tuple[str, str],
+        digest: str,
+        answer: bytes,
+        make: Callable[[int], Incoming],
+        received_ms: int,
+    ) -> tuple[Verdict, bytes]:
+        """Take a batch that its sender knows by a word of its own, once for every word.
+
+        `key` is the source and its word, `digest` of the content as sent; `make` gives the batch
+        under the next seq of the source's log. `answer` is kept with the word, in the same
+        commit, and given to whoever sends the word again.
+
+        Raises:
+            JournalError: the commit failed: nothing was taken.
+        """
+        return await self._writer.submit(
+            lambda desk: desk.feed(key, digest, answer, make, received_ms)
+        )
 
     async def tick(self, now_ms: int) -> None:
         """Record that the intake was running and subscribed at this instant."""
