@@ -6,6 +6,7 @@ EgretError
     StoreError              the time-series store could not write or read; retrying may help
     DatabaseError           the file of ledger, warnings and tokens cannot be opened
     BrokerError             the broker cannot be found or started, or refuses us
+    ImportRefusedError      the running centre does not take what a file holds
     DataFolderError         the data folder is another centre's just now, or cannot be written
 """
 
@@ -40,6 +41,10 @@ class BrokerError(AggregatorError):
     def __init__(self, text: str, remedy: str = "") -> None:
         self.remedy = remedy
         super().__init__(f"{text}: {remedy}" if remedy else text)
+
+
+class ImportRefusedError(AggregatorError):
+    """The running centre refuses readings of a file, or does not answer; what was sent is in."""
 
 
 class DataFolderError(AggregatorError):

@@ -1,4 +1,4 @@
-"""`egret-aggregator check | run | token | audit`: arguments, and errors as exit codes.
+"""`egret-aggregator check | run | token | audit | ...`: arguments, and errors as exit codes.
 
 0 ok, 1 a finding (a wrong setting is one), 2 wrong usage, 3 the machine or another program.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from egret_aggregator.cli import commands, export, retain
+from egret_aggregator.cli import commands, csv_import, export, retain
 from egret_aggregator.cli.output import Output
 from egret_aggregator.errors import AggregatorError
 from egret_aggregator.tokens import TokenError
@@ -20,7 +20,12 @@ from egret_core.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOMS = (commands, retain, export)  # each adds its own verbs, in the order that help shows
+ROOMS = (
+    commands,
+    retain,
+    export,
+    csv_import,
+)  # each adds its own verbs, in the order that help shows
 OK, FINDING, USAGE, PEER = 0, 1, 2, 3
 
 
