@@ -84,11 +84,11 @@ def test_nan_is_read_as_what_it_is_so_that_the_check_names_it() -> None:
     assert str(entry("a,b,2026-01-02T00:00:00Z,nan,m\n")["value"]) == "nan"
 
 
-@pytest.mark.parametrize(("flag", "good"), [("4", True), ("x", False), ("1.0", False)])
-def test_a_flag_is_a_whole_number(flag: str, good: bool) -> None:
+@pytest.mark.parametrize(("flag", "why"), [("4", ""), ("x", "bad_quality"), ("1.0", "bad_quality")])
+def test_a_flag_is_a_whole_number(flag: str, why: str) -> None:
     head = HEAD.strip() + ",flag\n"
     (row,) = read(f"a,b,2026-01-02T00:00:00Z,1,m,{flag}\n", head=head)
-    assert (row.why == "") is good
+    assert row.why == why
 
 
 @pytest.mark.parametrize(
