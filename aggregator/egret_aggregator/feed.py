@@ -15,7 +15,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_aggregator.api.times import parsed
-from egret_aggregator.journal.receipt import Incoming, Verdict
+from egret_aggregator.journal.receipt import Handed, Incoming, Verdict
 from egret_core.codec import encode_batch, payload_hash
 from egret_core.entries import entries_of
 from egret_core.messages import TIME_MAX_MS, TIME_MIN_MS, Batch, ClockStamp, Kind
@@ -105,9 +105,8 @@ class Feed:
 
         made(_SEQ_MAX)  # too large a batch is found before the commit
         digest = hashlib.sha256(text.encode()).hexdigest()
-        verdict, told = await self.journal.feed(
-            (source, batch), digest, json.dumps(body).encode(), made, now_ms
-        )
+        handed = Handed(source, batch, _log(source), digest, json.dumps(body).encode())
+        verdict, told = await self.journal.feed(handed, made, now_ms)
         return FeedAnswer(verdict, json.loads(told))
 
 
@@ -237,7 +236,7 @@ def _incoming(
     source: str, seq: int, readings: Sequence[Reading], lane: Leaf, now_ms: int
 ) -> Incoming:
     base_ms = min(reading.time_ms for reading in readings)
-    log = hashlib.sha256(source.encode()).hexdigest()[:32]  # one for ever: seqs stay one range
+    log = _log(source)
     batch = Batch(
         gateway=source.partition(":")[0],
         log=log,
@@ -251,6 +250,11 @@ def _incoming(
     )
     payload = encode_batch(batch)
     return Incoming(source, log, seq, payload_hash(payload), payload, lane, batch, {})
+
+
+def _log(source: str) -> str:
+    """Return a source's one log for ever, so that its seqs stay one range."""
+    return hashlib.sha256(source.encode()).hexdigest()[:32]
 
 
 def _seen(value: object) -> str:

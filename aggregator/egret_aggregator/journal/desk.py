@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.database import sqlite
-from egret_aggregator.journal.books import HASH_KEPT_MS, Books, Key, Log
+from egret_aggregator.journal import words
+from egret_aggregator.journal.books import Books, Key, Log
 from egret_aggregator.journal.entry import Entry, EntryKind
 from egret_aggregator.journal.fill import Fill, Level
 from egret_aggregator.journal.reading import held
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping, Sequence
 
-    from egret_aggregator.journal.receipt import Incoming
+    from egret_aggregator.journal.receipt import Handed, Incoming
     from egret_core.seqranges import Ranges
 
 TRIMMED = ("trim", "upto")  # where the state table keeps how far entries were ever removed
-FED_TRIM_EVERY = 256  # batches of a source between two looks for words to forget
 RING_SEEN_MAX = 4096  # identities remembered of untaken fresh batches, so that resends stay out
 _ROW_B = 160  # an entry's row, its hash and its share of the indexes, beside the payload
 MEASURE_EVERY = 50  # commits between two looks at the file's size and at what may be trimmed
@@ -99,40 +99,21 @@ class Desk:
         return [self._one(item, received_ms, hashes) for item in batches]
 
     def feed(
-        self,
-        key: tuple[str, str],
-        digest: str,
-        answer: bytes,
-        make: Callable[[int], Incoming],
-        now_ms: int,
+        self, handed: Handed, make: Callable[[int], Incoming], now_ms: int
     ) -> tuple[Verdict, bytes]:
-        """Take a batch by its sender's word, or say what became of that word before."""
-        known = self._state.get(key)
-        if known is None:
-            row = self._db.execute(
-                "SELECT value FROM state WHERE consumer = ? AND key = ?", key
-            ).fetchone()
-            known = row and row[0]
-        if known:
-            before = json.loads(known)
-            same = before["digest"] == digest
-            return (Verdict.DUPLICATE if same else Verdict.CONFLICT), before["answer"].encode()
-        log = make(1).log
-        item = make(self.books.next_seq((key[0], log)))
+        """Take a batch by its sender's word, or say what was answered to that word before."""
+        key = (handed.source, handed.word)
+        known = words.known(self._db, key, self._state.get(key))
+        if known is not None:
+            same = known.digest == handed.digest
+            return (Verdict.DUPLICATE if same else Verdict.CONFLICT), known.answer
+        item = make(self.books.next_seq((handed.source, handed.log)))
         (taken,) = self.append([item], now_ms)
         if taken.verdict is not Verdict.HELD:
-            kept = {"digest": digest, "answer": answer.decode(), "at": now_ms}
-            self._state[key] = json.dumps(kept).encode()
-            if item.seq % FED_TRIM_EVERY == 0:
-                self._forget_fed(key[0], now_ms)
-        return taken.verdict, answer
-
-    def _forget_fed(self, source: str, now_ms: int) -> None:
-        self._db.execute(
-            "DELETE FROM state WHERE consumer = ?"
-            " AND json_extract(CAST(value AS TEXT), '$.at') < ?",
-            (source, now_ms - HASH_KEPT_MS),
-        )
+            self._state[key] = words.kept(handed, now_ms)
+            if item.seq % words.FORGET_EVERY == 0:
+                words.forget(self._db, handed.source, now_ms)
+        return taken.verdict, handed.answer
 
     def event(self, kind: EntryKind, payload: bytes, now_ms: int) -> int:
         """Add an entry for all partitions, return its id."""

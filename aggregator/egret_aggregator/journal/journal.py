@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from egret_aggregator.journal.receipt import Incoming, Verdict
+    from egret_aggregator.journal.receipt import Handed, Incoming, Verdict
     from egret_core.entries import Readings
     from egret_core.messages import Batch
     from egret_core.seqranges import Ranges
@@ -130,25 +130,16 @@ class Journal:
         return [done.verdict for done in taken]
 
     async def feed(
-        self,
-        key: tuple[str, str],
-        digest: str,
-        answer: bytes,
-        make: Callable[[int], Incoming],
-        received_ms: int,
+        self, handed: Handed, make: Callable[[int], Incoming], received_ms: int
     ) -> tuple[Verdict, bytes]:
-        """Take a batch that its sender knows by a word of its own, once for every word.
+        """Take a batch by its sender's word, once for every word; return what is answered.
 
-        `key` is the source and its word, `digest` of the content as sent; `make` gives the batch
-        under the next seq of the source's log. `answer` is kept with the word, in the same
-        commit, and given to whoever sends the word again.
+        `make` gives the batch under a seq of its log. Word, answer and batch are one commit.
 
         Raises:
             JournalError: the commit failed: nothing was taken.
         """
-        return await self._writer.submit(
-            lambda desk: desk.feed(key, digest, answer, make, received_ms)
-        )
+        return await self._writer.submit(lambda desk: desk.feed(handed, make, received_ms))
 
     async def tick(self, now_ms: int) -> None:
         """Record that the intake was running and subscribed at this instant."""

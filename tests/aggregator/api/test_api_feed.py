@@ -110,7 +110,7 @@ async def test_a_batch_is_known_after_a_restart(tmp_path: Path) -> None:
 async def test_words_are_forgotten_after_35_days(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("egret_aggregator.journal.desk.FED_TRIM_EVERY", 1)
+    monkeypatch.setattr("egret_aggregator.journal.words.FORGET_EVERY", 1)
     async with fed(tmp_path) as centre:
         await hand(centre, "b1", one())
         later = centre.context.feed.journal
@@ -120,6 +120,21 @@ async def test_words_are_forgotten_after_35_days(
         await hand(centre, "b2", one(value=2.0))
         _, state = await later.load("feed:feeder1")
         assert set(state) == {"b2"}
+
+
+async def test_the_words_of_one_source_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("egret_aggregator.journal.words.FORGET_EVERY", 1)
+    monkeypatch.setattr("egret_aggregator.journal.words.WORDS_MAX", 2)
+    async with fed(tmp_path) as centre:
+        clock = iter(range(NOW_MS, NOW_MS + 10))
+        object.__setattr__(centre.context.feed, "now_ms", lambda: next(clock))
+        for n in range(5):
+            await hand(centre, f"b{n}", one(time=rfc3339(TIME_MS + n)))
+        _, state = await centre.journal.load("feed:feeder1")
+        assert set(state) == {"b2", "b3", "b4"}  # the newest joins after the look
+        assert len(await journalled(centre.journal)) == 5
 
 
 BAD: tuple[tuple[dict[str, Any] | Any, str, str], ...] = (
