@@ -12,7 +12,7 @@ longitude = 118.1
 id = "wl"
 quantity = "water_level"
 datum = "Luoling"
-gateway = "XM-TA-0042"
+gateway = "XM-TA-0042"   # or feed = "NAME": a bureau's system hands its readings in by HTTP
 # late_s = 31     allowed lateness; left out: 30 s beyond the cut that the gateway tells
 ```
 
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ from egret_core.rules.packs import (
     table,
     text_of,
 )
+from egret_core.sources import FEED
 from egret_core.topics import CENTRE, is_id
 from egret_core.units import UnitError, canonical
 
@@ -57,7 +59,8 @@ RULES = "rules.toml"
 LATE_MAX_S = 3600.0  # a channel that waits longer for its order warns too late
 _NEEDS_DATUM = ("water_level",)  # a depth or a rain total is its own zero
 _STATION_KEYS = ("id", "name", "latitude", "longitude", "channel", "extra")
-_CHANNEL_KEYS = ("id", "quantity", "datum", "gateway", "late_s")
+_CHANNEL_KEYS = ("id", "quantity", "datum", "gateway", "feed", "late_s")
+_FEED_NAME = re.compile(r"[A-Za-z0-9_.-]{1,48}")  # a token's name
 _VERSION_DIGITS = 16
 
 
@@ -226,8 +229,20 @@ def _channel(file: str, key: str, station: str, row: Mapping[str, Any]) -> Chann
         late_s = number(file, f"{key}.late_s", late_s, 0)
         if late_s > LATE_MAX_S:
             raise ConfigError(file, f"{key}.late_s", late_s, f"write at most {LATE_MAX_S:g}")
-    gateway = _id(file, f"{key}.gateway", row.get("gateway"), (CENTRE,))
-    return ChannelPlace(station, channel, quantity, unit, datum, gateway, late_s)
+    return ChannelPlace(station, channel, quantity, unit, datum, _owner(file, key, row), late_s)
+
+
+def _owner(file: str, key: str, row: Mapping[str, Any]) -> str:
+    """Return who owns a channel: a gateway, or a bureau's system that hands readings in."""
+    feed = row.get("feed")
+    if feed is None:
+        return _id(file, f"{key}.gateway", row.get("gateway"), (CENTRE,))
+    if "gateway" in row:
+        remedy = "name a gateway or a feed: one of them owns the channel"
+        raise ConfigError(file, f"{key}.feed", feed, remedy)
+    if not isinstance(feed, str) or _FEED_NAME.fullmatch(feed) is None:
+        raise ConfigError(file, f"{key}.feed", feed, "write the name of the feeder's token")
+    return f"{FEED}{feed}"
 
 
 def _id(file: str, key: str, value: object, reserved: tuple[str, ...] = ()) -> str:

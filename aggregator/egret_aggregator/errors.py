@@ -9,6 +9,7 @@ EgretError
     BrokerError             the broker cannot be found or started, or refuses us
     EnrolmentError          CA, accounts or a bundle cannot be made or used
     BackupError             a backup cannot be made, is damaged, or does not fit here
+    ImportRefusedError      the running centre does not take what a file holds
     DataFolderError         the data folder is another centre's just now, or cannot be written
 """
 
@@ -55,6 +56,10 @@ class EnrolmentError(AggregatorError):
 
 class BackupError(AggregatorError):
     """A backup cannot be made or put back, or it is not whole."""
+
+
+class ImportRefusedError(AggregatorError):
+    """The running centre refuses readings of a file, or does not answer; what was sent is in."""
 
 
 class DataFolderError(AggregatorError):

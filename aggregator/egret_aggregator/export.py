@@ -1,8 +1,7 @@
 """Series as CSV, read while the centre runs, a page at a time: memory does not grow with the span.
 
-Raw: `station,channel,time,value,unit,raw,flag,reasons,notes,lag_ms`. Tiers: `station,channel,time,
-count,n,min,min_time,max,max_time,mean,sum,first,first_time,last,last_time,unit,worst`. Times are
-RFC 3339 in UTC; names of reasons and notes are joined by blanks; an empty field is none.
+The columns are `RAW_COLUMNS` and `TIER_COLUMNS`. Times are RFC 3339 in UTC; names of reasons and
+notes are joined by blanks; an empty field is none. What is exported raw can be imported again.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
     from egret_core.buckets import Bucket
 
 RAW_COLUMNS = (
-    *("station", "channel", "time", "value", "unit", "raw"),
+    *("station", "channel", "time", "value", "unit", "datum", "raw"),
     *("flag", "reasons", "notes", "lag_ms"),
 )
 TIER_COLUMNS = (
     *("station", "channel", "time", "count", "n", "min", "min_time", "max", "max_time"),
-    *("mean", "sum", "first", "first_time", "last", "last_time", "unit", "worst"),
+    *("mean", "sum", "first", "first_time", "last", "last_time", "unit", "datum", "worst"),
 )
 SPAN_MS = 30 * 86_400_000  # of a tier read at a time: 4,320 buckets
 TELL_ROWS = 20_000  # between two words of progress
@@ -96,10 +95,10 @@ class Export:
         self, key: tuple[str, str], tier: Tier, from_ms: int, to_ms: int
     ) -> AsyncIterator[Sequence[object]]:
         place = self._places.place(*key)
-        unit = "" if place is None else place.unit
+        measure = ("", "") if place is None else (place.unit, place.datum)
         if tier is Tier.RAW:
             async for row in readings(self._store, key, from_ms, to_ms):
-                yield _raw(row, unit)
+                yield _raw(row, measure)
             return
         at_ms = from_ms - from_ms % tier.width_ms
         while at_ms < to_ms:
@@ -107,17 +106,17 @@ class Export:
             buckets, pending = await self._charts.rolled(key, tier, at_ms, end_ms)
             self._pending += pending
             for bucket in buckets:
-                yield (*key, *_bucket(bucket, unit))
+                yield (*key, *_bucket(bucket, measure))
             at_ms = end_ms
 
 
-def _raw(row: StoredReading, unit: str) -> Sequence[object]:
+def _raw(row: StoredReading, measure: tuple[str, str]) -> Sequence[object]:
     return (
         row.station,
         row.channel,
         rfc3339(row.time_ms),
         row.value,
-        unit,
+        *measure,
         row.raw,
         row.flag,
         " ".join(names(row.reasons, Reason)),
@@ -126,7 +125,7 @@ def _raw(row: StoredReading, unit: str) -> Sequence[object]:
     )
 
 
-def _bucket(bucket: Bucket, unit: str) -> Sequence[object]:
+def _bucket(bucket: Bucket, measure: tuple[str, str]) -> Sequence[object]:
     def instant(time_ms: int | None) -> str | None:
         return None if time_ms is None else rfc3339(time_ms)
 
@@ -144,6 +143,6 @@ def _bucket(bucket: Bucket, unit: str) -> Sequence[object]:
         instant(bucket.first_ms),
         bucket.last,
         instant(bucket.last_ms),
-        unit,
+        *measure,
         bucket.worst,
     )

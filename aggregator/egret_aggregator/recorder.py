@@ -18,6 +18,7 @@ from egret_aggregator.store import Aside, MetaFact, Note, StoredReading
 from egret_core.entries import loss_entry, read_losses, read_metas
 from egret_core.errors import WireError
 from egret_core.messages import BadEntry, Batch, Kind
+from egret_core.sources import IMPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -232,9 +233,11 @@ class Recorder:
         if found is None:
             owner = self._owner(station, channel)
             known = (station, channel) in self._known
+            imported = gateway.startswith(IMPORT)
             found = Standing(
-                owner is not None and owner != gateway,
-                int(Note.NONE if known else Note.UNKNOWN_CHANNEL),
+                owner is not None and owner != gateway and not imported,
+                int(Note.NONE if known else Note.UNKNOWN_CHANNEL)
+                | int(Note.IMPORTED if imported else Note.NONE),
             )
             if self._standings < _CACHE_MAX:
                 self._standings += 1

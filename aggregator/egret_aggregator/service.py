@@ -28,6 +28,7 @@ from egret_aggregator.enrolment.folder import NATS_ACCOUNTS, BrokerFolder
 from egret_aggregator.enrolment.office import Office
 from egret_aggregator.enrolment.render import nats_tls
 from egret_aggregator.enrolment.renewal import Renewals
+from egret_aggregator.feed import Feed
 from egret_aggregator.intake import BrokerChild, Intake
 from egret_aggregator.intake.broker import reload as reload_broker
 from egret_aggregator.intake.nats import Secured
@@ -250,6 +251,7 @@ class Centre:
             charts=Charts(files.store, files.rollups),
             line=line,
             hub=hub,
+            feed=Feed(files.journal, catalogue, clock.now_ms),
             stale_s=max(JUDGED_STALE_S, STALE_REAL_S * settings.timescale.scale),
         )
         garbage.settle()

@@ -38,8 +38,9 @@ _DUMMY = "0" * 64  # compared with where there is no token, so that both ways ta
 
 
 class Role(StrEnum):
-    """What a seat may do; each may what the one before may."""
+    """What a seat may do; from viewer on each may what the one before may."""
 
+    FEEDER = "feeder"  # hand in readings of its own channels, read nothing
     VIEWER = "viewer"  # read everything
     OFFICER = "officer"  # acknowledge, lower, close
     ADMIN = "admin"  # reserved for settings

@@ -285,3 +285,24 @@ def test_a_table_gives_what_was_asked_for_or_says_why_not(values: dict[str, Any]
     assert 0 <= read[2] <= 9
     assert 0.0 <= read[3] <= 9.0
     assert "other" not in values
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("raw_days = 10\nten_min_days = 5", "ten_min_days"),
+        ("ten_min_days = 5", "ten_min_days"),
+        ("raw_days = 1\nten_min_days = 5\nhour_days = 4", "hour_days"),
+        ("raw_days = -1", "raw_days"),
+        ("raw_days = 1.5", "raw_days"),
+        ("day = 1", "day"),
+    ],
+)
+def test_retention_keeps_what_is_coarser_at_least_as_long(
+    tmp_path: Path, text: str, key: str
+) -> None:
+    path = tmp_path / "centre.toml"
+    path.write_text(f'[centre]\ndata = "d"\ncatalogue = "c"\n[retention]\n{text}\n')
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.key == f"retention.{key}"

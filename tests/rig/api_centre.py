@@ -18,6 +18,8 @@ from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
 from egret_aggregator.config import ApiSettings
 from egret_aggregator.database import Database
+from egret_aggregator.feed import Feed
+from egret_aggregator.journal import Journal
 from egret_aggregator.store import MemoryStore
 from egret_aggregator.store.rollups import Rollups
 from egret_aggregator.tokens import Role, Tokens
@@ -56,6 +58,22 @@ id = "wl"
 quantity = "water_level"
 datum = "Dam"
 gateway = "XM-TA-0043"
+"""
+FED = """
+[[station]]
+id = "st0009"
+name = "Bureau"
+latitude = 24.7
+longitude = 118.3
+[[station.channel]]
+id = "wl"
+quantity = "water_level"
+datum = "Bureau"
+feed = "feeder1"
+[[station.channel]]
+id = "temp"
+quantity = "temperature"
+feed = "feeder1"
 """
 RULES = """
 [[rule]]
@@ -112,6 +130,7 @@ class ApiCentre:
         self.database = database
         self.ledger = context.ledger
         self.store: Any = context.series
+        self.journal = context.feed.journal
         self.rollups: Any = context.charts.rollups
         self.line: Any = context.line
         self.url = url
@@ -163,17 +182,21 @@ async def api_centre(
     ledger.listen(hub.records)
     series, rollups = store or MemoryStore(), Rollups(tmp_path / "rollups.db")
     await rollups.open()
+    journal = Journal(tmp_path / "journal.db", keep_ms=10**12, max_bytes=64 * 2**20)
+    await journal.open()
+    places = load(catalogue_folder(tmp_path / "catalogue", stations, rules))
     context = Context(
         settings=settings or ApiSettings(port=0),
         clock=clock,
         real=real,
         ledger=ledger,
         tokens=Tokens(database, ledger, real.now_ms),
-        places=load(catalogue_folder(tmp_path / "catalogue", stations, rules)),
+        places=places,
         series=series,
         charts=Charts(series, rollups),
         line=StillLine(),
         hub=hub,
+        feed=Feed(journal, places, clock.now_ms),
     )
     listener = listening("127.0.0.1", 0)
     server = ApiServer(create_app(context), hub)
@@ -188,5 +211,6 @@ async def api_centre(
         server.stop()
         await asyncio.wait_for(serving, PATIENCE_S)
         listener.close()
+        await journal.close()
         await rollups.close()
         await database.close()

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from egret_aggregator.api import (
     buckets,
+    feed,
     gateways,
     grafana,
     health,
@@ -45,7 +46,7 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app)
     # Before `/warnings/{warning}`, which would take it for an id.
     app.router.routes.append(Route(STREAM_PATH, Stream(), include_in_schema=False))
-    rooms = (health, session, warnings, readings, buckets, gateways, grafana)
+    rooms = (health, session, warnings, readings, buckets, feed, gateways, grafana)
     routers = [room.router for room in rooms]
     for router in routers:
         app.include_router(router)

@@ -90,5 +90,17 @@ def at_least(role: Role) -> Admission:
     return admit
 
 
+async def feeding(seat: Annotated[Seat, Depends(seat_of)]) -> Seat:
+    """Admit feeders, and administrators, who bring in history."""
+    if seat.role not in (Role.FEEDER, Role.ADMIN):
+        raise ProblemError(
+            403, "role_too_low", f"{seat.name} is {seat.role}; this needs {Role.FEEDER} or admin"
+        )
+    return seat
+
+
+NEEDS[feeding] = Role.FEEDER
+
+Feeder = Annotated[Seat, Depends(feeding)]
 Viewer = Annotated[Seat, Depends(at_least(Role.VIEWER))]
 Officer = Annotated[Seat, Depends(at_least(Role.OFFICER))]

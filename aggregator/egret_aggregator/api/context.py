@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from egret_aggregator.charts import Charts
     from egret_aggregator.clock import Clock
     from egret_aggregator.config import ApiSettings
+    from egret_aggregator.feed import Feed
     from egret_aggregator.metrics import Figures
     from egret_aggregator.store import TimeSeriesStore
     from egret_aggregator.tokens import Tokens
@@ -58,7 +59,7 @@ class Context:
 
     Attributes:
         settings: limits; clock: the centre's, `real`: the machine's, for the life of sessions.
-        ledger, tokens, places, series, charts, line, hub: one room each.
+        ledger, tokens, places, series, charts, line, hub, feed: one room each.
         stale_s: judgement older than this is called stale, on the centre's clock.
     """
 
@@ -72,6 +73,7 @@ class Context:
     charts: Charts
     line: Line
     hub: Hub
+    feed: Feed
     stale_s: float = JUDGED_STALE_S
 
     def judgement(self) -> tuple[Judgement, int | None, float | None]:

@@ -174,6 +174,15 @@ ANSWERS: dict[tuple[str, str], Any] = {
         "truncated": False,
         "next_from": None,
     },
+    ("post", "/api/v1/readings"): {
+        "batch": "2026-07-12-0610",
+        "source": "feed:hydrology",
+        "replayed": False,
+        "accepted": 59,
+        "refused": [
+            {"at": 7, "why": "wrong_unit", "detail": "'kPa' cannot measure water_level (try m)"}
+        ],
+    },
     ("get", "/api/v1/latest"): _page(_LATEST),
     ("get", "/api/v1/gateways"): _page(
         {

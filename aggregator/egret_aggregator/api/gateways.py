@@ -11,6 +11,7 @@ from egret_aggregator.api.auth import Viewer, context_of
 from egret_aggregator.api.context import Context
 from egret_aggregator.api.envelope import cursor, limit_of, number_at, paged
 from egret_aggregator.api.times import rfc3339
+from egret_core.sources import is_gateway
 
 _BODY_SHOWN = 2000  # characters of something set aside
 
@@ -35,7 +36,8 @@ async def gateways(rooms: Rooms, _seat: Viewer) -> dict[str, Any]:
     owned: dict[str, list[str]] = {}
     for station in rooms.places.stations.values():
         for channel, place in station.channels.items():
-            owned.setdefault(place.gateway, []).append(f"{station.id}/{channel}")
+            if is_gateway(place.gateway):
+                owned.setdefault(place.gateway, []).append(f"{station.id}/{channel}")
     items = [
         {
             "id": id_,

@@ -121,6 +121,14 @@ class Books:
             return False
         return not (contains(log.received, seq - 1) or contains(log.received, seq + 1))
 
+    def next_seq(self, key: Key) -> int:
+        """Return a seq above every one of a log that was received, this transaction included."""
+        staged, log = self._staged.get(key), self._logs.get(key)
+        seqs: list[int] = list(staged.hashes) if staged else []
+        if log and log.received:
+            seqs.append(log.received[-1][1])
+        return 1 + max(seqs, default=0)
+
     def take(self, key: Key, seq: int, digest: str, received_ms: int) -> None:
         """Stage a seq as received."""
         staged = self._stage(key)

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.database import sqlite
+from egret_aggregator.journal import words
 from egret_aggregator.journal.books import Books, Key, Log
 from egret_aggregator.journal.entry import Entry, EntryKind
 from egret_aggregator.journal.fill import Fill, Level
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from egret_aggregator.journal.pin import Pin
-    from egret_aggregator.journal.receipt import Incoming
+    from egret_aggregator.journal.receipt import Handed, Incoming
     from egret_core.seqranges import Ranges
 
 TRIMMED = ("trim", "upto")  # where the state table keeps how far entries were ever removed
@@ -101,6 +102,23 @@ class Desk:
         self._now_ms = received_ms
         hashes = self.books.hashes(batches)
         return [self._one(item, received_ms, hashes) for item in batches]
+
+    def feed(
+        self, handed: Handed, make: Callable[[int], Incoming], now_ms: int
+    ) -> tuple[Verdict, bytes]:
+        """Take a batch by its sender's word, or say what was answered to that word before."""
+        key = (handed.source, handed.word)
+        known = words.known(self._db, key, self._state.get(key))
+        if known is not None:
+            same = known.digest == handed.digest
+            return (Verdict.DUPLICATE if same else Verdict.CONFLICT), known.answer
+        item = make(self.books.next_seq((handed.source, handed.log)))
+        (taken,) = self.append([item], now_ms)
+        if taken.verdict is not Verdict.HELD:
+            self._state[key] = words.kept(handed, now_ms)
+            if item.seq % words.FORGET_EVERY == 0:
+                words.forget(self._db, handed.source, now_ms)
+        return taken.verdict, handed.answer
 
     def event(self, kind: EntryKind, payload: bytes, now_ms: int) -> int:
         """Add an entry for all partitions, return its id."""

@@ -20,10 +20,10 @@ from egret_aggregator.journal.tail import Tail
 from egret_aggregator.journal.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from egret_aggregator.journal.receipt import Incoming, Verdict
+    from egret_aggregator.journal.receipt import Handed, Incoming, Verdict
     from egret_core.entries import Readings
     from egret_core.messages import Batch
     from egret_core.seqranges import Ranges
@@ -145,6 +145,18 @@ class Journal:
             primed,
         )
         return [done.verdict for done in taken]
+
+    async def feed(
+        self, handed: Handed, make: Callable[[int], Incoming], received_ms: int
+    ) -> tuple[Verdict, bytes]:
+        """Take a batch by its sender's word, once for every word; return what is answered.
+
+        `make` gives the batch under a seq of its log. Word, answer and batch are one commit.
+
+        Raises:
+            JournalError: the commit failed: nothing was taken.
+        """
+        return await self._writer.submit(lambda desk: desk.feed(handed, make, received_ms))
 
     async def tick(self, now_ms: int) -> None:
         """Record that the intake was running and subscribed at this instant."""

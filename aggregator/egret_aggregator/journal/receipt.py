@@ -46,3 +46,19 @@ class Incoming(NamedTuple):
     lane: Leaf
     batch: Batch
     lost: Mapping[str, Ranges]
+
+
+class Handed(NamedTuple):
+    """A batch that its sender knows by a word of its own.
+
+    Attributes:
+        source: who sends, no gateway's id; word: the sender's own for the batch.
+        log: the source's one log; digest: of the content as sent, hex.
+        answer: JSON, kept with the word and given to whoever sends it again.
+    """
+
+    source: str
+    word: str
+    log: str
+    digest: str
+    answer: bytes

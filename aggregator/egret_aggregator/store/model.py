@@ -15,6 +15,7 @@ class Note(IntFlag):
     NONE = 0
     CLOCK_AHEAD = 1  # more than 60 s ahead of its receipt: judged at receipt time
     UNKNOWN_CHANNEL = 2  # not in the catalogue: stored, not judged, shown
+    IMPORTED = 4  # brought in from a file by an administrator: stored, not judged
 
 
 class StoredReading(NamedTuple):

@@ -111,6 +111,14 @@ async def internal(centre: ApiCentre) -> Any:
     return await centre.get(f"{V1}/warnings")
 
 
+async def other_batch(centre: ApiCentre) -> Any:
+    for value in (1.0, 2.0):
+        row = {"station": "st0007", "channel": "rain", "time": "2017-08-18T00:00:00Z", "unit": "mm"}
+        body = {"batch": "b", "readings": [{**row, "value": value}]}
+        answer = await centre.post(f"{V1}/readings", "admin", json=body)
+    return answer
+
+
 DONE: dict[str, Callable[[ApiCentre], Awaitable[Any]]] = {
     "cross_site": cross_site,
     "token_expired": expired,
@@ -118,6 +126,7 @@ DONE: dict[str, Callable[[ApiCentre], Awaitable[Any]]] = {
     "already_acknowledged": second,
     "warning_closed": closed,
     "idempotency_key_reused": reused,
+    "batch_conflict": other_batch,
     "stream_full": stream_full,
     "internal": internal,
 }
@@ -125,6 +134,7 @@ DONE: dict[str, Callable[[ApiCentre], Awaitable[Any]]] = {
 APART = {
     *("http_error", "database_unavailable", "store_unavailable", "too_far_behind"),
     "note_too_long",
+    *("not_taking", "batch_too_large"),
 }
 
 

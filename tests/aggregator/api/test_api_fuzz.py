@@ -23,6 +23,7 @@ PATHS = (
     "/api/v1/stations/{x}",
     "/api/v1/stations/st0007/channels/{x}/readings",
     "/api/v1/stations/st0007/channels/wl/buckets",
+    "/api/v1/readings",
     "/api/v1/latest",
     "/api/v1/gateways",
     "/api/v1/asides",

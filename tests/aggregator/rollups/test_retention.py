@@ -122,7 +122,7 @@ async def test_a_day_that_is_not_rolled_or_that_something_came_to_waits(tmp_path
         await rolling.record()
         await rolling.roller.step()
         (account, *_) = await retention(rolling, RetentionSettings(raw_days=3)).remove(lambda: NOW)
-        assert account.left_days == 2
+        assert account.left_days == 1
         await rolling.settle()
         rows = await rolling.rollups.rows(("st2", "wl"), HOUR_MS, T0 + 8 * DAY_MS, FAR)
         assert rows[0].seen == 2

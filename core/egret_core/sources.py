@@ -1,0 +1,14 @@
+"""Who readings come from when it is no gateway: a word, a colon, a name.
+
+Gateways' ids have no colon (`egret_core.topics`), so none can be taken for such a source.
+"""
+
+from __future__ import annotations
+
+FEED = "feed:"  # a bureau's system, by HTTP; it owns the channels that the catalogue gives it
+IMPORT = "import:"  # history from a file: stored whoever owns the channel, never judged
+
+
+def is_gateway(owner: str) -> bool:
+    """Tell whether the owner of a channel is a gateway."""
+    return not owner.startswith((FEED, IMPORT))
