@@ -21,7 +21,7 @@ from egret_core.messages import BadEntry, Batch, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
-    from egret_aggregator.store import TimeSeriesStore
+    from egret_aggregator.store import Receipt, TimeSeriesStore
     from egret_core.reading import Undated
 
 NAME = "recorder"
@@ -120,7 +120,19 @@ class Recorder:
             self.add(entries[at : at + SLICE], work)
             await asyncio.sleep(0)
         moved = {entry.partition: entry.id for entry in entries}
-        attempt = 0
+        receipt = await self._written(work, moved)
+        self._positions.update(moved)
+        self.recorded_to_ms = entries[-1].received_ms
+        self.recorded += receipt.accepted
+        self.conflicts += receipt.conflicts
+        self.set_aside += len(work.asides) + receipt.refused
+        self._unsaved += len(entries)
+        if self._unsaved >= SAVE_EVERY:
+            await self._tell_journal()
+
+    async def _written(self, work: Work, moved: dict[int, int]) -> Receipt:
+        """Write for as long as it takes; each new reason is told once, and that it is over."""
+        attempt, told = 0, ""
         while True:
             try:
                 receipt = await self._store.write(work.rows, work.asides, moved, work.metas)
@@ -129,16 +141,13 @@ class Recorder:
                 pause_s = RETRY_S[min(attempt, len(RETRY_S) - 1)]
                 attempt += 1
                 self.failures += 1
-                _log.error("event=store_write_failed error=%r retry_s=%s", str(error), pause_s)
+                if str(error) != told:
+                    told = str(error)
+                    _log.error("event=store_write_failed error=%r", told)
                 await asyncio.sleep(pause_s)
-        self._positions.update(moved)
-        self.recorded_to_ms = entries[-1].received_ms
-        self.recorded += receipt.accepted
-        self.conflicts += receipt.conflicts
-        self.set_aside += len(work.asides)
-        self._unsaved += len(entries)
-        if self._unsaved >= SAVE_EVERY:
-            await self._tell_journal()
+        if attempt:
+            _log.warning("event=store_writes_again failures=%d", attempt)
+        return receipt
 
     async def _tell_journal(self) -> None:
         """Let the journal trim behind us; the truth is in the store already."""
