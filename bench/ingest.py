@@ -4,7 +4,7 @@ The clock stops when the store has every reading and the judge has judged every 
 the stations floods, so that rungs are reached and what follows is sealed in the ledger. Prints one
 JSON object on its last line. `chain_to_raw_insert_ratio` compares it with the same rows inserted
 into the same table and key by plain sqlite3, synchronous=FULL, 500 rows a transaction, in the same
-run: before and after the chain, the mean counts.
+run: before and after the chain, the mean counts. With `--store influx`: see `_ingest_influx.py`.
 """
 
 # ruff: noqa: E402  (the rigs are found first)
@@ -27,6 +27,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "
 
 import _ingest_load as load
 from rig.centre_half import free_port, until
+from rig.influxd import why_no_influxd
 
 from egret_aggregator import catalogue, garbage
 from egret_aggregator.clock import Clock
@@ -55,11 +56,24 @@ PATIENCE_S = 600.0
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batches", type=int, default=3000)
-    count = parser.parse_args().batches
+    parser.add_argument("--batches", type=int, default=0, help="3000, or 1000 with influx")
+    parser.add_argument("--store", choices=("sqlite", "influx"), default="sqlite")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="egret-bench-") as folder:
-        print(json.dumps(asyncio.run(measure(Path(folder), count))))
+        if asked.store == "influx":
+            print(json.dumps(asyncio.run(measure_influx(Path(folder), asked.batches or 1000))))
+        else:
+            print(json.dumps(asyncio.run(measure(Path(folder), asked.batches or 3000))))
     return 0
+
+
+async def measure_influx(folder: Path, count: int) -> dict[str, Any]:
+    if why := why_no_influxd():
+        return {"skipped": why}
+    import _ingest_influx  # noqa: PLC0415  (needs the extra [influx])
+
+    start_ms = int(time.time() * 1000) - count // load.STATIONS * load.INSTANTS * load.PERIOD_MS
+    return await _ingest_influx.measure(folder, count, start_ms)
 
 
 async def measure(folder: Path, count: int) -> dict[str, Any]:

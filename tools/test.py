@@ -1,6 +1,10 @@
 """Run the tests: quick ones, then those with real processes, then those that need quiet.
 
 usage: ./dev test [--long] [PYTEST ARG ...]
+       ./dev test --store memory|sqlite|influx [PYTEST ARG ...]
+
+The second form runs the conformance suite of one store; `influx` runs on the server that
+EGRET_INFLUX_URL, _TOKEN, _BUCKET and _ORG name, else on an influxd of its own.
 
 The last line printed adds up all runs; the exit code is the worst of them.
 """
@@ -20,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NO_TESTS = 5  # pytest's exit code for "nothing selected"
 STUCK_S = 240  # no single test of the ordinary run takes a quarter of this
 STUCK_LONG_S = 7200
+
+CONFORMANCE = "tests/aggregator/store/test_store_conformance.py"
 
 WORDS = {"failures": "failed", "errors": "error", "skipped": "skipped"}
 
@@ -56,6 +62,8 @@ def summary(counts: Counter[str], took_s: float) -> str:
 
 def phases(args: list[str], *, long: bool) -> list[list[str]]:
     """Return the pytest arguments of each run; a -m of the caller's own makes it one run."""
+    if "--store" in args:
+        return [of_store(args)]
     if any(arg == "-m" or arg.startswith("--co") for arg in args):
         return [args]
     slow = "(system or long)" if long else "system and not long"
@@ -64,6 +72,13 @@ def phases(args: list[str], *, long: bool) -> list[list[str]]:
         ["-n", "3", "--dist", "worksteal", "-m", f"{slow} and not alone", *args],
         ["-m", f"{slow} and alone", *args],
     ]
+
+
+def of_store(args: list[str]) -> list[str]:
+    """Return the pytest arguments of one store's conformance suite."""
+    at = args.index("--store")
+    name, rest = "".join(args[at + 1 : at + 2]), args[:at] + args[at + 2 :]
+    return [CONFORMANCE, "-k", name or "store", *rest]
 
 
 def main(argv: list[str]) -> int:

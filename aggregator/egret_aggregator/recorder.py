@@ -23,7 +23,7 @@ from egret_core.sources import IMPORT
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
-    from egret_aggregator.store import TimeSeriesStore
+    from egret_aggregator.store import Receipt, TimeSeriesStore
     from egret_core.reading import Undated
 
 NAME = "recorder"
@@ -124,7 +124,21 @@ class Recorder:
             self.add(entries[at : at + SLICE], work)
             await asyncio.sleep(0)
         moved = {entry.partition: entry.id for entry in entries}
-        attempt = 0
+        receipt = await self._written(work, moved)
+        self._positions.update(moved)
+        self.recorded_to_ms = entries[-1].received_ms
+        self.recorded += receipt.accepted
+        self.conflicts += receipt.conflicts
+        self.set_aside += len(work.asides) + receipt.refused
+        self.asides.update(aside.why.partition(":")[0] for aside in work.asides)
+        self.asides.update({"store_refused": receipt.refused} if receipt.refused else {})
+        self._unsaved += len(entries)
+        if self._unsaved >= SAVE_EVERY:
+            await self._tell_journal()
+
+    async def _written(self, work: Work, moved: dict[int, int]) -> Receipt:
+        """Write for as long as it takes; each new reason is told once, and that it is over."""
+        attempt, told = 0, ""
         while True:
             try:
                 receipt = await self._store.write(work.rows, work.asides, moved, work.metas)
@@ -134,18 +148,14 @@ class Recorder:
                 attempt += 1
                 self.failures += 1
                 self.failing = True
-                _log.error("event=store_write_failed error=%r retry_s=%s", str(error), pause_s)
+                if str(error) != told:
+                    told = str(error)
+                    _log.error("event=store_write_failed error=%r", told)
                 await asyncio.sleep(pause_s)
         self.failing = False
-        self._positions.update(moved)
-        self.recorded_to_ms = entries[-1].received_ms
-        self.recorded += receipt.accepted
-        self.conflicts += receipt.conflicts
-        self.set_aside += len(work.asides)
-        self.asides.update(aside.why.partition(":")[0] for aside in work.asides)
-        self._unsaved += len(entries)
-        if self._unsaved >= SAVE_EVERY:
-            await self._tell_journal()
+        if attempt:
+            _log.warning("event=store_writes_again failures=%d", attempt)
+        return receipt
 
     async def _tell_journal(self) -> None:
         """Let the journal trim behind us; the truth is in the store already."""

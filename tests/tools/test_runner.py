@@ -43,6 +43,12 @@ def test_a_selection_of_the_callers_own_is_one_run(tool: Any) -> None:
     assert tool("test").phases(["-m", "system"], long=False) == [["-m", "system"]]
 
 
+def test_one_store_has_its_conformance_suite_alone(tool: Any) -> None:
+    (only,) = tool("test").phases(["--store", "influx", "-x"], long=False)
+    assert only == [tool("test").CONFORMANCE, "-k", "influx", "-x"]
+    assert (TOOLS.parent / only[0]).exists()
+
+
 REPORT = """<testsuites><testsuite tests="7" failures="1" errors="1" skipped="2"/></testsuites>"""
 
 

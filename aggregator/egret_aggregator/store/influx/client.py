@@ -148,7 +148,8 @@ class InfluxHttp:
         except ApiException as error:
             return Reply(error.status or NO_ANSWER, _text(error.body), dict(error.headers or {}))
         except (TimeoutError, ClientError, OSError) as error:
-            return Reply(NO_ANSWER, f"no answer: {error!r}"[:500], {})
+            why = str(error) or type(error).__name__  # a timeout has no words
+            return Reply(NO_ANSWER, f"no answer: {why}"[:500], {})
         return Reply(answer.status, _text(answer.data), dict(answer.getheaders()))
 
 

@@ -14,9 +14,10 @@ from egret_aggregator.store.influx import line
 from egret_aggregator.store.influx.answers import Answer, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from egret_aggregator.store.influx.client import InfluxHttp
+    from egret_aggregator.store.influx.sift import Key
     from egret_aggregator.store.model import StoredReading
 
 POINTS_MAX = 5000  # of one post: about 80 kB; beyond it a server gains nothing
@@ -43,6 +44,17 @@ class Refused(NamedTuple):
 
     row: StoredReading
     why: str
+
+
+def shares(groups: Mapping[Key, list[StoredReading]]) -> list[dict[Key, list[StoredReading]]]:
+    """Divide channels among as many lanes as their rows are worth; a station has one."""
+    points = sum(map(len, groups.values()))
+    lanes: list[dict[Key, list[StoredReading]]] = [
+        {} for _ in range(min(LANES, 1 + points // LANE_LEAST))
+    ]
+    for key, rows in groups.items():
+        lanes[crc32(key[0].encode()) % len(lanes)][key] = rows
+    return [lane for lane in lanes if lane]
 
 
 class Group(NamedTuple):
@@ -76,30 +88,21 @@ class Lanes:
         self._points_max = POINTS_MAX
 
     async def send(self, groups: Sequence[Group]) -> list[Refused]:
-        """Write all rows; return those that the server refuses for good.
+        """Write the rows of one lane; return those that the server refuses for good.
 
         Raises:
             HeldError: not everything is in; what is may be sent again.
         """
-        points = sum(len(group.rows) for group in groups)
-        lanes = [_Batch([], []) for _ in range(min(LANES, 1 + points // LANE_LEAST))]
+        lane = _Batch([], [])
         made = 0
         for group in groups:
-            lane = lanes[crc32(group.rows[0].station.encode()) % len(lanes)]
             lane.lines.extend(line.lines(group.begin, group.rows))
             lane.rows.extend(group.rows)
             made += len(group.rows)
             if made >= SLICE:
                 made = 0
                 await asyncio.sleep(0)
-        # Every lane ends before any failure is told: the next try must not meet a lane of this one.
-        ended = await asyncio.gather(*(self._lane(lane) for lane in lanes), return_exceptions=True)
-        refused: list[Refused] = []
-        for outcome in ended:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            refused.extend(outcome)
-        return refused
+        return await self._lane(lane)
 
     async def _lane(self, lane: _Batch) -> list[Refused]:
         refused: list[Refused] = []

@@ -51,12 +51,12 @@ class Change(NamedTuple):
 
     Attributes:
         spans: of channels that have new rows.
-        fresh: rows now in InfluxDB; known: rows that were there already.
+        fresh: rows now in InfluxDB, by channel in time order; known: rows there already.
         conflicts: second values; the rest is the recorder's.
     """
 
     spans: Mapping[Key, array[int]]
-    fresh: Sequence[StoredReading]
+    fresh: Mapping[Key, Sequence[StoredReading]]
     known: Sequence[StoredReading]
     conflicts: Sequence[StoredReading]
     asides: Sequence[Aside]
@@ -102,7 +102,9 @@ def keep_channels(db: sqlite3.Connection, made: Mapping[Key, tuple[str, array[in
 def commit(db: sqlite3.Connection, change: Change) -> None:
     """Keep a change, or nothing of it and raise sqlite3.Error."""
     newest: dict[Key, StoredReading] = {}
-    writing.newest(newest, [*change.known, *change.fresh])
+    writing.newest(newest, change.known)
+    for rows in change.fresh.values():
+        writing.newest(newest, rows if any(row[7] for row in rows) else rows[-1:])
     with writing.transaction(db):
         # An upsert of known channels, for it is one statement; the quantity stays what it was.
         sqlite.insert(

@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.errors import StoreError
-from egret_aggregator.store.influx import influxql, server, sift, state
+from egret_aggregator.store.influx import influxql, lanes, server, sift, state
 from egret_aggregator.store.influx.answers import NO_ANSWER, Verdict
 from egret_aggregator.store.influx.book import Book
 from egret_aggregator.store.influx.client import InfluxHttp
@@ -38,13 +38,14 @@ _BEYOND = "store_refused: InfluxDB holds the years 1677 to 2262"
 _log = logging.getLogger(__name__)
 
 
-class _Sorted(NamedTuple):
-    """A write's rows, told apart; fresh ones by channel."""
+class _Sent(NamedTuple):
+    """What became of a write's rows; fresh ones by channel, in time order."""
 
     fresh: dict[Key, list[StoredReading]]
     known: list[StoredReading]
     conflicts: list[StoredReading]
     beyond: list[StoredReading]
+    refused: list[Refused]
 
 
 class InfluxStore:
@@ -165,23 +166,22 @@ class InfluxStore:
         metas: Sequence[MetaFact],
     ) -> Receipt:
         self._book.learn(metas)
-        sorted_ = _Sorted({}, [], [], [])
-        refused: list[Refused] = []
+        sent = _Sent({}, [], [], [], [])
         if rows:
             await self._ready()
-            sorted_ = await self._sort(rows)
-            groups = [Group(self._book.begin(key), new) for key, new in sorted_.fresh.items()]
-            refused = await self._lanes.send(groups)
-        out = {id(item.row) for item in refused}
-        fresh = [row for new in sorted_.fresh.values() for row in new if id(row) not in out]
-        kept = [row_aside(item.row, f"store_refused: {item.why}") for item in refused]
-        kept += [row_aside(row, _BEYOND) for row in sorted_.beyond]
-        held = self._book.grown(sorted_.fresh)
+            await self._send(rows, sent)
+        held = self._book.grown(sent.fresh)
+        if sent.refused:
+            out = {id(item.row) for item in sent.refused}
+            for key, group in sent.fresh.items():
+                sent.fresh[key] = [row for row in group if id(row) not in out]
+        kept = [row_aside(item.row, f"store_refused: {item.why}") for item in sent.refused]
+        kept += [row_aside(row, _BEYOND) for row in sent.beyond]
         change = state.Change(
             held,
-            fresh,
-            sorted_.known,
-            sorted_.conflicts,
+            sent.fresh,
+            sent.known,
+            sent.conflicts,
             [*asides, *kept],
             positions,
             metas,
@@ -190,35 +190,52 @@ class InfluxStore:
         self._book.take(held)
         if kept:
             _log.error("event=influx_refused readings=%d why=%r", len(kept), kept[0].why)
-        conflicts = len(sorted_.conflicts)
-        duplicates = len(rows) - len(fresh) - len(kept) - conflicts
-        return Receipt(len(fresh), duplicates, conflicts, len(kept))
+        accepted, conflicts = sum(map(len, sent.fresh.values())), len(sent.conflicts)
+        duplicates = len(rows) - accepted - len(kept) - conflicts
+        return Receipt(accepted, duplicates, conflicts, len(kept))
 
-    async def _sort(self, rows: Sequence[StoredReading]) -> _Sorted:
+    async def _send(self, rows: Sequence[StoredReading], sent: _Sent) -> None:
+        """Sort rows and send the new ones; while the server takes a lane, the next is made."""
         groups: dict[Key, list[StoredReading]] = {}
         for at in range(0, len(rows), SLICE):
             sift.by_channel(rows[at : at + SLICE], groups)
             await asyncio.sleep(0)
-        await self._book.meet(groups, adopted=self._adopted)
-        stored = await self._book.stored(groups)
-        found = _Sorted({}, [], [], [])
+        under_way: list[asyncio.Task[list[Refused]]] = []
+        try:
+            for share in lanes.shares(groups):
+                lane = await self._sort(share, sent)
+                under_way.append(asyncio.create_task(self._lanes.send(lane)))
+        finally:
+            # Every lane ends before a failure is told: the next try must not meet one of this.
+            outcomes = await asyncio.gather(*under_way, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            sent.refused.extend(outcome)
+        if sent.conflicts:
+            # Kept in the order they came, as every store does.
+            second = {id(row) for row in sent.conflicts}
+            sent.conflicts[:] = [row for row in rows if id(row) in second]
+
+    async def _sort(self, share: dict[Key, list[StoredReading]], sent: _Sent) -> list[Group]:
+        """Tell the rows of a lane apart; return the new ones."""
+        await self._book.meet(share, adopted=self._adopted)
+        stored = await self._book.stored(share)
+        new: list[Group] = []
         sifted = 0
-        for key, group in groups.items():
+        for key, group in share.items():
             fresh, known, conflicts, beyond = sift.sift(group, stored.get(key, {}))
             if fresh:
-                found.fresh[key] = fresh
-            found.known.extend(known)
-            found.conflicts.extend(conflicts)
-            found.beyond.extend(beyond)
+                sent.fresh[key] = fresh
+                new.append(Group(self._book.begin(key), fresh))
+            sent.known.extend(known)
+            sent.conflicts.extend(conflicts)
+            sent.beyond.extend(beyond)
             sifted += len(group)
             if sifted >= SLICE:
                 sifted = 0
                 await asyncio.sleep(0)
-        if found.conflicts:
-            # Kept in the order they came, as every store does.
-            second = {id(row) for row in found.conflicts}
-            found.conflicts[:] = [row for row in rows if id(row) in second]
-        return found
+        return new
 
     async def _ready(self) -> None:
         """Wait as long as the server asked for, and look at it where that is due."""
