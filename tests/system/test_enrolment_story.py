@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 # What every pair of broker and credential permits is in test_secured_brokers.
-CITIES = [(Program.NATS, Kind.PASSWORD), (Program.MOSQUITTO, Kind.CERTIFICATE)]
+CITIES = [
+    (Program.NATS, Kind.PASSWORD),
+    pytest.param(Program.MOSQUITTO, Kind.CERTIFICATE, marks=pytest.mark.long),
+]
 
 
 @asynccontextmanager
