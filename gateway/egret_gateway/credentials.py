@@ -106,20 +106,29 @@ def keep(folder: Path, account: str, kind: str, secret: str) -> Path:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{account}.{kind}"
-    new = folder / f".{path.name}.new"
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    write_whole(path, secret, 0o600)
+    return path
+
+
+def write_whole(path: Path, text: str, mode: int) -> None:
+    """Write a file that is there whole or not at all, whenever the power goes.
+
+    Raises:
+        OSError: it could not be written; what was there before still is.
+    """
+    new = path.with_name(f".{path.name}.new")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(handle, "w") as file:
-        os.fchmod(handle, 0o600)
-        file.write(secret)
+        os.fchmod(handle, mode)
+        file.write(text)
         file.flush()
         os.fsync(handle)
     new.replace(path)
-    parent = os.open(folder, os.O_RDONLY)
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(parent)
+        os.fsync(folder)
     finally:
-        os.close(parent)
-    return path
+        os.close(folder)
 
 
 def tidy(folder: Path) -> None:

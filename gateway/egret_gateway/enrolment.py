@@ -21,9 +21,17 @@ from typing import Any
 
 from egret_core.errors import ConfigError
 from egret_core.topics import CENTRE, is_id
-from egret_gateway.credentials import CERTIFICATE, PASSWORD, SECRET_MAX_B, is_account, keep
+from egret_gateway.credentials import (
+    CERTIFICATE,
+    PASSWORD,
+    SECRET_MAX_B,
+    is_account,
+    keep,
+    write_whole,
+)
 
 VERSION = 1
+PUBLIC = 0o644  # neither a CA nor a configuration holds a secret
 FILE_MAX_B = 64 * 1024  # a bundle with a certificate takes 3 kB
 _ANEW = "ask the centre for a new one (`egret-aggregator gateway rotate`)"
 _START = """\
@@ -158,7 +166,7 @@ def settle(bundle: Bundle, where: Places) -> list[Path]:
     written = []
     if not where.ca_file.exists():
         where.ca_file.parent.mkdir(parents=True, exist_ok=True)
-        where.ca_file.write_text(bundle.ca)
+        write_whole(where.ca_file, bundle.ca, PUBLIC)
         written.append(where.ca_file)
     elif where.ca_file.read_text() != bundle.ca:
         remedy = "another CA is trusted here: is this bundle of your city? then remove this file"
@@ -167,7 +175,7 @@ def settle(bundle: Bundle, where: Places) -> list[Path]:
     written.append(keep(where.credentials, bundle.account, bundle.kind, bundle.secret))
     if not where.config.exists():
         where.config.parent.mkdir(parents=True, exist_ok=True)
-        where.config.write_text(_starting(bundle, where))
+        write_whole(where.config, _starting(bundle, where), PUBLIC)
         written.append(where.config)
     _hand_over([where.credentials, *where.credentials.iterdir()], where.data)
     return written

@@ -21,6 +21,7 @@ from egret_aggregator.enrolment.settings import Program as Of
 if TYPE_CHECKING:
     from pathlib import Path
 
+PATIENCE_S = 180.0  # programs are started one after another, on whatever machine
 BUS = """
 [[bus]]
 name = "bus0"
@@ -137,13 +138,13 @@ class City:
         async def so() -> bool:
             return self.accounts() == states
 
-        await until(so, f"accounts are {states} ({self.centre.log})")
+        await until(so, f"accounts are {states} ({self.centre.log})", PATIENCE_S)
 
     async def until_logged(self, program: Program, words: str, times: int = 1) -> None:
         async def so() -> bool:
             return program.log.exists() and program.log.read_text().count(words) >= times
 
-        await until(so, f"{words!r} {times} times in {program.log}")
+        await until(so, f"{words!r} {times} times in {program.log}", PATIENCE_S)
 
     async def _run(self, *command: str, code: int) -> dict[str, Any]:
         child = await asyncio.create_subprocess_exec(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.broker import without
-from rig.enrolled import City
+from rig.enrolled import PATIENCE_S, City
 from rig.line import until
 
 from egret_aggregator.enrolment.settings import Kind, Program
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 # What every pair of broker and credential permits is in test_secured_brokers.
-CITIES = [(Program.NATS, Kind.PASSWORD), (Program.MOSQUITTO, Kind.CERTIFICATE)]
+CITIES = [
+    (Program.NATS, Kind.PASSWORD),
+    pytest.param(Program.MOSQUITTO, Kind.CERTIFICATE, marks=pytest.mark.long),
+]
 
 
 @asynccontextmanager
@@ -158,7 +161,7 @@ async def test_a_kill_in_the_midst_of_a_renewal_strands_nobody(tmp_path: Path, v
                 states = city.accounts()
                 return list(states.values()) == ["in use"] and set(states) <= city.held("gw1")
 
-            await until(settled, f"one account is left, and the box has it ({box.log})")
+            await until(settled, f"one account is left, and the box has it ({box.log})", PATIENCE_S)
         finally:
             await box.stop()
         assert lines(city)[0] == ("console", "credential_added", "add")

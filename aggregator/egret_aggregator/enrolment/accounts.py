@@ -56,6 +56,11 @@ class Account:
         """The user name at the broker, or the common name of the certificate."""
         return f"{self.gateway}.{self.number}"
 
+    @property
+    def form(self) -> str:
+        """Its kind as a gateway names it: `password`, or `pem` for a certificate and its key."""
+        return "pem" if self.kind == "certificate" else self.kind
+
 
 @dataclass(frozen=True, slots=True)
 class Book:

@@ -35,7 +35,7 @@ def encode(
         "port": port,
         "ca": ca_pem,
         "account": account.name,
-        "kind": "pem" if account.kind == "certificate" else "password",
+        "kind": account.form,
         "secret": secret,
         "ends_ms": account.ends_ms,
     }

@@ -7,6 +7,8 @@ A crash between the two leaves a line without an effect; the act is then done ag
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from egret_aggregator.enrolment import bundle
@@ -144,7 +146,13 @@ class Office:
                 raise EnrolmentError(f"{account.name} was made by another process", "do it again")
             return book.added(account)
 
-        await asyncio.to_thread(self._folder.change, enter)
+        try:
+            await asyncio.to_thread(self._folder.change, enter)
+        except EnrolmentError:
+            # Nobody would ever learn its secret: without it the act can simply be done again.
+            with contextlib.suppress(EnrolmentError):
+                await asyncio.to_thread(self._folder.change, partial(_withdrawn, account))
+            raise
         return account, secret
 
     async def end(self, names: list[str], why: str, actor: str) -> None:
@@ -198,3 +206,8 @@ class Office:
                 f"{gateway} is not enrolled", "see `egret-aggregator gateway list`"
             )
         return found
+
+
+def _withdrawn(account: Account, book: Book) -> Book:
+    """Return the book without an account; another's of the same name stays."""
+    return book.without(account.name) if book.named(account.name) == account else book

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -94,7 +94,7 @@ def settled(book: Book, name: str, now_ms: int, overlap_ms: int) -> list[Account
 @dataclass(slots=True)
 class _Flight:
     account: Account
-    secret: str
+    secret: str = field(repr=False)
     expires_s: float
     sent_s: float = float("-inf")
     taken: bool = False
@@ -147,8 +147,8 @@ class Renewals:
             if flight.taken or now_s - flight.sent_s < REPEAT_S:
                 continue
             flight.sent_s = now_s
-            kind = "pem" if flight.account.kind == "certificate" else "password"
-            args = {"account": flight.account.name, "kind": kind, "secret": flight.secret}
+            account = flight.account
+            args = {"account": account.name, "kind": account.form, "secret": flight.secret}
             id_ = self._id(flight)
             yield gateway, Command(id_, in_ms(flight.expires_s - now_s), RENEW, args, now_ms)
 

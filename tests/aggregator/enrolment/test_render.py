@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from egret_aggregator.enrolment.accounts import Account, Book, hashed
 from egret_aggregator.enrolment.render import (
     configuration,
@@ -39,7 +41,9 @@ def test_nats_subjects_are_topics_with_dots() -> None:
     text = nats_accounts(BOOK, Kind.PASSWORD)
     assert '"egret.v1.gw1.data"' in text
     assert '"egret.v1.*.data"' in text
-    assert "/" not in text.replace("./", "").split("permissions")[1]
+    subjects = re.findall(r'"((?:egret|\$MQTT)[^"]*)"', text)
+    assert len(subjects) == 3 + 5 + 4 + 3
+    assert not any(letter in subject for subject in subjects for letter in "/+#")
 
 
 def test_mosquitto_names_each_user_with_its_topics() -> None:

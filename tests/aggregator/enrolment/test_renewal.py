@@ -216,11 +216,28 @@ async def test_a_broker_that_cannot_be_told_is_tried_later_and_stops_nothing(
         monkeypatch.setattr(bench.folder, "_reload", refuse)
         bench.renewals.saw("gw1", "gw1.1")
         await bench.until(lambda: "gw1" in bench.renewals._rests)
+        assert bench.names() == ["gw1.1"], "an account whose secret nobody has does not stay"
         monkeypatch.setattr(bench.folder, "_reload", lambda: None)
         bench.s += renewal.REST_S
         bench.renewals.saw("gw1", "gw1.1")
         await bench.until(lambda: bool(bench.renewals._flights))
         assert bench.names()[0] == "gw1.1"
+
+
+async def test_of_two_that_make_the_same_number_one_is_refused_and_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with benched(tmp_path) as bench:
+        stale = bench.folder.book()
+        await bench.office.add("gw1")
+
+        async def before() -> Book:
+            return stale
+
+        monkeypatch.setattr(bench.office, "book", before)
+        with pytest.raises(EnrolmentError, match="another process"):
+            await bench.office.add("gw1")
+        assert bench.names() == ["gw1.1"], "the other's account stays"
 
 
 @pytest.mark.parametrize("word", [None, 5, "", "gw2.1", "gw1", {"a": 1}])
