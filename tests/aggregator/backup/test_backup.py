@@ -273,13 +273,15 @@ async def test_a_catalogue_that_is_there_stays_and_the_difference_is_named(tmp_p
     assert rules.read_text().endswith("# edited since\n")
 
 
-async def test_a_disk_too_small_is_refused_before_anything_is_copied(
+async def test_a_place_that_cannot_be_is_refused_before_anything_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     centre = SmallCentre(tmp_path)
     async with centre.running():
         await centre.levels(1, 1.0)
         await centre.quiet()
+        with pytest.raises(BackupError, match="is within the data folder: name one on another"):
+            await backed_up(centre, centre.data / "backup")
         monkeypatch.setattr(making, "SPARE", 1e9)
         with pytest.raises(BackupError, match="make room, or name a folder on a larger disk"):
             await backed_up(centre, tmp_path / "backup")
