@@ -34,7 +34,6 @@ SCALE = 120
 SCALED = {
     "period_s = 0.05": "period_s = 6",
     "cut_s = 0.1": "cut_s = 60",
-    "status_s = 5": "status_s = 600",
 }
 
 
@@ -97,8 +96,9 @@ async def destroyed_and_restored(drill: Drill, backup: Path, made: dict[str, Any
     await drill.settle()
     assert min(drill.stored()) == 1
     after = await centre.get("/warnings")  # by the token of before
-    assert [w["id"] for w in after["items"]] == [w["id"] for w in before["items"]]
-    assert before["items"], "the drill warns of nothing"
+    # On a scaled clock its own absence is long enough for the centre to warn of.
+    standing = [w["id"] for w in after["items"] if w["subject"] != "centre"]
+    assert standing == [w["id"] for w in before["items"]] != []
     assert "event=ledger_behind_journal" not in centre.log.read_text()
     audit = await said("audit", "verify", centre.config)
     assert (audit["ok"], audit["lines"] > made["head"]["seq"]) == (True, True)

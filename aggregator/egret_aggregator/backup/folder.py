@@ -46,6 +46,7 @@ def put(source: Path, target: Path, mode: int | None = None) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     target.chmod(stat.S_IMODE(source.stat().st_mode) if mode is None else mode)
+    durable(target)
 
 
 def copies(folder: Path, said: Said) -> tuple[Copy, ...]:
@@ -54,7 +55,7 @@ def copies(folder: Path, said: Said) -> tuple[Copy, ...]:
     for path in _files(folder):
         mode = stat.S_IMODE(path.stat().st_mode)
         path.chmod(_OWN)
-        _durable(path)
+        durable(path)
         name = path.relative_to(folder).as_posix()
         found.append(Copy(name, path.stat().st_size, digest(path, name, said), mode))
     return tuple(found)
@@ -65,10 +66,10 @@ def finish(folder: Path, manifest: Manifest) -> None:
     part = folder / f"{FILE}.part"
     part.write_text(encode(manifest), encoding="utf-8")
     part.chmod(_OWN)
-    _durable(part)
+    durable(part)
     part.rename(folder / FILE)
     (folder / MARK).unlink()
-    _durable(folder)
+    durable(folder)
 
 
 def checked(folder: Path, said: Said) -> Manifest:
@@ -112,7 +113,8 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from sorted(path for path in (top, *top.rglob("*")) if path.is_file())
 
 
-def _durable(path: Path) -> None:
+def durable(path: Path) -> None:
+    """Return once a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

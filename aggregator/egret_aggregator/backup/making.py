@@ -56,6 +56,8 @@ def make(
     journal = settings.data / "journal.db"
     if not journal.exists():
         raise BackupError(f"{settings.data}: there is no journal yet", "name a centre that has run")
+    if folder.absolute().is_relative_to(settings.data.absolute()):
+        raise BackupError(f"{folder}: is within the data folder", "name one on another disk")
     place.begin(folder)
     _room(settings, folder)
     with Pin(journal).held():

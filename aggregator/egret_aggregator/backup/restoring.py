@@ -7,7 +7,6 @@ restore that was cut short begins anew.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from egret_aggregator import data_lock
 from egret_aggregator.backup import folder as place
 from egret_aggregator.backup import inventory
-from egret_aggregator.database import Database, portable
+from egret_aggregator.database import Database, ledger_rows, portable
 from egret_aggregator.errors import BackupError, DataFolderError
 from egret_aggregator.warnings import Ledger, audit
 from egret_aggregator.warnings.record import Head, Kind
@@ -68,12 +67,11 @@ def restore(
         _emptied(settings.data, again=again)
         mark.touch()
         left = _files(settings, folder, manifest, said)
+        store = Database(database)
         report = asyncio.run(
-            _ledger(database, folder / place.LEDGER, manifest, now_ms, again=again, said=said)
+            _ledger(store, folder / place.LEDGER, manifest, now_ms, again=again, said=said)
         )
-        _durable(settings.data)
-        mark.unlink()
-        _durable(settings.data)
+        _end(mark)
     return Restored(manifest, report, left)
 
 
@@ -122,7 +120,7 @@ def _kept(source: Path, target: Path, left: list[str]) -> bool:
 
 
 async def _ledger(
-    where: Path | DatabaseSettings,
+    database: Database,
     export: Path,
     manifest: Manifest,
     now_ms: Callable[[], int],
@@ -130,13 +128,14 @@ async def _ledger(
     again: bool,
     said: Said,
 ) -> audit.Report:
-    database = Database(where)
     try:
-        if not (again and await _is_loaded(database, manifest)):
+        if not await _goes_on(database, manifest):
             await portable.load(database, export, partial(said, "ledger"))
         ledger = Ledger(database, now_ms)
         await ledger.open()
-        if ledger.head.seq == manifest.head_seq:
+        async with database.reading() as connection:
+            noted = await ledger_rows.after(connection, manifest.head_seq, 1, (Kind.RESTORED,))
+        if not (again and noted):
             told = {"created_ms": manifest.created_ms, "head": manifest.head_seq}
             await ledger.note(ACTOR, Kind.RESTORED, told)
         return await audit.verify(database)
@@ -144,25 +143,26 @@ async def _ledger(
         await database.close()
 
 
-async def _is_loaded(database: Database, manifest: Manifest) -> bool:
-    """Tell whether a restore that was cut short had filled the database; it is open then."""
+async def _goes_on(database: Database, manifest: Manifest) -> bool:
+    """Tell whether the database holds the backup's ledger, or its continuation; it is open then.
+
+    A database on another machine outlives the centre: what it has beyond the backup is kept.
+    """
     await database.open()
     ledger = Ledger(database, lambda: 0)
     await ledger.open()
     if ledger.head.seq == 0:
         await database.close()
         return False
-    later = await ledger.count_after(manifest.head_seq, 2)
-    if later > 1 or not await ledger.holds(Head(manifest.head_seq, manifest.head_hash)):
+    if not await ledger.holds(Head(manifest.head_seq, manifest.head_hash)):
         raise BackupError(
             f"{database.name}: holds another ledger", "restore into an empty database"
         )
     return True
 
 
-def _durable(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _end(mark: Path) -> None:
+    """Take the mark away, once all else is durable."""
+    place.durable(mark.parent)
+    mark.unlink()
+    place.durable(mark.parent)

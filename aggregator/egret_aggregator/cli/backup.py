@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ from egret_aggregator.cli.commands import ARGUMENTS
 from egret_aggregator.cli.verb import add_verb
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import portable
+from egret_aggregator.errors import BackupError
 from egret_core.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from egret_aggregator.backup.manifest import Manifest
     from egret_aggregator.cli.output import Output
@@ -70,14 +73,15 @@ def backup_or_verify(arguments: argparse.Namespace, output: Output) -> int:
 def backup_make(arguments: argparse.Namespace, output: Output) -> int:
     """Copy the centre into a new folder."""
     settings = config.load(arguments.config)
-    manifest = making.make(
-        settings,
-        service.database_place(settings),
-        arguments.to,
-        now_ms=Clock(settings.timescale).now_ms(),
-        secrets=arguments.secrets,
-        said=Progress("backup"),
-    )
+    with _whole("backup"):
+        manifest = making.make(
+            settings,
+            service.database_place(settings),
+            arguments.to,
+            now_ms=Clock(settings.timescale).now_ms(),
+            secrets=arguments.secrets,
+            said=Progress("backup"),
+        )
     output.said([f"{arguments.to}: {_words(manifest)}"], _body(arguments.to, manifest))
     return 0
 
@@ -93,13 +97,14 @@ def backup_verify(arguments: argparse.Namespace, output: Output) -> int:
 def restore_from(arguments: argparse.Namespace, output: Output) -> int:
     """Put a backup back; 1 where the ledger in it was not in order before it was copied."""
     settings = config.load(arguments.config)
-    done = restoring.restore(
-        settings,
-        service.database_place(settings),
-        arguments.source,
-        now_ms=Clock(settings.timescale).now_ms,
-        said=Progress("restore"),
-    )
+    with _whole("restore"):
+        done = restoring.restore(
+            settings,
+            service.database_place(settings),
+            arguments.source,
+            now_ms=Clock(settings.timescale).now_ms,
+            said=Progress("restore"),
+        )
     lines = [f"{settings.data}: restored from {arguments.source}: {_words(done.manifest)}"]
     lines += [f"left as it was, though the backup has another: {path}" for path in done.left]
     if done.report.findings:
@@ -108,6 +113,15 @@ def restore_from(arguments: argparse.Namespace, output: Output) -> int:
     body = {**_body(arguments.source, done.manifest), "ledger_ok": ok, "left": done.left}
     output.said(lines, body)
     return 0 if ok else 1
+
+
+@contextmanager
+def _whole(verb: str) -> Iterator[None]:
+    """Have an interruption end with an error: half a backup must not look like one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise BackupError(f"the {verb} was interrupted", "give the same command again") from None
 
 
 def _words(manifest: Manifest) -> str:

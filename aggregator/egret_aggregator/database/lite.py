@@ -8,6 +8,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from egret_aggregator.database import sqlite
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -28,7 +30,8 @@ def engine(path: Path) -> AsyncEngine:
 
 def is_unavailable(error: BaseException) -> bool:
     """Tell whether the same may succeed later: locked, a full disk, an I/O error."""
-    return isinstance(error, OperationalError)
+    # Not a damaged file or a missing table: those stay as they are, however often one asks.
+    return isinstance(error, OperationalError) and sqlite.is_disk_fault(error.orig or error)
 
 
 def _on_connect(raw: Any, _record: object) -> None:  # noqa: ANN401  (a driver's connection)

@@ -21,6 +21,7 @@ from egret_aggregator.backup.manifest import PARTS
 from egret_aggregator.database import Database
 from egret_aggregator.errors import BackupError, DataFolderError
 from egret_aggregator.warnings import audit
+from egret_aggregator.warnings.acts import Act
 from egret_aggregator.warnings.record import Kind
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ async def test_a_restore_over_something_is_refused_by_name(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("engine")
-@pytest.mark.parametrize("when", ["_files", "_durable"])
+@pytest.mark.parametrize("when", ["_files", "_end"])
 async def test_a_restore_cut_short_is_seen_and_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -182,17 +183,44 @@ async def test_a_restore_cut_short_is_seen_and_done_again(
 @pytest.mark.parametrize("engine", databases.BOTH[1:], indirect=True)
 async def test_a_database_with_another_ledger_is_left_alone(tmp_path: Path, engine: str) -> None:
     centre, other = SmallCentre(tmp_path), SmallCentre(tmp_path / "other")
-    for one in (centre, other):
+    for one, level in ((centre, 4.5), (other, 4.6)):
         async with one.running():
-            await one.levels(1, 4.5)
+            await one.levels(1, level)
             await one.quiet()
             await backed_up(one, one.data.parent / "backup")
     shutil.rmtree(other.data)
-    other.now_ms += 1
-    with pytest.raises(BackupError, match="table ledger is not empty"):
+    before = databases.rows(other.data / "egret.db", "SELECT * FROM ledger ORDER BY seq")
+    with pytest.raises(BackupError, match="holds another ledger: restore into an empty"):
         await put_back(other, tmp_path / "backup")
-    rows = databases.rows(other.data / "egret.db", "SELECT count(*) FROM ledger")
-    assert rows[0][0] > 0
+    after = databases.rows(other.data / "egret.db", "SELECT * FROM ledger ORDER BY seq")
+    assert before == after != []
+
+
+@pytest.mark.parametrize("engine", databases.BOTH[1:], indirect=True)
+async def test_a_database_that_outlived_its_centre_loses_nothing(
+    tmp_path: Path, engine: str
+) -> None:
+    """The disk of the centre is gone, the database is on another machine: it is ahead."""
+    centre = SmallCentre(tmp_path)
+    async with centre.running():
+        await centre.levels(1, 3.5)
+        await centre.quiet()
+        manifest = await backed_up(centre, tmp_path / "backup")
+        await centre.levels(2, 4.5)
+        (warning,) = await centre.standing()
+        act = Act(Kind.ACKNOWLEDGED, warning.id, "officer:li", note="seen")
+        acted = (await centre.ledger.act(act)).state
+        head = centre.ledger.head.seq
+    shutil.rmtree(centre.data)
+    restored = await put_back(centre, tmp_path / "backup")
+    assert (restored.report.lines, restored.report.findings) == (head + 1, [])
+    assert manifest.head_seq < head
+    async with centre.running():
+        assert not centre.behind
+        assert await centre.standing() == [acted]
+        await centre.levels(2, 4.5)  # as a gateway sends it again
+        assert await centre.standing() == [acted]
+        assert await centre.values() == [3.5, 4.5]
 
 
 async def test_only_the_owner_may_read_it_and_secrets_come_when_asked_for(tmp_path: Path) -> None:
@@ -245,13 +273,15 @@ async def test_a_catalogue_that_is_there_stays_and_the_difference_is_named(tmp_p
     assert rules.read_text().endswith("# edited since\n")
 
 
-async def test_a_disk_too_small_is_refused_before_anything_is_copied(
+async def test_a_place_that_cannot_be_is_refused_before_anything_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     centre = SmallCentre(tmp_path)
     async with centre.running():
         await centre.levels(1, 1.0)
         await centre.quiet()
+        with pytest.raises(BackupError, match="is within the data folder: name one on another"):
+            await backed_up(centre, centre.data / "backup")
         monkeypatch.setattr(making, "SPARE", 1e9)
         with pytest.raises(BackupError, match="make room, or name a folder on a larger disk"):
             await backed_up(centre, tmp_path / "backup")
