@@ -53,17 +53,13 @@ def test_a_renamed_field_is_seen(influx: Influxd, field: str) -> None:
     """As if the store wrote it under another name: no panel that needs it may pass."""
     database = f"without_{field}"
     grafana_ask.seed(influx, database, grafana_city.line_protocol(renamed=field))
-    blind = []
-    for target in INFLUX:
-        try:
-            grafana_ask.influx(influx, target, database)
-        except (AssertionError, KeyError):
-            blind.append(target.query["query"])
-    uses = [one.query["query"] for one in INFLUX if f'"{field}"' in one.query["query"]]
+    needing = [one for one in INFLUX if f'"{field}"' in one.query["query"]]
     if field == "quantity":  # without the tag everything is one of the other quantities
-        uses = [query for query in uses if "!~" not in query]
-    assert uses
-    assert [query for query in uses if query not in blind] == []
+        needing = [one for one in needing if "!~" not in one.query["query"]]
+    assert needing
+    for target in needing:
+        with pytest.raises((AssertionError, KeyError)):
+            grafana_ask.influx(influx, target, database)
 
 
 @needs_influxd
@@ -101,27 +97,18 @@ async def city(tmp_path: Path) -> AsyncIterator[ApiCentre]:
         yield centre
 
 
-async def test_the_api_fills_every_column(city: ApiCentre) -> None:
-    for target in API:
-        grafana.cells_of(await grafana_ask.api(city, target), target)
-
-
-async def test_a_renamed_column_is_seen(city: ApiCentre) -> None:
+async def test_the_api_fills_every_column_and_a_renamed_one_is_seen(city: ApiCentre) -> None:
     for target in API:
         rows = await grafana_ask.api(city, target)
+        grafana.cells_of(rows, target)
         for column in target.query["columns"]:
-            other = [
-                {
-                    key + "_x" if key == column["selector"] else key: cell
-                    for key, cell in row.items()
-                }
-                for row in rows
-            ]
-            with pytest.raises(AssertionError, match=f"no {column['selector']}"):
+            name = column["selector"]
+            other = [{f"{k}_x" if k == name else k: v for k, v in row.items()} for row in rows]
+            with pytest.raises(AssertionError, match=f"no {name}"):
                 grafana.cells_of(other, target)
 
 
-async def test_the_stations_board_shows_its_own_station_only(city: ApiCentre) -> None:
+async def test_a_stations_board_is_its_own_with_lines_over_the_whole_chart(city: ApiCentre) -> None:
     for target in API:
         _, params = grafana_ask.path_of(target)
         if target.board != "egret-station" or "variable" in target.panel:
@@ -130,16 +117,10 @@ async def test_the_stations_board_shows_its_own_station_only(city: ApiCentre) ->
         for row in await grafana_ask.api(city, target):
             there = row.get("station", row.get("id", grafana_city.STATION))
             assert there == grafana_city.STATION, target.name
-
-
-async def test_threshold_lines_reach_over_the_chart(city: ApiCentre) -> None:
     water = next(one for one in API if one.panel == "Water")
     cells = grafana.cells_of(await grafana_ask.api(city, water), water)
-    assert {(cell["line"], cell["value"]) for cell in cells} == {
-        ("wl blue", 3.0),
-        ("wl yellow", 3.5),
-        ("wl red", 4.5),
-    }
+    lines = {("wl blue", 3.0), ("wl yellow", 3.5), ("wl red", 4.5)}
+    assert {(cell["line"], cell["value"]) for cell in cells} == lines
     assert len({cell["time"] for cell in cells}) == 2
 
 

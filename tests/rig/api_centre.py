@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE_S = 30.0
+TLS = ssl.create_default_context()  # every client would read the machine's certificates anew
 NOW_MS = 1_503_018_000_000  # the centre's clock starts here and goes on in real time
 
 STATIONS = """
@@ -151,7 +153,7 @@ class ApiCentre:
         )
 
     async def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S, verify=TLS) as client:
             return await client.request(method, path, **more)
 
 

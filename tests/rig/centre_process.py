@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
-from rig.api_centre import catalogue_folder
+from rig.api_centre import TLS, catalogue_folder
 from rig.centre_half import free_port
 
 if TYPE_CHECKING:
@@ -84,17 +84,17 @@ class CentreProcess:
         return (self._path.parent / "centre.log").read_text()
 
     async def get(self, path: str) -> Any:
-        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S, verify=TLS) as client:
             answer = await client.get(path, headers=self.bearer)
             assert answer.status_code == 200, answer.text
             return answer.json()
 
     async def text(self, path: str) -> str:
-        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S, verify=TLS) as client:
             return (await client.get(path)).text
 
     async def post(self, path: str, body: dict[str, Any]) -> httpx2.Response:
-        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S, verify=TLS) as client:
             return await client.post(path, headers=self.bearer, json=body)
 
     async def ended(self, number: int = signal.SIGTERM) -> tuple[int, float]:

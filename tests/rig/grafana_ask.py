@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 from rig import grafana, grafana_city
-from rig.api_centre import NOW_MS
+from rig.api_centre import NOW_MS, TLS
 
 if TYPE_CHECKING:
     from rig.api_centre import ApiCentre
     from rig.influxd import Influxd
 
+ASK_S = 60.0
 CHANNELS = tuple(one.channel for one in grafana_city.CITY if one.station == grafana_city.STATION)
 SHOWN = grafana.Shown(
     from_ms=NOW_MS - grafana_city.DAY_MS,
@@ -23,12 +24,12 @@ SHOWN = grafana.Shown(
 
 def seed(server: Influxd, database: str, lines: str) -> None:
     """Make a database with these lines."""
-    made = httpx2.post(f"{server.direct}/query", params={"q": f'CREATE DATABASE "{database}"'})
-    assert made.status_code == 200, made.text
-    written = httpx2.post(
-        f"{server.direct}/write", params={"db": database, "precision": "ms"}, content=lines
-    )
-    assert written.status_code == 204, written.text
+    with httpx2.Client(base_url=server.direct, verify=TLS, timeout=ASK_S) as client:
+        made = client.post("/query", params={"q": f'CREATE DATABASE "{database}"'})
+        assert made.status_code == 200, made.text
+        params = {"db": database, "precision": "ms"}
+        written = client.post("/write", params=params, content=lines)
+        assert written.status_code == 204, written.text
 
 
 def influx(
@@ -37,8 +38,9 @@ def influx(
     """Return a query's series, by GET with times in ms."""
     query = shown.influxql(target.query["query"])
     params = {"db": database, "epoch": "ms", "q": query}
-    answer = httpx2.get(f"{server.direct}/query", params=params)
-    return grafana.series_of(answer.json(), query, target.query.get("alias", ""))
+    with httpx2.Client(base_url=server.direct, verify=TLS, timeout=ASK_S) as client:
+        told = client.get("/query", params=params).json()
+    return grafana.series_of(told, query, target.query.get("alias", ""))
 
 
 def path_of(target: grafana.Target) -> tuple[str, dict[str, str]]:
