@@ -13,7 +13,7 @@ import logging
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from egret_aggregator.errors import AggregatorError
+from egret_aggregator.errors import AggregatorError, StoreError
 from egret_aggregator.journal import EntryKind
 from egret_aggregator.store.rollup_rows import Mark, Rebuild
 from egret_core.buckets import TEN_MIN_MS, Bucket, Point, floor, gather
@@ -73,6 +73,7 @@ class Roller:
         self._touched: dict[Mark, float] = {}
         self._ready = False
         self._rebuilding = False
+        self._rest_until_s = float("-inf")
         self.rolled_to_ms = 0
         self.rolled = 0
         self.failures = 0
@@ -89,24 +90,34 @@ class Roller:
                 busy = await self.step()
                 pause_s = 0.0 if busy else LOOK_S
             except AggregatorError as error:
-                self.failures += 1
-                self._ready = False
-                pause_s = RETRY_S
-                _log.error("event=roll_failed error=%r retry_s=%s", str(error), pause_s)
+                pause_s = self._failed(error)
             await asyncio.sleep(pause_s)
 
     async def step(self) -> bool:
         """Mark what was recorded and roll what is at rest; tell whether there is more to do.
 
+        A store that refuses what is to be rolled does not hold up the marking.
+
         Raises:
-            AggregatorError: store, journal or rollups do not answer; nothing is half done.
+            AggregatorError: journal or rollups do not answer; nothing is half done.
         """
         if not self._ready:
             await self._open()
         read = len(self._touched) < MARKS_MAX and await self._mark()
-        rolled = await self._roll()
-        again = self._rebuilding and await self._rebuild()
+        if self._now_s() < self._rest_until_s:
+            return read
+        try:
+            rolled = await self._roll()
+            again = self._rebuilding and await self._rebuild()
+        except StoreError as error:
+            self._rest_until_s = self._now_s() + self._failed(error)
+            return read
         return read or rolled or again
+
+    def _failed(self, error: AggregatorError) -> float:
+        self.failures += 1
+        _log.error("event=roll_failed error=%r retry_s=%s", str(error), RETRY_S)
+        return RETRY_S
 
     async def _open(self) -> None:
         progress = await self._rollups.progress()

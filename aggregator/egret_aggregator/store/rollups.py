@@ -1,6 +1,7 @@
 """The rollups: one SQLite file beside every kind of store, a writing thread and readers.
 
-It is made of what the store holds and can be made again: remove it, and the next start does so.
+It is made of what the store holds and is made anew where it is missing. Of days whose raw readings
+retention has removed it is all there is.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Rollups:
             self._db = await asyncio.to_thread(rollup_rows.open_file, self._path)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
-                f"{self._path}: {error}: move it away, it is made anew from the series"
+                f"{self._path}: {error}: put its backup back, or move it away: it is made anew"
+                " from the raw readings that there still are"
             ) from error
 
     async def close(self) -> None:

@@ -221,9 +221,33 @@ async def test_a_file_that_cannot_be_written_loses_no_mark(tmp_path: Path) -> No
         await rolling.roller.step()
         torn.broken = True
         rolling.now_s += 3600
-        with pytest.raises(StoreError):
-            await rolling.roller.step()
+        assert not await rolling.roller.step()
+        assert rolling.roller.failures == 1
         torn.broken = False
+        rolling.now_s += 3600
+        await rolling.settle()
+        await right(rolling)
+
+
+async def test_a_store_that_refuses_to_be_read_does_not_hold_up_the_marking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(Rolling(tmp_path)) as rolling:
+
+        async def refuses(*_: object) -> None:
+            raise StoreError("the span is too long for this server")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(rolling.store, "range", refuses)
+            for n in range(5):
+                await rolling.arrive([reading(700 * n)])
+                await rolling.record()
+                rolling.now_s += 61
+                await rolling.roller.step()
+            progress = await rolling.rollups.progress()
+            assert max(progress.positions.values()) == rolling.entry
+            assert rolling.roller.failures > 0
+        rolling.now_s += 61
         await rolling.settle()
         await right(rolling)
 
