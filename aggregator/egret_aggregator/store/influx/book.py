@@ -102,11 +102,13 @@ class Book:
 
     def grown(self, fresh: Mapping[Key, Sequence[StoredReading]]) -> dict[Key, array[int]]:
         """Return the spans of channels once these rows, in time order, are written."""
-        return {
-            key: spans.grown(self._channels[key].spans, [row[2] for row in rows])
-            for key, rows in fresh.items()
-            if rows
-        }
+        held: dict[Key, array[int]] = {}
+        for key, rows in fresh.items():
+            before = self._channels[key].spans
+            held[key] = spans.continued(before, rows[0][2], rows[-1][2]) or spans.grown(
+                before, [row[2] for row in rows]
+            )
+        return held
 
     def take(self, held: Mapping[Key, array[int]]) -> None:
         """Take up spans that are committed."""

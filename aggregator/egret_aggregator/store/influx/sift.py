@@ -10,12 +10,13 @@ from egret_aggregator.store.memory import content
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from egret_aggregator.store.model import StoredReading
 
 Key = tuple[str, str]  # station, channel
 _TIME = itemgetter(2)
+_KEY = itemgetter(0, 1)
 
 
 class Sifted(NamedTuple):
@@ -32,10 +33,9 @@ class Sifted(NamedTuple):
     beyond: list[StoredReading]
 
 
-def by_channel(rows: Iterable[StoredReading], into: dict[Key, list[StoredReading]]) -> None:
+def by_channel(rows: Sequence[StoredReading], into: dict[Key, list[StoredReading]]) -> None:
     """Add rows to their channels, in the order they came."""
-    for row in rows:
-        key = (row[0], row[1])
+    for key, row in zip(map(_KEY, rows), rows, strict=True):
         group = into.get(key)
         if group is None:
             into[key] = [row]

@@ -29,6 +29,13 @@ def holds(spans: array[int], time_ms: int) -> bool:
     return overlap(spans, time_ms, time_ms)
 
 
+def continued(spans: array[int], first_ms: int, last_ms: int) -> array[int] | None:
+    """Return spans that go on to `last`, where a channel just goes on speaking; else None."""
+    if not spans or first_ms < spans[-1] or last_ms - spans[-1] > NEAR_MS:
+        return None
+    return spans[:-1] + array("q", (last_ms,))
+
+
 def grown(spans: array[int], times_ms: Sequence[int]) -> array[int]:
     """Return spans that also hold these times, at most `SPANS_MAX`: the nearest are merged.
 
@@ -36,8 +43,6 @@ def grown(spans: array[int], times_ms: Sequence[int]) -> array[int]:
         spans: as they are.
         times_ms: ascending, at least one.
     """
-    if spans and times_ms[0] - spans[-1] >= 0 and times_ms[-1] - spans[-1] <= NEAR_MS:
-        return spans[:-1] + array("q", (times_ms[-1],))
     pieces = [(spans[at], spans[at + 1]) for at in range(0, len(spans), 2)]
     pieces += [(time_ms, time_ms) for time_ms in times_ms]
     pieces.sort()

@@ -7,7 +7,7 @@ from array import array
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egret_aggregator.store.influx.spans import NEAR_MS, SPANS_MAX, grown, holds, overlap
+from egret_aggregator.store.influx.spans import NEAR_MS, SPANS_MAX, continued, grown, holds, overlap
 
 HOUR = 3_600_000
 EMPTY = array("q")
@@ -58,6 +58,15 @@ def test_edges_belong_to_a_span() -> None:
     assert overlap(held, 0, 10**9)
     assert not overlap(held, 21, 10**6 - 1)
     assert not overlap(EMPTY, 0, 10**9)
+
+
+def test_going_on_is_the_short_way_to_the_same_spans() -> None:
+    held = spans(0, 9, 10**9, 10**9 + 5)
+    first, last = 10**9 + 1000, 10**9 + 9000
+    assert continued(held, first, last) == grown(held, [first, last])
+    assert continued(EMPTY, first, last) is None
+    assert continued(held, 10, 20) is None
+    assert continued(held, first, first + NEAR_MS) is None
 
 
 TIMES = st.lists(st.integers(-(10**10), 10**10), min_size=1, max_size=30).map(sorted)
