@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
 import aiomqtt
 
+from egret_aggregator.errors import BrokerError
+from egret_aggregator.intake.inbox import Inbox
 from egret_core.control import encode_centre_status
 from egret_core.messages import CentreStatus, Taking
 from egret_core.topics import CENTRE_STATUS, UPWARD, everyone
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from egret_aggregator.config import BrokerSettings
-    from egret_aggregator.intake.inbox import Inbox
 
 CONNECT_S = 15.0  # a broker in an election takes 5 s
 KEEPALIVE_S = 15  # a frozen link is noticed after one and a half of it
@@ -136,3 +138,27 @@ class Line:
 def _refused(code: object) -> bool:
     """Tell whether a SUBACK code is a refusal: 0x80 in MQTT 3.1.1."""
     return bool(getattr(code, "is_failure", False)) or code == 0x80  # noqa: PLR2004
+
+
+class _ReachedError(Exception):
+    """The broker granted what we asked for; it ends a probe."""
+
+
+async def probe(settings: BrokerSettings, now_ms: Callable[[], int]) -> None:
+    """Connect and subscribe as the centre does, and leave again; nothing is published.
+
+    Raises:
+        BrokerError: it could not be reached, or refused us.
+    """
+
+    async def up() -> None:
+        await asyncio.sleep(0)
+        raise _ReachedError
+
+    line = Line(settings, Inbox(), run=secrets.token_hex(4), now_ms=now_ms, up=up)
+    try:
+        await line._once()  # noqa: SLF001  (the same file)
+    except _ReachedError:
+        return
+    except (aiomqtt.MqttError, OSError) as error:
+        raise BrokerError(f"{settings.host}:{settings.port}: {error}") from error
