@@ -27,6 +27,7 @@ PACKAGES = (
     ),
     Package("mbpoll", ("mbpoll", "-V"), "reading our slaves by a foreign master"),
     Package("socat", ("socat", "-V"), "Modbus over a bridged line"),
+    Package("systemd", ("systemd-analyze", "--version"), "whether systemd takes our units"),
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +27,7 @@ from egret_aggregator.journal import Journal
 from egret_aggregator.judge import Judge
 from egret_aggregator.line import RunningLine
 from egret_aggregator.recorder import Recorder
+from egret_aggregator.service_manager import ServiceManager
 from egret_aggregator.store import SqliteStore
 from egret_aggregator.supervision import supervise
 from egret_aggregator.tokens import Tokens
@@ -149,6 +151,7 @@ class Centre:
         self._server = ApiServer(create_app(context), context.hub)
         self._stop = asyncio.Event()
         self._stopping = False
+        self._manager = ServiceManager(os.environ)
 
     @classmethod
     async def opened(
@@ -188,6 +191,7 @@ class Centre:
         if not self._stopping:
             self._stopping = True
             _LOG.info("centre state=stopping")
+            self._manager.stopping()
             self._server.stop()
 
     async def run(self, ready: Callable[[str, int], None]) -> None:
@@ -207,6 +211,7 @@ class Centre:
                 "heartbeat": beat(context.hub, self._heartbeat),
                 "observations": Observations(context).run(),
                 "announcement": self._announce(ready),
+                "service manager": self._manager.watch(self._parts.pulses, self._status),
                 "api": self._serve(),
             },
             self._stop,
@@ -222,8 +227,14 @@ class Centre:
         await self._server.up.wait()
         host, port = self._listener.getsockname()[:2]
         _LOG.info("centre state=up api=http://%s:%d run=%s", host, port, self._parts.intake.run_id)
+        self._manager.ready(self._status())
         ready(host, port)
         await asyncio.Event().wait()
+
+    def _status(self) -> str:
+        state, _, _ = self._context.judgement()
+        why = ", ".join(self._parts.faults()) or "readings come in"
+        return f"judgement {state}; {why}; ledger {self._context.ledger.head.seq}"
 
     def _heartbeat(self) -> Mapping[str, Any]:
         return {**standing(self._context), "hash": self._context.ledger.head.hash}

@@ -78,6 +78,13 @@ class TomlTable:
             raise self.error(name, value, f"write a number from {least:g} to {most:g}")
         return value
 
+    def texts(self, name: str) -> list[str]:
+        """Return a list of texts; empty where it is not given."""
+        value = self._take(name, [])
+        if not isinstance(value, list) or any(not isinstance(item, str) for item in value):
+            raise self.error(name, value, 'write a list of text: [ "..." ]')
+        return value
+
     def folder(self, name: str) -> Path:
         """Return a path; a relative one starts at the settings file's own folder."""
         text = self.text(name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from egret_aggregator.cli import commands
+from egret_aggregator.cli import commands, deadman, doctor
 from egret_aggregator.cli.output import Output
 from egret_aggregator.errors import AggregatorError
 from egret_aggregator.tokens import TokenError
@@ -20,7 +20,7 @@ from egret_core.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOMS = (commands,)  # each adds its own verbs, in the order that help shows
+ROOMS = (commands, doctor, deadman)  # each adds its own verbs, in the order that help shows
 OK, FINDING, USAGE, PEER = 0, 1, 2, 3
 
 
