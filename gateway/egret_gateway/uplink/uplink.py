@@ -117,7 +117,12 @@ class Uplink:
     def facts(self) -> Mapping[str, Any]:
         """Return how the link is; `last_ack_s` is None before the first ack."""
         acked = None if self._acked_ms is None else (self._clock.mono_ms() - self._acked_ms) / 1000
-        return {"connected": self._connected, "last_ack_s": acked, **self._figures()}
+        return {
+            "connected": self._connected,
+            "last_ack_s": acked,
+            "in_flight": len(self._window.flights),
+            "ack_ms": int(self._window.ack_ms),
+        }
 
     async def settled(self) -> None:
         """Return when all that was committed before is sent and acknowledged."""
@@ -336,15 +341,13 @@ class Uplink:
                 seen, told_ms = looks, now
                 await self._tell(connection)
 
-    def _figures(self) -> dict[str, int]:
-        return {
+    async def _tell(self, connection: Connection) -> None:
+        figures = {
             "in_flight": len(self._window.flights),
             "ack_ms": int(self._window.ack_ms),
             "unreadable": self._unreadable,
         }
-
-    async def _tell(self, connection: Connection) -> None:
-        body = await self._health.status(self._figures())
+        body = await self._health.status(figures)
         connection.publish(topics.of(self._gateway, Leaf.STATUS), body, retain=True)
 
     def _on_commit(self, parcels: Sequence[Parcel]) -> None:
