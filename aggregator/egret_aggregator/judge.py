@@ -207,6 +207,7 @@ class Judge:
         self._unsaved = False
         self._within_entry = False
         self._pending = []
+        self._waits = False
         self._saved_at_s = self._time_s()
         payload = state.get(_CATALOGUE)
         if payload is not None:

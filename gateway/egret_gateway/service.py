@@ -132,8 +132,8 @@ class Service:
         return {**pulses, "outbox": self._outbox.pulse()}
 
     def _status(self) -> str:
-        faults = [f"{name} {bus.health()['fault']}" for name, bus in self._buses.items()]
-        unwell = "; ".join(fault for fault in faults if not fault.endswith(" "))
+        buses = self._health().items()
+        unwell = "; ".join(f"{name} {bus['fault']}" for name, bus in buses if bus["fault"])
         return f"{self._outbox.stats()['unsettled']} batches wait; {unwell or 'every bus is up'}"
 
     def _facts(self, uplink: Uplink) -> Mapping[str, Any]:
