@@ -15,6 +15,7 @@ import pytest
 
 from egret_aggregator import catalogue
 from egret_aggregator import config as centre
+from egret_aggregator.deadman import settings as deadman
 from egret_gateway import config as gateway
 from egret_gateway import profiles
 
@@ -128,6 +129,13 @@ def test_the_centres_settings_page_is_accepted(tmp_path: Path) -> None:
     assert config.retention == centre.RetentionSettings()
 
 
+def test_the_dead_mans_settings_page_is_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "deadman.toml"
+    path.write_text(settings_block("## The dead man's switch"), encoding="utf-8")
+    config = deadman.load(path)
+    assert config.silence_s == deadman.DeadmanSettings("u", path).silence_s
+
+
 def test_the_catalogue_on_the_settings_page_is_accepted(tmp_path: Path) -> None:
     for name in ("stations.toml", "rules.toml"):
         (tmp_path / name).write_text(settings_block(f"### `catalogue/{name}`"), encoding="utf-8")
@@ -154,6 +162,7 @@ CENTRE_KEYS = (
     centre.RetentionSettings,
     centre.CentreConfig,
 )
+DEADMAN_KEYS = (deadman.DeadmanSettings, deadman.WebhookSettings)
 # Fields whose key has another name, or that are no key.
 RENAMED = {
     "gateway": "id",
@@ -168,8 +177,12 @@ RENAMED = {
 
 @pytest.mark.parametrize(
     ("section", "kinds"),
-    [("## The gateway", GATEWAY_KEYS), ("## The centre", CENTRE_KEYS)],
-    ids=["gateway", "centre"],
+    [
+        ("## The gateway", GATEWAY_KEYS),
+        ("## The centre", CENTRE_KEYS),
+        ("## The dead man's switch", DEADMAN_KEYS),
+    ],
+    ids=["gateway", "centre", "deadman"],
 )
 def test_every_setting_is_explained(section: str, kinds: tuple[type, ...]) -> None:
     page = (ROOT / "docs/operator/settings.md").read_text(encoding="utf-8")

@@ -42,6 +42,7 @@ PACKAGES = (
     Package("openssl", ("openssl", "version"), "the local CA of docker/"),
     Package("nginx-light", ("test", "-x", "/usr/sbin/nginx"), "the front of docker/"),
     Package("docker-compose", ("docker-compose", "version"), "reading docker/compose.yaml"),
+    Package("systemd", ("systemd-analyze", "--version"), "whether systemd takes our units"),
 )
 
 

@@ -25,6 +25,7 @@ from egret_core.codec import decode_batch
 from egret_core.entries import Readings, read_metas, read_readings
 from egret_core.errors import ConfigError, EgretError
 from egret_core.messages import Batch, Kind
+from egret_core.progress import Pulse
 from egret_core.rules.step import SLICE, Change, Facts, Fold, Receipt
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ class Judge:
         self._told_to = 0
         self._pending: list[ConditionEvent] = []
         self._pending_since_s = 0.0
+        self._taken = 0  # entries judged; grows with each
+        self._waits = False  # for those who record what was decided
 
     async def run(self) -> None:
         """Judge until cancelled: resume, announce the catalogue, follow the journal."""
@@ -157,6 +160,14 @@ class Judge:
         self._changed = {}
         self._unsaved = False
         self._saved_at_s = self._time_s()
+
+    def pulse(self, head: int) -> Pulse:
+        """Return whether there are entries up to `head` to judge, and how many were judged.
+
+        While it waits for its events to be recorded it is not its turn: a database may be away.
+        """
+        behind = head > max(self._positions.values(), default=0)
+        return Pulse(behind and not self._waits, self._taken)
 
     @property
     def position(self) -> int:
@@ -196,6 +207,7 @@ class Judge:
         self._unsaved = False
         self._within_entry = False
         self._pending = []
+        self._waits = False
         self._saved_at_s = self._time_s()
         payload = state.get(_CATALOGUE)
         if payload is not None:
@@ -226,6 +238,7 @@ class Judge:
         self._positions[entry.partition] = entry.id
         if entry.kind is not EntryKind.CHANGE:  # our own word at the start is no news of the field
             self._newest_ms = entry.received_ms
+        self._taken += 1
         self._unsaved = True
         self._within_entry = False
         if entry.kind is EntryKind.CHANGE:
@@ -286,7 +299,9 @@ class Judge:
     async def _tell(self) -> None:
         """Have what was decided recorded: only then is it shown as judged, or saved."""
         if self._pending:
+            self._waits = True
             await self._take(self._pending)
+            self._waits = False
             self._events += len(self._pending)
             self._pending = []
         if not self._within_entry:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from egret_aggregator.metrics import Figures, Histogram
     from egret_aggregator.recorder import Recorder
     from egret_aggregator.roller import Roller
+    from egret_core.progress import Pulse
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,17 @@ class RunningLine:
         elif self.intake.taking is Taking.NONE:
             found.append("journal_failing")
         return found
+
+    def pulses(self) -> Mapping[str, Pulse]:
+        """Return the parts that must get further for warnings to come.
+
+        The recorder is none of them: its database may be away for hours.
+        """
+        return {
+            "intake": self.intake.pulse,
+            "journal": self.journal.pulse,
+            "judge": self.judge.pulse(self.journal.head),
+        }
 
     async def figures(self, now_ms: int) -> Figures:
         """Return figures for `/metrics`; others get their turn between two stages."""

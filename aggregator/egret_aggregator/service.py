@@ -38,6 +38,7 @@ from egret_aggregator.line import RunningLine
 from egret_aggregator.recorder import Recorder
 from egret_aggregator.retention import Retention
 from egret_aggregator.roller import Reached, Roller
+from egret_aggregator.service_manager import ServiceManager
 from egret_aggregator.store import SqliteStore, chosen
 from egret_aggregator.store.rollups import Rollups
 from egret_aggregator.supervision import supervise
@@ -223,6 +224,7 @@ class Centre:
         self._server = ApiServer(create_app(context), context.hub)
         self._stop = asyncio.Event()
         self._stopping = False
+        self._manager = ServiceManager(os.environ)
 
     @classmethod
     async def opened(
@@ -266,6 +268,7 @@ class Centre:
         if not self._stopping:
             self._stopping = True
             _LOG.info("centre state=stopping")
+            self._manager.stopping()
             self._server.stop()
 
     async def run(self, ready: Callable[[str, int], None]) -> None:
@@ -289,6 +292,7 @@ class Centre:
                 "heartbeat": beat(context.hub, self._heartbeat),
                 "observations": Observations(context).run(),
                 "announcement": self._announce(ready),
+                "service manager": self._manager.watch(self._parts.pulses, self._status),
                 "api": self._serve(),
             },
             self._stop,
@@ -304,8 +308,14 @@ class Centre:
         await self._server.up.wait()
         host, port = self._listener.getsockname()[:2]
         _LOG.info("centre state=up api=http://%s:%d run=%s", host, port, self._parts.intake.run_id)
+        self._manager.ready(self._status())
         ready(host, port)
         await asyncio.Event().wait()
+
+    def _status(self) -> str:
+        state, _, _ = self._context.judgement()
+        why = ", ".join(self._parts.faults()) or "readings come in"
+        return f"judgement {state}; {why}; ledger {self._context.ledger.head.seq}"
 
     def _heartbeat(self) -> Mapping[str, Any]:
         return {**standing(self._context), "hash": self._context.ledger.head.hash}

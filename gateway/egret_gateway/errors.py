@@ -8,6 +8,7 @@ EgretError (core)
     OutboxError             the outbox cannot be opened or written; `remedy` says what to do
     UplinkError             the broker refused us or is gone; trying again later may help
     MaintenanceError        a maintenance cannot be declared; the message says why
+    StatusError             the running service does not answer; the message says what to do
 """
 
 from __future__ import annotations
@@ -93,3 +94,7 @@ class UplinkError(GatewayError):
 
 class MaintenanceError(GatewayError):
     """A maintenance cannot be declared; the message says why."""
+
+
+class StatusError(GatewayError):
+    """The running service does not answer; the message says what to do."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,14 @@ from egret_gateway.clock import Clock
 from egret_gateway.health import Health
 from egret_gateway.maintenance import Maintenance
 from egret_gateway.outbox import Outbox
+from egret_gateway.service_manager import ServiceManager
+from egret_gateway.status import answering
 from egret_gateway.uplink import Uplink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from egret_core.progress import Pulse
     from egret_gateway.config import GatewayConfig
 
 FINISH_S = 1.0  # for the replies that are on the wire when we are told to stop
@@ -45,6 +49,8 @@ class Service:
         self._maintenance = Maintenance(config.data, self._clock)
         self._buses: dict[str, Bus] = {}
         self._stop = asyncio.Event()
+        self._since_ms = self._clock.mono_ms()
+        self._manager = ServiceManager(os.environ)
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the exit code.
@@ -89,11 +95,17 @@ class Service:
         tasks = [
             asyncio.create_task(uplink.run(), name="uplink"),
             asyncio.create_task(self._outbox.wait_ended(), name="outbox"),
+            asyncio.create_task(
+                self._manager.watch(self._pulses, self._status), name="service manager"
+            ),
             *buses,
         ]
         stop = asyncio.create_task(self._stop.wait())
         _log.info("gateway=%s buses=%d started", self._config.gateway, len(self._buses))
-        await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        self._manager.ready(self._status())
+        async with answering(self._config.data, lambda: self._facts(uplink)):
+            await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        self._manager.stopping()
         code = OK if self._stop.is_set() else PEER
         for task in tasks:
             if task.done() and code:
@@ -113,6 +125,28 @@ class Service:
             async with asyncio.timeout(FAREWELL_S):
                 await self._outbox.flush()
                 await uplink.settled()
+
+    def _pulses(self) -> Mapping[str, Pulse]:
+        """Return the parts that must get further: each line, and what commits to disk."""
+        pulses = {f"bus {name}": bus.pulse() for name, bus in self._buses.items()}
+        return {**pulses, "outbox": self._outbox.pulse()}
+
+    def _status(self) -> str:
+        buses = self._health().items()
+        unwell = "; ".join(f"{name} {bus['fault']}" for name, bus in buses if bus["fault"])
+        return f"{self._outbox.stats()['unsettled']} batches wait; {unwell or 'every bus is up'}"
+
+    def _facts(self, uplink: Uplink) -> Mapping[str, Any]:
+        clock = self._clock.stamped()
+        return {
+            "gateway": self._config.gateway,
+            "up_s": (self._clock.mono_ms() - self._since_ms) / 1000,
+            "uplink": uplink.facts(),
+            "outbox": self._outbox.stats(),
+            "clock": {"source": str(clock.source), "offset_ms": clock.offset_ms},
+            "maintenance": self._maintenance.active(),
+            "buses": self._health(),
+        }
 
     def _health(self) -> Mapping[str, Mapping[str, Any]]:
         return {name: bus.health() for name, bus in self._buses.items()}

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from egret_aggregator.cli import backup, commands, csv_import, enrolment, export, retain
+from egret_aggregator.cli import (
+    backup,
+    commands,
+    csv_import,
+    deadman,
+    doctor,
+    enrolment,
+    export,
+    retain,
+)
 from egret_aggregator.cli.output import Output
 from egret_aggregator.errors import AggregatorError, EnrolmentError
 from egret_aggregator.tokens import TokenError
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Each adds its own verbs, in the order that help shows.
-ROOMS = (commands, enrolment, backup, retain, export, csv_import)
+ROOMS = (commands, doctor, enrolment, backup, retain, export, csv_import, deadman)
 OK, FINDING, USAGE, PEER = 0, 1, 2, 3
 
 

@@ -28,6 +28,7 @@ from egret_core.control import (
 )
 from egret_core.errors import WireError
 from egret_core.messages import CentreStatus, Command, Reject, Taking
+from egret_core.progress import Pulse
 from egret_core.topics import CENTRE_STATUS, Leaf, of, parse
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Intake:
         self._strange = 0
         self._unheard = 0
         self._acks = 0
+        self._looks = 0
         self.commit_s = Histogram(DISK_S)
         self.renewals: Renewals | None = None  # of gateways' credentials, where they are ours
 
@@ -110,6 +112,11 @@ class Intake:
     def gateways(self) -> list[GatewayView]:
         """Return every gateway ever heard of, by id."""
         return self._gateways.views(self._clock.monotonic_s())
+
+    @property
+    def pulse(self) -> Pulse:
+        """Return how often it looked for something to ask: it does so all the time."""
+        return Pulse(busy=True, steps=self._looks)
 
     def names(self) -> list[str]:
         """Return the ids of every gateway ever heard of, sorted."""
@@ -296,6 +303,7 @@ class Intake:
                 async with asyncio.timeout(LOOK_S):
                     await self._wake.wait()
             self._wake.clear()
+            self._looks += 1
             now_s = self._clock.monotonic_s()
             if now_s - greeted_s >= STATUS_S or self._told is not self.taking:
                 greeted_s = now_s

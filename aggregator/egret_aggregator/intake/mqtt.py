@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import aiomqtt
 
+from egret_aggregator.errors import BrokerError
+from egret_aggregator.intake.inbox import Inbox
 from egret_aggregator.intake.tls import context, meaning
 from egret_core.control import encode_centre_status
 from egret_core.errors import ConfigError
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from egret_aggregator.config import BrokerSettings
-    from egret_aggregator.intake.inbox import Inbox
 
 CONNECT_S = 15.0  # a broker in an election takes 5 s
 KEEPALIVE_S = 15  # a frozen link is noticed after one and a half of it
@@ -147,3 +148,27 @@ class Line:
 def _refused(code: object) -> bool:
     """Tell whether a SUBACK code is a refusal: 0x80 in MQTT 3.1.1."""
     return bool(getattr(code, "is_failure", False)) or code == 0x80  # noqa: PLR2004
+
+
+class _ReachedError(Exception):
+    """The broker granted what we asked for; it ends a probe."""
+
+
+async def probe(settings: BrokerSettings, now_ms: Callable[[], int]) -> None:
+    """Connect and subscribe as the centre does, and leave again; nothing is published.
+
+    Raises:
+        BrokerError: it could not be reached, or refused us.
+    """
+
+    async def up() -> None:
+        await asyncio.sleep(0)
+        raise _ReachedError
+
+    line = Line(settings, Inbox(), run=secrets.token_hex(4), now_ms=now_ms, up=up)
+    try:
+        await line._once()  # noqa: SLF001  (the same file)
+    except _ReachedError:
+        return
+    except (aiomqtt.MqttError, OSError) as error:
+        raise BrokerError(f"{settings.host}:{settings.port}: {error}") from error

@@ -18,6 +18,7 @@ from egret_aggregator.journal.fill import Fill, Level
 from egret_aggregator.journal.pin import Pin
 from egret_aggregator.journal.tail import Tail
 from egret_aggregator.journal.writer import Writer
+from egret_core.progress import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -116,6 +117,11 @@ class Journal:
         """Return the receipt time of the oldest entry in memory after a position, None for none."""
         found = self._tail.waiting(position)
         return None if found is None else found.received_ms
+
+    @property
+    def pulse(self) -> Pulse:
+        """Return whether anybody waits for a commit, and how many were told of theirs."""
+        return Pulse(self._writer.asked > self._writer.answered, self._writer.answered)
 
     @property
     def fill(self) -> Fill:

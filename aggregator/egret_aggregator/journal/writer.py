@@ -53,6 +53,8 @@ class Writer:
         self._running: list[_Job] = []
         self.commits = 0
         self.failures = 0
+        self.asked = 0  # jobs taken in
+        self.answered = 0  # of them, those whose caller was told
 
     def start(self) -> None:
         """Start the thread."""
@@ -77,6 +79,7 @@ class Writer:
         if self._closed:
             raise JournalError("the journal is closed")
         done: asyncio.Future[_T] = self._loop.create_future()
+        self.asked += 1
         self._jobs.put(_Job(work, weight_b, done, after))
         return await done
 
@@ -176,6 +179,7 @@ class Writer:
             _log.warning("event=journal_unheard")
 
     def _finish(self, jobs: list[_Job], results: list[Any], outcome: Outcome) -> None:
+        self.answered += len(jobs)
         for job, result in zip(jobs, results, strict=True):
             if job.after is not None:
                 job.after(result)
@@ -183,8 +187,8 @@ class Writer:
                 job.done.set_result(result)
         self._committed(outcome)
 
-    @staticmethod
-    def _refuse(jobs: list[_Job], error: JournalError) -> None:
+    def _refuse(self, jobs: list[_Job], error: JournalError) -> None:
+        self.answered += len(jobs)
         for job in jobs:
             if not job.done.done():
                 job.done.set_exception(error)

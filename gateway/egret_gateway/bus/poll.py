@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from egret_core.progress import Pulse
 from egret_core.quality import Flag, Reason
 from egret_core.screening.gap import GAP_PERIODS, check_gap
 from egret_core.screening.verdict import Verdict, combined
@@ -86,6 +87,8 @@ class Bus:
         self._schedule = self._lay()
         self._fault = "not opened yet"
         self._turn = asyncio.Lock()
+        self._turns = 0
+        self._quiet_until_s = 0.0  # it waits on purpose so long
         self._silent = False  # every unit failed: told once, the port reopened once
 
     async def run(self) -> None:
@@ -113,6 +116,10 @@ class Bus:
     async def rest(self) -> None:
         """Return when the transaction under way is over; no other begins after it."""
         await self._turn.acquire()
+
+    def pulse(self) -> Pulse:
+        """Return whether it is past the time it meant to wait for, and how often it went on."""
+        return Pulse(time.monotonic() > self._quiet_until_s, self._turns)
 
     def health(self) -> Mapping[str, Any]:
         """Return the port's state, overruns, and per unit its counts, breaker and answer time."""
@@ -158,21 +165,29 @@ class Bus:
         """Wait without a port: what would have been read is missing, and says why."""
         for index in self._schedule.skip(time.monotonic()):
             self._missing(self._blocks[index].channels, Reason.PORT)
+        self._rests(time.monotonic() + delay_s)
         await asyncio.sleep(delay_s)
+
+    def _rests(self, until_s: float) -> None:
+        self._turns += 1
+        self._quiet_until_s = until_s
 
     async def _serve(self, port: SerialPort) -> None:
         line = Transactions(
             port, self._units, post_timeout_quiet_s=self._settings.post_timeout_quiet_ms / 1000
         )
-        await line.idle(time.monotonic() + self._unknown_s)
+        self._rests(time.monotonic() + self._unknown_s)
+        await line.idle(self._quiet_until_s)
         self._unknown_s = 0.0
         while True:
             pick = self._schedule.pick(time.monotonic())
             for index in pick.parked:
                 self._missing(self._blocks[index].channels, Reason.BACKED_OFF)
             if pick.job is None:
+                self._rests(pick.wake_s)
                 await line.idle(pick.wake_s)
             else:
+                self._rests(0.0)
                 async with self._turn:
                     await self._poll(line, pick.job)
             if self._schedule.all_open and not self._silent:

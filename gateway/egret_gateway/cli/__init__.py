@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
-from egret_gateway.cli import check, enrol, maintenance, read, run
+from egret_gateway.cli import check, enrol, maintenance, read, run, status
 from egret_gateway.cli.read import ARGUMENTS
-from egret_gateway.errors import MaintenanceError, OutboxError, PortError
+from egret_gateway.errors import MaintenanceError, OutboxError, PortError, StatusError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ OK = 0
 FINDING = 1
 USAGE = 2
 PEER = 3
-_COMMANDS = (check, enrol, run, read, maintenance)
+_COMMANDS = (check, enrol, run, read, status, maintenance)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PortError as error:
         port = {"port": error.port, "fault": str(error.fault), "remedy": error.fault.remedy}
         _failed(arguments, "port", error, port)
+        return PEER
+    except StatusError as error:
+        _failed(arguments, "status", error, {})
         return PEER
     except OutboxError as error:
         _failed(arguments, "outbox", error, {"file": error.path, "remedy": error.remedy})

@@ -14,13 +14,14 @@ import sqlite3
 import threading
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from egret_core.messages import Loss
+from egret_core.progress import Pulse
 from egret_gateway.errors import OutboxError
 from egret_gateway.outbox import space
 from egret_gateway.outbox.keeper import Keeper
+from egret_gateway.outbox.load import Buffer, Load, Order
 from egret_gateway.outbox.lock import FileLock
 from egret_gateway.outbox.model import BATCH_READINGS_MAX, BUFFER_SAMPLES_MAX, Held, Requeued
 from egret_gateway.outbox.schema import is_full
@@ -50,35 +51,8 @@ IDLE_MS = 60_000  # the thread wakes at least so often
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Buffer:
-    """One bus's samples before their commit."""
-
-    cut_ms: float
-    samples: list[Sample] = field(default_factory=list)
-    memory: dict[str, str] = field(default_factory=dict)
-    due_ms: float = 0.0
-
-
-@dataclass(slots=True)
-class _Order:
-    """Something to do in the next commit; its future is answered after it."""
-
-    do: Callable[[], Any]
-    done: Future[Any] = field(default_factory=Future)
-
-
 def _nobody(news: object) -> None:
     """Hear nothing: nobody listens yet."""
-
-
-class _Load(NamedTuple):
-    """The work of one commit."""
-
-    cuts: list[tuple[_Buffer, list[Sample], dict[str, str]]]
-    orders: list[_Order]
-    settled: list[int]
-    overflow: int
 
 
 class Outbox:
@@ -98,12 +72,13 @@ class Outbox:
         self._max_bytes = settings.max_mb * MB
         self._keep_ms = int(settings.keep_days * DAY_MS)
         self._guard = threading.Condition()
-        self._buffers: list[_Buffer] = []
-        self._orders: deque[_Order] = deque()
+        self._buffers: list[Buffer] = []
+        self._orders: deque[Order] = deque()
         self._settled: list[int] = []
         self._settle_due_ms = 0.0
         self._overflow = 0
         self._committing = 0
+        self._rounds = 0
         self._stopping = False
         self._retry_ms = 0.0
         self._age_look_ms = 0
@@ -163,7 +138,7 @@ class Outbox:
 
     def emitter(self, cut_s: float = 1.0) -> Callable[[Sequence[Sample], Mapping[str, str]], None]:
         """Return the emit function of one bus; a batch of it waits at most `cut_s` real seconds."""
-        buffer = _Buffer(cut_s * 1000)
+        buffer = Buffer(cut_s * 1000)
         self._buffers.append(buffer)
 
         def emit(samples: Sequence[Sample], memory: Mapping[str, str]) -> None:
@@ -237,12 +212,16 @@ class Outbox:
             "buffered": self._committing + sum(len(buffer.samples) for buffer in self._buffers),
         }
 
+    def pulse(self) -> Pulse:
+        """Return whether a commit is due or under way, and how many rounds of work were done."""
+        return Pulse(self._committing > 0 or self._wait_ms() <= 0, self._rounds)
+
     def wake(self) -> None:
         """Look again now: the time has become known."""
         with self._guard:
             self._guard.notify()
 
-    def _take(self, buffer: _Buffer, samples: Sequence[Sample], memory: Mapping[str, str]) -> None:
+    def _take(self, buffer: Buffer, samples: Sequence[Sample], memory: Mapping[str, str]) -> None:
         with self._guard:
             if not buffer.samples and not buffer.memory:
                 buffer.due_ms = self._clock.mono_ms() + buffer.cut_ms
@@ -265,7 +244,7 @@ class Outbox:
     def _rotten(self, parcel: Parcel) -> None:
         """Set a batch aside whose bytes are no longer those that were committed."""
         _log.error("outbox file=%s log=%s seq=%d rotten", self.path, parcel.log, parcel.seq)
-        order = _Order(lambda: self._set_aside(parcel.id, "damaged"))
+        order = Order(lambda: self._set_aside(parcel.id, "damaged"))
         order.done.add_done_callback(self._told)
         with self._guard:
             self._orders.append(order)
@@ -277,7 +256,7 @@ class Outbox:
             self._rewound(0)
 
     async def _order(self, do: Callable[[], T]) -> T:
-        order = _Order(do)
+        order = Order(do)
         with self._guard:
             self._orders.append(order)
             self._guard.notify()
@@ -295,6 +274,7 @@ class Outbox:
 
     def _round(self) -> bool:
         """Wait for work and commit it; True when it was the last."""
+        self._rounds += 1
         with self._guard:
             while (wait_ms := self._wait_ms()) > 0:
                 self._guard.wait(wait_ms / 1000)
@@ -320,7 +300,7 @@ class Outbox:
             due = min(due, max(self._draft_look_ms, self._retry_ms))
         return due - now
 
-    def _load(self) -> _Load:
+    def _load(self) -> Load:
         now = self._clock.mono_ms()
         cuts = []
         for buffer in self._buffers:
@@ -329,12 +309,12 @@ class Outbox:
                 cuts.append((buffer, buffer.samples, buffer.memory))
                 buffer.samples, buffer.memory = [], {}
         self._committing = sum(len(samples) for _, samples, _ in cuts)
-        load = _Load(cuts, list(self._orders), self._settled, self._overflow)
+        load = Load(cuts, list(self._orders), self._settled, self._overflow)
         self._orders.clear()
         self._settled, self._overflow = [], 0
         return load
 
-    def _commit(self, load: _Load) -> None:
+    def _commit(self, load: Load) -> None:
         """Do everything of one round in one transaction, then tell."""
         now = self._clock.mono_ms()
         self._draft_look_ms = now + DRAFT_LOOK_MS
@@ -352,7 +332,7 @@ class Outbox:
         if sealed is not None:
             self._rewound(max(0, sealed - 1))
 
-    def _write(self, load: _Load, now: int) -> tuple[list[Parcel], list[Any], int | None]:
+    def _write(self, load: Load, now: int) -> tuple[list[Parcel], list[Any], int | None]:
         file = self._keeper.file
         parcels: list[Parcel] = []
         for _, samples, memory in load.cuts:
@@ -373,7 +353,7 @@ class Outbox:
             space.drop_aged(file, space.age_limit(file, real - self._keep_ms, elapsed))
         return parcels, answers, sealed
 
-    def _refused(self, load: _Load, error: sqlite3.OperationalError, *, stopping: bool) -> bool:
+    def _refused(self, load: Load, error: sqlite3.OperationalError, *, stopping: bool) -> bool:
         """Keep what the disk did not take, and ask again; True where that may help at once."""
         _log.error("outbox file=%s refused=%r retry_s=%d", self.path, str(error), RETRY_MS // 1000)
         with self._guard:

@@ -11,7 +11,7 @@ import logging
 import random
 import secrets
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from egret_core import topics
 from egret_core.control import (
@@ -31,7 +31,7 @@ from egret_gateway.uplink.queue import Queue
 from egret_gateway.uplink.window import SILENCE_MS, Flight, Key, Verdict, Window, key_of, lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from egret_core.messages import Ack, Rejected
     from egret_gateway.broker import BrokerSettings
@@ -87,6 +87,8 @@ class Uplink:
         self._patience_ms = SILENCE_MS
         self._was_paused = False
         self._unreadable = 0
+        self._connected = False
+        self._acked_ms: int | None = None
 
     async def run(self) -> None:
         """Connect, send and listen for ever; call it inside a task and cancel it to stop."""
@@ -113,8 +115,19 @@ class Uplink:
                     "uplink broker=%s:%d lost=%r stood_s=%d again_s=%.1f",
                     self._broker.host, self._broker.port, str(error), stood // 1000, backoff_s,
                 )  # fmt: skip
+            self._connected = False
             await asyncio.sleep(backoff_s * (0.5 + random.random() / 2))  # noqa: S311
             backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return how the link is; `last_ack_s` is None before the first ack."""
+        acked = None if self._acked_ms is None else (self._clock.mono_ms() - self._acked_ms) / 1000
+        return {
+            "connected": self._connected,
+            "last_ack_s": acked,
+            "in_flight": len(self._window.flights),
+            "ack_ms": int(self._window.ack_ms),
+        }
 
     async def settled(self) -> None:
         """Return when all that was committed before is sent and acknowledged."""
@@ -139,6 +152,7 @@ class Uplink:
             self._account = login.account
             self._credentials.served()
             self._window.connected(self._clock.mono_ms())
+            self._connected = True
             self._queue.restart()
             _log.info("uplink broker=%s:%d connected", self._broker.host, self._broker.port)
             await self._tell(connection)
@@ -248,6 +262,7 @@ class Uplink:
     def _on_ack(self, ack: Ack) -> None:
         now = self._clock.mono_ms()
         self._window.met(ack.run, now)
+        self._acked_ms = now
         self._patience_ms = SILENCE_MS
         settled: list[int] = []
         asked: int | None = None
