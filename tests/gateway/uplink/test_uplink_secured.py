@@ -72,8 +72,8 @@ def hands(wall_ms: int) -> Hands:
     )
 
 
-@pytest.mark.parametrize("wall_ms", [1_000, now_ms() - YEAR_MS, now_ms() + 50 * YEAR_MS])
-async def test_a_box_whose_clock_is_nonsense_is_not_stranded(tmp_path: Path, wall_ms: int) -> None:
+@pytest.mark.parametrize("years", [-56, -1, 50])
+async def test_a_box_whose_clock_is_nonsense_is_not_stranded(tmp_path: Path, years: int) -> None:
     """It boots in 1970, a year behind, or with a battery's fancy; its last commit was before."""
     folder = tmp_path / "credentials"
     async with running_secured(tmp_path / "broker") as broker, seated(broker) as centre:
@@ -82,7 +82,7 @@ async def test_a_box_whose_clock_is_nonsense_is_not_stranded(tmp_path: Path, wal
             box.feed(5)
             await centre.until(lambda: len(centre.values()) == 5)
         async with running_proxy("127.0.0.1", broker.port) as link:
-            clock = Clock("ntp", hands=hands(wall_ms))
+            clock = Clock("ntp", hands=hands(max(1_000, now_ms() + years * YEAR_MS)))
             assert clock.vouched().now_ms is None
             there = way(broker, folder, link.port)
             async with running_box(tmp_path / "box", "", 0, clock=clock, broker=there) as box:
