@@ -148,7 +148,9 @@ def test_no_text_is_a_fault(text: str) -> None:
 
 
 def test_each_role_may_what_the_one_before_may() -> None:
-    assert [role.rank for role in (Role.VIEWER, Role.OFFICER, Role.ADMIN)] == [0, 1, 2]
+    assert sorted(Role, key=lambda role: role.rank) == [
+        *(Role.FEEDER, Role.VIEWER, Role.OFFICER, Role.ADMIN)
+    ]
 
 
 async def test_a_file_that_is_none_of_ours_is_named_and_closed(tmp_path: Path) -> None:

@@ -232,6 +232,10 @@ class Journal:
         found = await self._read(reading.after, self._tail.heads, positions, limit)
         return found or self._tail.after(positions, limit)
 
+    async def next_after(self, entry: int) -> int | None:
+        """Return the id of the first entry after one that is on disk, None for none."""
+        return await self._read(reading.next_after, entry)
+
     async def wait(self, after_id: int) -> None:
         """Return when an entry with a greater id is there."""
         if self._tail.newest > after_id:

@@ -68,6 +68,12 @@ def held(
     return {key: tuple(ranges) for key, ranges in out.items()}
 
 
+def next_after(db: sqlite3.Connection, entry: int) -> int | None:
+    """Return the id of the first entry after one, None where it is the newest."""
+    found = db.execute("SELECT min(id) FROM entry WHERE id > ?", (entry,)).fetchone()[0]
+    return None if found is None else int(found)
+
+
 def _first_after(db: sqlite3.Connection, partition: int, position: int) -> int | None:
     row = db.execute(
         "SELECT min(id) FROM entry WHERE partition = ? AND id > ?", (partition, position)

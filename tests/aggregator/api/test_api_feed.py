@@ -14,6 +14,7 @@ from egret_aggregator.errors import JournalError
 from egret_aggregator.journal import Entry, Journal
 from egret_aggregator.recorder import Recorder, Work
 from egret_aggregator.store import MemoryStore, Note
+from egret_aggregator.tokens import Role
 from egret_core.reading import Reading
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def temperature(**more: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def fed(tmp_path: Path) -> AsyncIterator[ApiCentre]:
     async with api_centre(tmp_path, stations=STATIONS + FED) as centre:
+        await centre.admit(Role.FEEDER)
         yield centre
 
 

@@ -15,6 +15,7 @@ from egret_aggregator.catalogue import load
 from egret_aggregator.charts import Tier
 from egret_aggregator.cli.main import main
 from egret_aggregator.export import Export
+from egret_aggregator.tokens import Role
 from egret_core.reading import Reading
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ async def test_what_the_centre_refuses_is_told(
         code, told, _ = await desk.bring()
         assert (code, told["error"], "role_too_low" in told["detail"]) == (3, "peer", True)
         # A feeder's token brings in its own channels only: this one is a gateway's.
+        await desk.centre.admit(Role.FEEDER)
         monkeypatch.setenv("EGRET_TOKEN", desk.centre.token["feeder"])
         code, told, _ = await desk.bring()
         assert (code, "not_yours" in told["detail"]) == (3, True)

@@ -155,6 +155,29 @@ async def trimmed(rolling: Rolling) -> None:
     assert rolling.journal.trimmed > 1
 
 
+async def test_a_journal_put_back_without_what_its_consumers_had_passed_is_noticed(
+    tmp_path: Path,
+) -> None:
+    async with opened(Rolling(tmp_path)) as rolling:
+        await rolling.arrive([reading(1)])
+        await rolling.record()
+        await rolling.settle()
+        for n in range(1, 4):
+            await rolling.arrive([reading(700 * n)])
+        await rolling.record()
+        await rolling.rollups.close()
+        # A backup has the entries after its consumers' positions only, whatever was trimmed.
+        gone = await rolling.journal._writer.submit(
+            lambda desk: desk._db.execute("DELETE FROM entry WHERE id IN (2, 3)").rowcount
+        )
+        assert (gone, rolling.journal.trimmed) == (2, 0)
+        # Not from its memory: a process that was started anew has none.
+        rolling.journal._tail.__init__(rolling.journal._desk.heads)  # type: ignore[misc]
+        await rolling.open_rollups()
+        await rolling.settle()
+        await right(rolling)
+
+
 async def test_the_journal_remembers_how_far_it_was_trimmed(tmp_path: Path) -> None:
     async with opened(Rolling(tmp_path)) as rolling:
         assert rolling.journal.trimmed == 0
