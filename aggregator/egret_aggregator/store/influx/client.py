@@ -107,8 +107,7 @@ class InfluxHttp:
         """Return the series that one InfluxQL statement gives.
 
         Raises:
-            RefusedQueryError: the server refuses the statement, its status first; the server's
-                words.
+            RefusedQueryError: the server refuses the statement; its status, then its words.
             StoreError: it does not answer.
         """
         query = [*self._place, ("epoch", "ms"), ("q", statement)]
@@ -116,7 +115,7 @@ class InfluxHttp:
         if reply.status == NO_ANSWER or reply.status >= 500:  # noqa: PLR2004  (HTTP)
             raise StoreError(f"InfluxDB at {self._settings.url}: {_told(reply)}")
         if reply.status != 200:  # noqa: PLR2004  (HTTP)
-            raise RefusedQueryError(_told(reply))
+            return influxql.series({"error": _told(reply)})
         try:
             return influxql.series(json.loads(reply.text))
         except json.JSONDecodeError as error:

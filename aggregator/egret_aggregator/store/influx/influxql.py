@@ -5,6 +5,7 @@ Bind parameters are not everywhere, so text is quoted here; every SELECT is boun
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_aggregator.store.influx import line
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TEXT = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n"})
+# 1.x and 2.x answer so with nothing; 3.x may call it an error.
+_NO_ROWS_YET = re.compile(r"\b(table|measurement)\b.*not found", re.IGNORECASE)
 _NAME = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
@@ -71,7 +74,7 @@ def fields() -> str:
 
 
 def series(answer: object) -> list[Mapping[str, Any]]:
-    """Return the series of an answer to one statement.
+    """Return the series of an answer to one statement; none of a measurement not yet written.
 
     Raises:
         RefusedQueryError: the answer holds an error, which comes with HTTP 200 too.
@@ -80,6 +83,8 @@ def series(answer: object) -> list[Mapping[str, Any]]:
         raise RefusedQueryError(f"no answer to InfluxQL: {str(answer)[:200]!r}")
     results = answer.get("results", [])
     for part in (answer, *results):
+        if _NO_ROWS_YET.search(str(part.get("error", ""))):
+            return []
         if "error" in part:
             raise RefusedQueryError(str(part["error"])[:1000])
     if not results:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from egret_aggregator.store.settings import StoreSettings
 
 SLICE = 1000  # rows sorted before the event loop gets a turn: under 1 ms
+LOOK_S = 5.0  # at the start: a server that hangs must not keep the centre from judging
 _AGAIN = frozenset((Verdict.CREDENTIALS, Verdict.MISSING, Verdict.STRANGE))  # looked at anew
 _BEYOND = "store_refused: InfluxDB holds the years 1677 to 2262"
 
@@ -83,9 +84,13 @@ class InfluxStore:
             await self.close()
             raise
         try:
-            await self._look()
+            async with asyncio.timeout(LOOK_S):
+                await self._look()
         except StoreError as error:
             _log.error("event=influx_not_ready error=%r", self._failed(str(error)))
+        except TimeoutError:
+            why = f"InfluxDB at {self._settings.url}: no answer within {LOOK_S:g} s"
+            _log.error("event=influx_not_ready error=%r", self._failed(why))
 
     async def close(self) -> None:
         """Let go of the file and the connections."""

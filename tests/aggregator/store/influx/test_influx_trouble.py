@@ -18,6 +18,7 @@ from rig.influxd import ADMIN, Influxd, running_influxd, why_no_influxd
 from egret_aggregator.errors import StoreError
 from egret_aggregator.store import Receipt, StoredReading
 from egret_aggregator.store.influx import InfluxStore, answers, lanes
+from egret_aggregator.store.influx import store as module
 from egret_aggregator.store.settings import StoreSettings
 
 if TYPE_CHECKING:
@@ -237,6 +238,18 @@ async def test_a_server_that_is_away_at_the_start_is_waited_for(
         health = await store.health()
         assert health.engine.startswith("influxdb 1.6.7")
     assert "event=influx_found" in caplog.text
+
+
+async def test_a_server_that_hangs_does_not_keep_the_centre_from_starting(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.05)
+    server.faults.standing = Fault(slow_s=2.0, path="")
+    async with opened(server, tmp_path) as store:
+        assert "no answer within" in (await store.health()).last_error
+        assert await store.position() == {}
+        server.faults.standing = None
+        assert await store.write(rows(2)) == Receipt(2, 0, 0)
 
 
 async def test_a_short_answer_of_3_core_is_no_empty_one(server: Influxd, tmp_path: Path) -> None:

@@ -80,6 +80,15 @@ def test_an_error_is_an_error_whatever_its_status(answer: object) -> None:
         influxql.series(answer)
 
 
+def test_a_measurement_not_yet_written_has_no_rows() -> None:
+    for told in ("table 'reading' not found", "measurement not found: reading"):
+        assert influxql.series({"error": told}) == []
+        assert influxql.series({"results": [{"error": told}]}) == []
+    assert influxql.series({"results": [{"statement_id": 0}]}) == []
+    with pytest.raises(influxql.RefusedQueryError):
+        influxql.series({"error": 'database not found: "measurement"'})
+
+
 def test_rows_come_out_as_they_went_in() -> None:
     values = [[T0, 1024, None, 1, 0, 2, -3], [T0 + 1, None, 1.5, 9, 8, 0, 0]]
     answer = {"results": [{"statement_id": 0, "series": [{"name": "reading", "values": values}]}]}
