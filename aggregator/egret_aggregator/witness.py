@@ -65,13 +65,14 @@ class Witness:
         return True
 
     async def run(self) -> None:
-        """Note the head until cancelled."""
+        """Note the head, and whether the database answers, until cancelled."""
         while True:
             try:
                 await self.note()
             except JournalError as error:
                 _log.error("event=ledger_head_not_noted error=%r", str(error))
             await asyncio.sleep(LOOK_S)
+            await self._ledger.look()  # a database that is gone is noticed though nothing happens
 
     async def note(self) -> None:
         """Note the head now, where it moved.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.database import ledger_rows, warning_rows
+from egret_aggregator.errors import DatabaseUnavailableError
 from egret_aggregator.warnings import acts, fold
 from egret_aggregator.warnings.record import EMPTY, STREAMED, Head, Kind, Record, sealed
 from egret_aggregator.warnings.state import State, summary
@@ -68,6 +69,12 @@ class Ledger:
     def fault(self) -> str:
         """Why the database does not answer now, "" where it did at the last attempt."""
         return self._database.fault
+
+    async def look(self) -> None:
+        """Ask the database for a sign of life; `fault` tells whether it gave one."""
+        with suppress(DatabaseUnavailableError):
+            async with self._database.reading() as connection:
+                await ledger_rows.head(connection)
 
     async def holds(self, head: Head) -> bool:
         """Tell whether a line that was the newest once still stands as it was."""

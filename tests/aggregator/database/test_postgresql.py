@@ -112,6 +112,19 @@ async def test_events_wait_while_the_server_is_gone_and_every_line_is_told(
     assert PASSWORD not in caplog.text
 
 
+async def test_a_server_that_goes_is_noticed_though_nothing_happens(
+    cluster: Cluster, ledger: Ledger
+) -> None:
+    await ledger.look()
+    assert not ledger.fault
+    cluster.kill()
+    await ledger.look()
+    assert "Connect call failed" in ledger.fault
+    cluster.start()
+    await ledger.look()
+    assert not ledger.fault
+
+
 async def test_a_commit_whose_answer_was_lost_is_told_with_the_next(ledger: Ledger) -> None:
     heard: list[int] = []
 
