@@ -22,6 +22,7 @@ import _ingest_load as load
 from influxdb_client import InfluxDBClient, Point
 from rig.influxd import running_influxd
 
+from egret_aggregator import garbage
 from egret_aggregator.store import StoredReading
 from egret_aggregator.store.influx import InfluxStore, lanes, line
 from egret_aggregator.store.settings import StoreSettings
@@ -65,6 +66,7 @@ async def in_turn(folder: Path, url: str, count: int, start_ms: int) -> dict[str
     """Post and write chunk by chunk; return seconds and processor seconds of each way."""
     store = InfluxStore(StoreSettings("influx", url, OURS), folder / "influx.db")
     await store.open()
+    garbage.settle()  # as the centre does
     one, many = RawPost(url, RAW, 1), RawPost(url, LANES, lanes.LANES)
     spent = dict.fromkeys(("raw_s", "lanes_s", "ours_s", "ours_cpu_s"), 0.0)
     for rows in chunks(count, start_ms):

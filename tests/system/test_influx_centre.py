@@ -80,8 +80,8 @@ async def story(folder: Path) -> AsyncIterator[Story]:
         )
         with centre.config.open("a") as file:
             file.write(f'[store]\nkind = "influx"\nurl = "{server.url}"\n')
-        await centre.up()
         try:
+            await centre.up()
             now_ms = ms((await centre.get("/warnings"))["as_of"])
             async with GatewayLike(port, gateway=HAND) as like:
                 yield Story(centre, server, like, now_ms - 1000 * SPAN_S)
