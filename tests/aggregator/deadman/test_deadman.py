@@ -211,6 +211,7 @@ def written(folder: Path, centre: str, hook: str) -> Path:
 
 
 @pytest.mark.system
+@pytest.mark.long
 async def test_a_real_centre_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     port = free_port()
     path = settings_file(tmp_path, broker_port=free_port(), api_port=port)
