@@ -165,7 +165,7 @@ async def running_alias(upstream: str) -> AsyncIterator[Alias]:
     await site.start()
     host, port = runner.addresses[0][:2]
     alias.url = f"http://{host}:{port}"
-    async with aiohttp.ClientSession(auto_decompress=False) as alias.client:
+    async with aiohttp.ClientSession() as alias.client:
         try:
             yield alias
         finally:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NO_WARNING = "none"  # judged lately, and nothing stands
 UNKNOWN = "unknown"  # nothing stands, but nothing was judged lately either
 UNKNOWN_RANK = -1
+SILENT_S = 86_400.0  # a station with nothing newer is unknown: none is read more rarely than daily
 _FLAG_NAMES = {int(flag): flag.name for flag in Flag}
 
 
@@ -105,11 +106,13 @@ def station(
     judged: bool,
 ) -> Row:
     """Return a station with its level, and how recent what is known of it is."""
-    level, rank = standing_level(standing, judged=judged)
     rows = [
         latest[place.id, channel] for channel in place.channels if (place.id, channel) in latest
     ]
     newest = max((as_of_ms(row) for row in rows), default=None)
+    age_s = None if newest is None else (now_ms - newest) / 1000
+    heard = age_s is not None and age_s <= SILENT_S
+    level, rank = standing_level(standing, judged=judged and heard)
     return {
         "id": place.id,
         "name": place.name,
@@ -122,7 +125,7 @@ def station(
         "channels": len(place.channels),
         "channels_heard": len(rows),
         "newest": None if newest is None else rfc3339(newest),
-        "newest_age_s": None if newest is None else (now_ms - newest) / 1000,
+        "newest_age_s": age_s,
     }
 
 

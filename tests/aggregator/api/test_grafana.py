@@ -143,14 +143,32 @@ async def test_a_station_has_its_level_and_its_newest_value(centre: ApiCentre) -
     assert bridge["newest"] == rfc3339(NOW_MS - 30_000)
     assert 30 <= bridge["newest_age_s"] < 600
     assert (bridge["latitude"], bridge["longitude"]) == (24.5, 118.1)
-    assert (dam["level"], dam["rank"], dam["newest"], dam["channels_heard"]) == ("none", 0, None, 0)
+    assert (dam["newest"], dam["channels_heard"]) == (None, 0)
     assert [row["id"] for row in await table(centre, "stations?station=st0008,nowhere")] == [
         "st0008"
     ]
 
 
+@pytest.mark.parametrize(
+    ("hours", "level"), [(None, ("unknown", -1)), (30, ("unknown", -1)), (23, ("none", 0))]
+)
+async def test_a_silent_station_is_unknown(
+    centre: ApiCentre, hours: int | None, level: tuple[str, int]
+) -> None:
+    if hours is not None:
+        at_ms = NOW_MS - hours * HOUR_MS
+        await centre.store.write([StoredReading("st0008", "wl", at_ms, 1.0, None, 1, 0, 0, 500)])
+    (dam,) = await table(centre, "stations?station=st0008")
+    assert (dam["level"], dam["rank"]) == level
+    await centre.ledger.take([event("raised", 1, subject="st0008/wl")])
+    (dam,) = await table(centre, "stations?station=st0008")
+    assert (dam["level"], dam["rank"]) == ("blue", 1)
+
+
 @pytest.mark.parametrize("how", ["never", "stale", "faults"])
 async def test_nothing_is_green_by_silence(centre: ApiCentre, how: str) -> None:
+    await centre.store.write([StoredReading("st0007", "wl", NOW_MS, 1.0, None, 1, 0, 0, 500)])
+    assert (await table(centre, "stations?station=st0007"))[0]["level"] == "none"
     (service,) = await table(centre, "service")
     assert (service["level"], service["rank"], service["ready"]) == ("none", 0, True)
     if how == "faults":
