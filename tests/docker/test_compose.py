@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from rig import docker_folder as docker
 from rig import grafana
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMPOSE = docker.compose()
+GATEWAY = yaml.safe_load((docker.DOCKER / "gateway/compose.yaml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PINNED = re.compile(r"[a-z/-]+:[0-9][\w.-]*@sha256:[0-9a-f]{64}")
 OURS = re.compile(r"egret-[a-z]+:\$\{EGRET_VERSION:-[0-9.]+\}")
@@ -57,6 +59,19 @@ def test_health_is_checked(name: str) -> None:
         assert "HEALTHCHECK" in dict(docker.steps(f"{name}.Dockerfile"))
     else:
         assert service["healthcheck"]["test"][0] == "CMD"
+
+
+def test_the_gateways_service_is_bound_in_the_same_way() -> None:
+    (service,) = GATEWAY["services"].values()
+    assert OURS.fullmatch(service["image"])
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    text = (docker.DOCKER / "gateway/gateway.toml").read_text("utf-8")
+    named = set(re.findall(r"/run/secrets/(\w+)", text))
+    assert named == set(service["secrets"]) == GATEWAY["secrets"].keys()
+    (device,) = service["devices"]
+    assert f'port = "{device.rpartition(":")[2]}"' in text
+    assert "ports" not in service
 
 
 def test_what_is_waited_for_has_a_health_check() -> None:

@@ -29,23 +29,21 @@ ME, OTHER = "XM-TA-0042", "XM-TA-0043"
 class Broker(NamedTuple):
     """Where it listens, and the passwords of its accounts."""
 
-    tls_port: int
-    plain_port: int
+    port: int
     ca: Path
     passwords: dict[str, str]
 
-    def gateway(self, name: str, password: str | None = None) -> aiomqtt.Client:
+    def account(self, name: str, password: str | None = None) -> aiomqtt.Client:
         return aiomqtt.Client(
             "localhost",
-            self.tls_port,
+            self.port,
             username=name,
             password=self.passwords[name] if password is None else password,
             tls_context=ssl.create_default_context(cafile=str(self.ca)),
         )
 
     def centre(self) -> aiomqtt.Client:
-        password = self.passwords["centre"]
-        return aiomqtt.Client("127.0.0.1", self.plain_port, username="centre", password=password)
+        return self.account("centre")
 
 
 @asynccontextmanager
@@ -55,13 +53,12 @@ async def broker(folder: Path) -> AsyncIterator[Broker]:
     for name in (ME, OTHER):
         passwords[name] = docker.run(made / "secrets.sh", "account", name).stdout.strip()
     text = (made / "broker/mosquitto.conf").read_text("utf-8")
-    tls, plain = free_port(), free_port()
+    port = free_port()
     for there, here in (
         ("/run/secrets/", f"{made}/secrets/"),
         ("/mosquitto/config/", f"{made}/broker/"),
         ("/mosquitto/data/", f"{folder}/"),
-        ("listener 8883", f"listener {tls} 127.0.0.1"),
-        ("listener 1883", f"listener {plain} 127.0.0.1"),
+        ("listener 8883", f"listener {port} 127.0.0.1"),
     ):
         assert there in text
         text = text.replace(there, here)
@@ -73,10 +70,10 @@ async def broker(folder: Path) -> AsyncIterator[Broker]:
         )
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not await _listens(plain):
+            while not await _listens(port):
                 assert child.poll() is None, (folder / "mosquitto.log").read_text()
                 await asyncio.sleep(0.02)
-        yield Broker(tls, plain, made / "ca/ca.pem", passwords)
+        yield Broker(port, made / "ca/ca.pem", passwords)
     finally:
         child.terminate()
         child.wait(PATIENCE_S)
@@ -97,7 +94,7 @@ async def test_a_gateway_speaks_under_its_own_name_only(tmp_path: Path) -> None:
         asyncio.timeout(PATIENCE_S),
         broker(tmp_path) as here,
         here.centre() as centre,
-        here.gateway(ME) as gateway,
+        here.account(ME) as gateway,
     ):
         await centre.subscribe([("egret/v1/+/data", 1), ("egret/v1/+/status", 1)])
         # What is not allowed is swallowed: the word after it shows that it does not come.
@@ -113,8 +110,8 @@ async def test_the_centres_word_reaches_its_gateway_and_no_other(tmp_path: Path)
         asyncio.timeout(PATIENCE_S),
         broker(tmp_path) as here,
         here.centre() as centre,
-        here.gateway(ME) as one,
-        here.gateway(OTHER) as two,
+        here.account(ME) as one,
+        here.account(OTHER) as two,
     ):
         for client in (one, two):
             await client.subscribe([("egret/v1/+/ack", 0), ("egret/v1/centre/status", 0)])
@@ -129,9 +126,9 @@ async def test_a_stranger_does_not_get_in(tmp_path: Path) -> None:
     async with asyncio.timeout(PATIENCE_S), broker(tmp_path) as here:
         for name, password in ((ME, "wrong"), (ME, ""), ("XM-TA-9999", "x"), ("", "")):
             with pytest.raises(aiomqtt.MqttError):
-                async with here.gateway(name, password):
+                async with here.account(name, password):
                     pass
         # Who does not trust the city's CA does not speak to its broker.
         stranger = ssl.create_default_context()
         with pytest.raises(ssl.SSLCertVerificationError):
-            await asyncio.open_connection("localhost", here.tls_port, ssl=stranger)
+            await asyncio.open_connection("localhost", here.port, ssl=stranger)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 from rig import grafana, grafana_ask, grafana_city
 from rig.api_centre import ApiCentre, api_centre
 from rig.centre_process import CentreProcess, settings_file
-from rig.influxd import Influxd, why_no_influxd
+from rig.influxd import Influxd, running_influxd, why_no_influxd
+
+from egret_aggregator.store.influx import InfluxStore
+from egret_aggregator.store.model import MetaFact
+from egret_aggregator.store.settings import StoreSettings
+from egret_core.messages import ChannelMeta
+from egret_core.units import canonical
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,13 +36,38 @@ def name(target: grafana.Target) -> str:
 
 @pytest.fixture(scope="module")
 def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
-    server = Influxd(tmp_path_factory.mktemp("influxd"))
+    folder = tmp_path_factory.mktemp("influxd")
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        running = running_influxd(folder / "server", own_process=True)
+        server = runner.run(stack.enter_async_context(running))
+        try:
+            runner.run(store(server.url, folder / "series.db"))
+            yield server
+        finally:
+            runner.run(stack.aclose())
+
+
+async def store(url: str, path: Path) -> None:
+    """Have the centre's own store write the city: the schema is what it makes of it."""
+    series = InfluxStore(StoreSettings("influx", url), path)
+    await series.open()
     try:
-        asyncio.run(server.start())
-        grafana_ask.seed(server, "egret", grafana_city.line_protocol())
-        yield server
+        metas = [
+            MetaFact(
+                ChannelMeta(one.station, one.channel, one.quantity, canonical(one.quantity)),
+                "gw",
+                "v1",
+                0,
+            )
+            for one in grafana_city.CITY
+        ]
+        await series.write([], metas=metas)
+        rows = [row for _, row in grafana_city.readings()]
+        receipt = await series.write(rows)
+        assert receipt.accepted == len(rows)
     finally:
-        server.stop()
+        await series.close()
 
 
 @needs_influxd

@@ -66,6 +66,7 @@ def test_the_viewers_token_is_got_as_the_page_says(
     settings = (docker.DOCKER / "aggregator/aggregator.toml").read_text("utf-8")
     settings = settings.replace("/etc/egret", str(docker.DOCKER / "aggregator"))
     settings = settings.replace("/var/lib/egret-aggregator", str(tmp_path / "data"))
+    settings = settings.replace("/run/secrets", str(docker.prepared(tmp_path) / "secrets"))
     (tmp_path / "aggregator.toml").write_text(settings)
     arguments[arguments.index("/etc/egret/aggregator.toml")] = str(tmp_path / "aggregator.toml")
     assert main(arguments) == 0

@@ -133,7 +133,7 @@ def test_the_aggregators_image_reads_its_settings(tmp_path: Path) -> None:
     built = Built(FILES[0], tmp_path)
     settings = (docker.DOCKER / "aggregator/aggregator.toml").read_text("utf-8")
     settings = settings.replace("/etc/egret", str(docker.DOCKER / "aggregator"))
-    settings = settings.replace("/run/secrets", str(tmp_path))
+    settings = settings.replace("/run/secrets", str(docker.prepared(tmp_path) / "secrets"))
     (tmp_path / "aggregator.toml").write_text(settings)
     done = built.run("egret-aggregator", "check", tmp_path / "aggregator.toml", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -148,9 +148,13 @@ def test_the_aggregators_image_reads_its_settings(tmp_path: Path) -> None:
 @pytest.mark.system
 def test_the_gateways_image_reads_its_settings_and_profiles(tmp_path: Path) -> None:
     built = Built(FILES[1], tmp_path)
-    example = docker.ROOT / "firmware-config/sites/example.toml"
+    secrets = docker.prepared(tmp_path) / "secrets"
+    (secrets / "broker_password").write_text("as secrets.sh printed it")
+    text = (docker.DOCKER / "gateway/gateway.toml").read_text("utf-8")
+    settings = tmp_path / "gateway.toml"
+    settings.write_text(text.replace("/run/secrets", str(secrets)))
     command = [
-        part.replace("/etc/egret/gateway.toml", str(example)) for part in healthcheck(FILES[1])
+        part.replace("/etc/egret/gateway.toml", str(settings)) for part in healthcheck(FILES[1])
     ]
     done = built.run(*command)
     assert done.returncode == 0, done.stdout + done.stderr
