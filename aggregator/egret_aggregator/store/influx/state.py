@@ -12,15 +12,18 @@ stays empty; beside them:
 from __future__ import annotations
 
 from array import array
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.database import sqlite
 from egret_aggregator.store import writing
+from egret_core.messages import TIME_MIN_MS
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from egret_aggregator.store.influx.sift import Key
     from egret_aggregator.store.model import Aside, MetaFact, StoredReading
@@ -90,6 +93,22 @@ def adopt(db: sqlite3.Connection, *, had_rows: bool) -> None:
     """Keep whether the bucket had rows before this file."""
     with writing.transaction(db):
         sqlite.insert(db, "INSERT INTO tally(name, value)", [(_ADOPTED, int(had_rows))])
+
+
+def doubt(path: Path, until_ms: int) -> None:
+    """Let every channel of an older file, put back, be asked for what it may have until then.
+
+    Args:
+        path: the file; nobody has it open.
+        until_ms: no row in the bucket is later.
+
+    Raises:
+        sqlite3.Error: it cannot be written; nothing is changed.
+    """
+    with closing(sqlite.connect(path, writer=True)) as db, writing.transaction(db):
+        db.execute("UPDATE channel SET spans = ?", (array("q", (TIME_MIN_MS, until_ms)).tobytes(),))
+        db.execute("DELETE FROM tally WHERE name = ?", (_ADOPTED,))
+        sqlite.insert(db, "INSERT INTO tally(name, value)", [(_ADOPTED, 1)])
 
 
 def keep_channels(db: sqlite3.Connection, made: Mapping[Key, tuple[str, array[int]]]) -> None:

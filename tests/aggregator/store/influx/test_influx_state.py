@@ -12,7 +12,7 @@ from rig.influxd import Influxd, why_no_influxd
 
 from egret_aggregator.errors import StoreError
 from egret_aggregator.store import MetaFact, Receipt, StoredReading
-from egret_aggregator.store.influx import InfluxStore, book
+from egret_aggregator.store.influx import InfluxStore, book, state
 from egret_aggregator.store.settings import StoreSettings
 from egret_core.messages import ChannelMeta
 
@@ -227,3 +227,20 @@ async def test_a_bad_token_file_is_named_before_anything_is_asked(
         await store.open()
     assert str(token) in str(caught.value)
     assert "token_file" in str(caught.value)
+
+
+async def test_an_older_file_put_back_overwrites_nothing_once_it_is_doubted(
+    server: Influxd, tmp_path: Path
+) -> None:
+    async with opened(server, tmp_path) as store:
+        await store.write([row(0)], metas=[META])
+    older = (tmp_path / "influx.db").read_bytes()
+    async with opened(server, tmp_path) as store:
+        await store.write([row(HOUR, 2.0), row(0, 5.0, "rain")])
+    (tmp_path / "influx.db").write_bytes(older)
+    state.doubt(tmp_path / "influx.db", T0 + 2 * HOUR)
+    async with opened(server, tmp_path) as store:
+        again = [row(HOUR, 9.0), row(0, 6.0, "rain"), row(0), row(3 * HOUR)]
+        assert await store.write(again) == Receipt(1, 1, 2)
+        assert await stored(store) == [row(0), row(HOUR, 2.0), row(3 * HOUR)]
+        assert await stored(store, "rain") == [row(0, 5.0, "rain")]
