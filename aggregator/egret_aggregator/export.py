@@ -9,12 +9,11 @@ from __future__ import annotations
 import csv
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from egret_aggregator.api.readings import names
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.charts import Charts, Tier
 from egret_aggregator.roller import readings
 from egret_aggregator.store.model import Note, StoredReading
-from egret_core.quality import Reason
+from egret_core.quality import Reason, bit_names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -119,8 +118,8 @@ def _raw(row: StoredReading, measure: tuple[str, str]) -> Sequence[object]:
         *measure,
         row.raw,
         row.flag,
-        " ".join(names(row.reasons, Reason)),
-        " ".join(names(row.notes, Note)),
+        " ".join(bit_names(row.reasons, Reason)),
+        " ".join(bit_names(row.notes, Note)),
         row.lag_ms,
     )
 

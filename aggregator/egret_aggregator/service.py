@@ -11,10 +11,9 @@ import logging
 import os
 import signal
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from egret_aggregator import data_lock, garbage
+from egret_aggregator import data_folder, data_lock, garbage
 from egret_aggregator.api.app import create_app
 from egret_aggregator.api.context import JUDGED_STALE_S, Context
 from egret_aggregator.api.envelope import standing
@@ -24,13 +23,12 @@ from egret_aggregator.api.server import ApiServer, listening
 from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
-from egret_aggregator.enrolment.folder import NATS_ACCOUNTS, BrokerFolder
+from egret_aggregator.enrolment.folder import NATS_ACCOUNTS
 from egret_aggregator.enrolment.office import Office
 from egret_aggregator.enrolment.render import nats_tls
 from egret_aggregator.enrolment.renewal import Renewals
 from egret_aggregator.feed import Feed
 from egret_aggregator.intake import BrokerChild, Intake
-from egret_aggregator.intake.broker import reload as reload_broker
 from egret_aggregator.intake.nats import Secured
 from egret_aggregator.journal import Journal
 from egret_aggregator.judge import Judge
@@ -49,10 +47,9 @@ from egret_aggregator.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from egret_aggregator.catalogue import Catalogue
-    from egret_aggregator.config import CentreConfig, DatabaseSettings
+    from egret_aggregator.config import CentreConfig
     from egret_aggregator.enrolment.settings import EnrolmentSettings
     from egret_aggregator.store import TimeSeriesStore
 
@@ -61,27 +58,6 @@ STALE_REAL_S = 10.0  # on a scaled clock a minute is short: this much real time 
 _DAY_MS = 86_400_000
 _MB = 1024 * 1024
 _LOG = logging.getLogger(__name__)
-
-
-def database_place(settings: CentreConfig) -> Path | DatabaseSettings:
-    """Return where ledger, warnings and tokens are kept."""
-    return settings.database if settings.database.url else settings.data / "egret.db"
-
-
-def series_path(settings: CentreConfig) -> Path:
-    """Return the store's own file: raw readings, or what is kept beside a database of them."""
-    return chosen.file(settings.store, settings.data)
-
-
-def rollups_path(settings: CentreConfig) -> Path:
-    """Return where ten-minute and hourly buckets are kept, whatever the store is."""
-    return settings.data / "rollups.db"
-
-
-def broker_folder(settings: CentreConfig, enrolment: EnrolmentSettings) -> BrokerFolder:
-    """Return the folder of CA and accounts; a change of it reloads a broker of ours."""
-    reload = partial(reload_broker, settings.data / "broker") if settings.broker.embedded else None
-    return BrokerFolder(enrolment, settings.broker.port, reload)
 
 
 async def run(
@@ -119,7 +95,7 @@ class _Files(NamedTuple):
 
     @classmethod
     async def opened(cls, stack: AsyncExitStack, settings: CentreConfig, clock: Clock) -> _Files:
-        database = Database(database_place(settings))
+        database = Database(data_folder.database_place(settings))
         stack.push_async_callback(database.close)
         await database.open()
         ledger = Ledger(database, clock.now_ms)
@@ -134,7 +110,7 @@ class _Files(NamedTuple):
         store = chosen.store(settings.store, settings.data)
         await store.open()
         stack.push_async_callback(store.close)
-        rollups = Rollups(rollups_path(settings))
+        rollups = Rollups(data_folder.rollups_path(settings))
         await rollups.open()
         stack.push_async_callback(rollups.close)
         return cls(database, ledger, journal, store, rollups)
@@ -156,7 +132,7 @@ def _accounts(settings: CentreConfig) -> Secured | None:
     """Return TLS and accounts of the embedded broker; EnrolmentError before `ca init`."""
     if settings.enrolment is None:
         return None
-    broker_folder(settings, settings.enrolment).book()
+    data_folder.broker_folder(settings, settings.enrolment).book()
     folder = settings.enrolment.folder.absolute()
     # NATS looks for it from its own file's folder.
     accounts = os.path.relpath(folder / NATS_ACCOUNTS, (settings.data / "broker").absolute())
@@ -202,7 +178,7 @@ async def _line(
 def _renewals(
     settings: CentreConfig, enrolment: EnrolmentSettings, ledger: Ledger, run: str
 ) -> Renewals:
-    folder, real = broker_folder(settings, enrolment), Clock()
+    folder, real = data_folder.broker_folder(settings, enrolment), Clock()
     office = Office(enrolment, folder, ledger, real.now_ms, settings.broker.port)
     return Renewals(office, enrolment, run, real.now_ms, real.monotonic_s)
 

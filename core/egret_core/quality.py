@@ -79,6 +79,13 @@ _JUDGED = frozenset((1, 2, 3))
 _MAINTENANCE = int(Reason.MAINTENANCE)
 
 
+def bit_names(bits: int, kind: type[IntFlag]) -> list[str]:
+    """Return the names of set bits, unknown ones of later versions as `BIT_n`."""
+    known = [str(item.name) for item in kind if item.value & bits]
+    rest = bits & ~sum(item.value for item in kind)
+    return known + [f"BIT_{n}" for n in range(rest.bit_length()) if rest >> n & 1]
+
+
 def worst(a: int, b: int) -> int:
     """Return the worse of two flags by `WORST_ORDER` (not by number: 9 is not the worst)."""
     return a if _RANK[a] >= _RANK[b] else b

@@ -13,7 +13,7 @@ from egret_aggregator.api.envelope import cursor, limit_of, paged, position, sta
 from egret_aggregator.api.problems import ProblemError
 from egret_aggregator.api.times import parsed, rfc3339
 from egret_aggregator.store.model import Note, StoredReading, as_of_ms
-from egret_core.quality import Flag, Reason
+from egret_core.quality import Flag, Reason, bit_names
 
 _DAY_MS = 86_400_000
 FLAG_NAMES = {int(flag): flag.name for flag in Flag}
@@ -176,17 +176,10 @@ def _reading(row: StoredReading) -> dict[str, Any]:
         "raw": row.raw,
         "flag": row.flag,
         "flag_name": FLAG_NAMES.get(row.flag, f"FLAG_{row.flag}"),
-        "reasons": names(row.reasons, Reason),
-        "notes": names(row.notes, Note),
+        "reasons": bit_names(row.reasons, Reason),
+        "notes": bit_names(row.notes, Note),
         "lag_ms": row.lag_ms,
     }
-
-
-def names(bits: int, kind: type[Reason | Note]) -> list[str]:
-    """Return the names of set bits, unknown ones of later versions as `BIT_n`."""
-    known = [str(item.name) for item in kind if item.value & bits]
-    rest = bits & ~sum(item.value for item in kind)
-    return known + [f"BIT_{n}" for n in range(rest.bit_length()) if rest >> n & 1]
 
 
 def _known_station(rooms: Context, station: str) -> Station:

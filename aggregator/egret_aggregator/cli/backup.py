@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egret_aggregator import config, service
+from egret_aggregator import config, data_folder
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.backup import folder, making, restoring
 from egret_aggregator.cli.commands import ARGUMENTS
@@ -76,7 +76,7 @@ def backup_make(arguments: argparse.Namespace, output: Output) -> int:
     with _whole("backup"):
         manifest = making.make(
             settings,
-            service.database_place(settings),
+            data_folder.database_place(settings),
             arguments.to,
             now_ms=Clock(settings.timescale).now_ms(),
             secrets=arguments.secrets,
@@ -100,7 +100,7 @@ def restore_from(arguments: argparse.Namespace, output: Output) -> int:
     with _whole("restore"):
         done = restoring.restore(
             settings,
-            service.database_place(settings),
+            data_folder.database_place(settings),
             arguments.source,
             now_ms=Clock(settings.timescale).now_ms,
             said=Progress("restore"),

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egret_aggregator import catalogue, config, log, service
+from egret_aggregator import catalogue, config, data_folder, log
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.cli.verb import add_log, add_verb
 from egret_aggregator.clock import Clock
@@ -79,6 +79,8 @@ def check(arguments: argparse.Namespace, output: Output) -> int:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Run the centre until SIGTERM or SIGINT."""
+    from egret_aggregator import service  # noqa: PLC0415  (the whole centre; no other verb needs it)
+
     log.set_up(arguments.log, verbose=arguments.verbose)
     settings = config.load(arguments.config)
     tls.context(settings.broker, settings.file)
@@ -137,7 +139,7 @@ def audit_verify(arguments: argparse.Namespace, output: Output) -> int:
     """Check the ledger's chain and the warnings' table; 1 names the first line that is wrong."""
     noted = _noted(arguments)
     settings = config.load(arguments.config)
-    place = service.database_place(settings)
+    place = data_folder.database_place(settings)
     if isinstance(place, Path) and not place.exists():
         raise ConfigError(
             settings.file, "centre.data", str(settings.data), f"there is no ledger {place.name} yet"
@@ -181,7 +183,7 @@ def _noted(arguments: argparse.Namespace) -> audit.Noted | None:
 
 @asynccontextmanager
 async def _office(settings: CentreConfig) -> AsyncIterator[tuple[Tokens, Ledger]]:
-    database = Database(service.database_place(settings))
+    database = Database(data_folder.database_place(settings))
     await database.open()
     try:
         ledger = Ledger(database, Clock(settings.timescale).now_ms)

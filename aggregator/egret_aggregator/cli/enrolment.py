@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egret_aggregator import config, service
+from egret_aggregator import config, data_folder
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.cli.verb import add_verb
 from egret_aggregator.clock import Clock
@@ -163,12 +163,12 @@ def _enrolment(settings: CentreConfig) -> EnrolmentSettings:
 
 
 def _folder(settings: CentreConfig) -> BrokerFolder:
-    return service.broker_folder(settings, _enrolment(settings))
+    return data_folder.broker_folder(settings, _enrolment(settings))
 
 
 @asynccontextmanager
 async def _office(settings: CentreConfig) -> AsyncIterator[Office]:
-    database = Database(service.database_place(settings))
+    database = Database(data_folder.database_place(settings))
     await database.open()
     try:
         ledger = Ledger(database, Clock(settings.timescale).now_ms)

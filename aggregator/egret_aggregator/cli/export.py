@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egret_aggregator import catalogue, config, service
+from egret_aggregator import catalogue, config, data_folder
 from egret_aggregator.api.times import parsed
 from egret_aggregator.charts import Tier
 from egret_aggregator.cli.commands import ARGUMENTS
@@ -54,14 +54,14 @@ def export(arguments: argparse.Namespace, output: Output) -> int:
 async def _work(arguments: argparse.Namespace, from_ms: int, to_ms: int) -> tuple[int, int, int]:
     settings = config.load(arguments.config)
     places = catalogue.load(settings.catalogue)
-    if not service.series_path(settings).exists():
+    if not data_folder.series_path(settings).exists():
         remedy = "there are no series yet: let the centre run first"
         raise ConfigError(settings.file, "centre.data", str(settings.data), remedy)
     async with AsyncExitStack() as stack:
         store = chosen.store(settings.store, settings.data)
         await store.open()
         stack.push_async_callback(store.close)
-        rollups = Rollups(service.rollups_path(settings))
+        rollups = Rollups(data_folder.rollups_path(settings))
         await rollups.open()
         stack.push_async_callback(rollups.close)
         work = Export(store, rollups, places, _progress)

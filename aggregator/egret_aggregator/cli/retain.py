@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from egret_aggregator import config, service
+from egret_aggregator import config, data_folder
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.cli.verb import add_verb
 from egret_aggregator.clock import Clock
@@ -33,7 +33,7 @@ def add_verbs(verbs: Verbs) -> None:
 def retain(arguments: argparse.Namespace, output: Output) -> int:
     """Tell what goes of each tier, and remove it unless it is a dry run."""
     settings = config.load(arguments.config)
-    for path in (service.series_path(settings), service.rollups_path(settings)):
+    for path in (data_folder.series_path(settings), data_folder.rollups_path(settings)):
         if not path.exists():
             remedy = f"there is no {path.name} yet: let the centre run first"
             raise ConfigError(settings.file, "centre.data", str(settings.data), remedy)
@@ -48,10 +48,10 @@ async def _work(settings: CentreConfig, *, dry: bool) -> list[Account]:
     async with AsyncExitStack() as stack:
         store: SqliteStore | None = None
         if settings.store.kind == "sqlite":
-            store = SqliteStore(service.series_path(settings))
+            store = SqliteStore(data_folder.series_path(settings))
             await store.open()
             stack.push_async_callback(store.close)
-        rollups = Rollups(service.rollups_path(settings))
+        rollups = Rollups(data_folder.rollups_path(settings))
         await rollups.open()
         stack.push_async_callback(rollups.close)
         retention = Retention(store, rollups, settings.retention)
