@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -118,3 +119,16 @@ def test_what_is_unpacked_is_found_without_being_installed(
 
 def test_the_rig_looks_where_packages_are_unpacked(tool: Any) -> None:
     assert tool("debian").UNPACKED / "influxdb" / "usr" / "bin" == influxd.UNPACKED
+
+
+def test_no_package_starts_its_service_and_a_policy_of_the_machine_stands(
+    tool: Any, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy-rc.d"
+    with tool("debian").services_left_off(policy):
+        assert subprocess.run([policy], check=False).returncode == 101
+    assert not policy.exists()
+    policy.write_text("#!/bin/sh\nexit 0\n")
+    with tool("debian").services_left_off(policy):
+        assert "exit 0" in policy.read_text()
+    assert policy.exists()
