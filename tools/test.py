@@ -46,8 +46,11 @@ def run(args: list[str], *, stuck_s: int, counts: Counter[str]) -> int:
 
 
 def add(report: Path, counts: Counter[str]) -> None:
-    """Add the counts of one JUnit report (our own pytest wrote it)."""
-    for suite in ET.parse(report).getroot().iter("testsuite"):  # noqa: S314
+    """Add the counts of one JUnit report (our own pytest wrote it); print what drills recorded."""
+    root = ET.parse(report).getroot()  # noqa: S314
+    for told in root.iter("property"):
+        print(f"{told.get('name')}: {told.get('value')}")
+    for suite in root.iter("testsuite"):
         seen = {key: int(suite.get(key, "0")) for key in ("tests", *WORDS)}
         for key, word in WORDS.items():
             counts[word] += seen[key]

@@ -22,6 +22,7 @@ from egret_aggregator.backup.manifest import FILE
 from egret_aggregator.errors import BackupError, DataFolderError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.system
@@ -74,7 +75,9 @@ def quiet(*_: object) -> None:
     """Progress that nobody looks at."""
 
 
-async def test_whenever_it_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_whenever_it_is_killed(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     rounds = ROUNDS_LONG if os.environ.get("EGRET_LONG") else ROUNDS
     seed = int(os.environ.get("EGRET_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
     dice = random.Random(seed)
@@ -87,11 +90,8 @@ async def test_whenever_it_is_killed(tmp_path: Path, capsys: pytest.CaptureFixtu
     async with centre.running():
         assert await centre.standing() == [warning]
         assert await centre.values() == [2.0, 4.5, 4.6]
-    with capsys.disabled():
-        print(  # noqa: T201  (the seed and the totals are the drill's report)
-            f"\nbackup killed: seed={seed} backups={rounds} recognised={cut}"
-            f" restores={rounds} recognised={torn} lost=0"
-        )
+    totals = f"backups={rounds} recognised={cut} restores={rounds} recognised={torn} lost=0"
+    record_property("backup killed", f"seed={seed} {totals}")
 
 
 def killed_backups(centre: SmallCentre, backup: Path, dice: random.Random, rounds: int) -> int:

@@ -18,6 +18,7 @@ from rig.drill import running_drill
 from rig.libmodbus import why_missing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rig.drill import Drill
@@ -55,7 +56,7 @@ async def strike(drill: Drill, target: str, dice: random.Random) -> None:
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("broker", BROKERS)
 async def test_no_serial_is_lost_and_none_counted_twice(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], broker: str, store: str
+    tmp_path: Path, record_property: Callable[[str, object], None], broker: str, store: str
 ) -> None:
     if without(broker):
         pytest.skip(without(broker))
@@ -72,9 +73,7 @@ async def test_no_serial_is_lost_and_none_counted_twice(
             await box.progress()
         await drill.settle()
         stored = drill.stored()
-    with capsys.disabled():
-        print(  # noqa: T201  (the seed and the totals are the drill's report)
-            f"\nkill rounds: broker={broker} store={store} rounds={rounds} seed={seed}"
-            f" committed={len(box.seen)} stored={len(stored)} lost=0 twice=0"
-        )
+    totals = f"committed={len(box.seen)} stored={len(stored)} lost=0 twice=0"
+    told = f"broker={broker} store={store} rounds={rounds} seed={seed} {totals}"
+    record_property("kill rounds", told)
     assert len(stored) > rounds

@@ -23,7 +23,7 @@ from rig.line import Centre, Field, station_toml, until
 from rig.paced import PacedLine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DATA = Path(__file__).parents[3] / "shared/data/stream_plumtree_2016_2017/stage_5min.csv.gz"
 BAUD = 9600
@@ -58,7 +58,7 @@ def flood() -> list[int]:
 
 
 async def test_a_recorded_flood_becomes_a_warning(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     samples = flood()
     assert max(samples) == 502, "the crest of that night was 5.02 ft"
@@ -90,11 +90,8 @@ async def test_a_recorded_flood_becomes_a_warning(
     assert warning["level"] == "yellow"
     assert event_time_ms(warning) == over
     assert last == samples[-1]
-    with capsys.disabled():
-        print(  # noqa: T201  (the note of the run)
-            f"\nreal input: served={len(served)} stored={len(rows)} "
-            f"warning={warning['level']} onset={warning['onset']} mbpoll={last}"
-        )
+    totals = f"served={len(served)} stored={len(rows)} warning={warning['level']}"
+    record_property("real input", f"{totals} onset={warning['onset']} mbpoll={last}")
 
 
 async def played(slave: LibmodbusSlave, count: int) -> bool:

@@ -19,6 +19,7 @@ from rig.libmodbus import why_missing
 from rig.line import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rig.drill import Drill
@@ -60,7 +61,7 @@ async def test_a_centre_that_is_destroyed_goes_on_from_its_backup(tmp_path: Path
 
 @pytest.mark.long
 async def test_a_day_after_the_backup_everything_is_destroyed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     hours = float(os.environ.get("EGRET_DRILL_HOURS", "24"))
     async with running_drill(tmp_path, scale=SCALE, rules=LOW) as drill:
@@ -76,8 +77,7 @@ async def test_a_day_after_the_backup_everything_is_destroyed(
         await asyncio.sleep(hours * 3600 / SCALE)
         await destroyed_and_restored(drill, tmp_path / "backup", made)
         count = len(drill.stored())
-    with capsys.disabled():
-        print(f"\nrestore drill: hours={hours:g} stored={count} lost=0 twice=0")  # noqa: T201
+    record_property("restore drill", f"hours={hours:g} stored={count} lost=0 twice=0")
 
 
 async def destroyed_and_restored(drill: Drill, backup: Path, made: dict[str, Any]) -> None:

@@ -50,7 +50,18 @@ def test_one_store_has_its_conformance_suite_alone(tool: Any) -> None:
     assert (TOOLS.parent / only[0]).exists()
 
 
-REPORT = """<testsuites><testsuite tests="7" failures="1" errors="1" skipped="2"/></testsuites>"""
+REPORT = """<testsuites><testsuite tests="7" failures="1" errors="1" skipped="2"><testcase>
+<properties><property name="kill rounds" value="rounds=20 seed=7 lost=0"/></properties>
+</testcase></testsuite></testsuites>"""
+
+
+def test_what_a_drill_recorded_is_printed(
+    tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(REPORT)
+    tool("test").add(report, Counter())
+    assert capsys.readouterr().out == "kill rounds: rounds=20 seed=7 lost=0\n"
 
 
 def test_both_reports_are_added_up(tool: Any, tmp_path: Path) -> None:
