@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from rig.api_centre import NOW_MS, ApiCentre, api_centre
 
-from egret_aggregator.api.readings import names
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.config import ApiSettings
 from egret_aggregator.store import Aside, Note, StoredReading
-from egret_core.quality import Reason
+from egret_core.quality import Reason, bit_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,6 +196,6 @@ async def test_page_limit_is_a_setting(tmp_path: Path) -> None:
 
 
 def test_bits_of_later_versions_keep_a_name() -> None:
-    assert names(1 | 2, Note) == ["CLOCK_AHEAD", "UNKNOWN_CHANNEL"]
-    assert names(1 << 30 | 4, Reason) == ["CLOCK", "BIT_30"]
-    assert names(0, Reason) == []
+    assert bit_names(1 | 2, Note) == ["CLOCK_AHEAD", "UNKNOWN_CHANNEL"]
+    assert bit_names(1 << 30 | 4, Reason) == ["CLOCK", "BIT_30"]
+    assert bit_names(0, Reason) == []
