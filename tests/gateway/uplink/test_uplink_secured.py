@@ -113,7 +113,7 @@ async def test_a_credential_that_opens_nothing_is_followed_by_the_one_that_does(
             box.feed(3)
             await centre.until(lambda: len(centre.values()) == 3)
             await centre.until(lambda: bool(centre.statuses))
-            assert centre.statuses[-1].extra["account"] == account
+            await centre.until(lambda: centre.statuses[-1].extra.get("account") == account)
         assert len(list(folder.iterdir())) == 2, "what did not serve is no proof against another"
 
 
@@ -151,4 +151,5 @@ async def test_a_box_that_is_revoked_keeps_what_it_has(tmp_path: Path) -> None:
             box.feed(5)
             again = admitted(broker, folder)
             await centre.until(lambda: len(centre.values()) == 10)
-            assert centre.statuses[-1].extra["account"] == again
+            # The will of the link that was lost may come after the new one's first words.
+            await centre.until(lambda: centre.statuses[-1].extra.get("account") == again)
