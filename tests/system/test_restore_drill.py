@@ -38,6 +38,11 @@ SCALED = {
 }
 
 
+async def warned(drill: Drill) -> bool:
+    """Whether the river's warning is in the ledger; its id is that of its first event."""
+    return bool((await drill.centre.get("/warnings"))["items"])
+
+
 async def stored(drill: Drill, count: int) -> bool:
     return len(drill.stored()) >= count
 
@@ -53,6 +58,7 @@ async def test_a_centre_that_is_destroyed_goes_on_from_its_backup(tmp_path: Path
     async with running_drill(tmp_path, rules=LOW) as drill:
         await drill.add_box("field", 1).field.start()
         await until(lambda: stored(drill, ENOUGH), "the centre has readings")
+        await until(lambda: warned(drill), "a warning is on record, and so in the backup")
         made = await said("backup", drill.centre.config, "--to", tmp_path / "backup")
         count = len(drill.stored())
         await until(lambda: stored(drill, count + ENOUGH), "it runs on without the backup")
@@ -73,6 +79,7 @@ async def test_a_day_after_the_backup_everything_is_destroyed(
         box.field.config.write_text(text)
         await box.field.start()
         await until(lambda: stored(drill, ENOUGH), "the centre has readings")
+        await until(lambda: warned(drill), "a warning is on record, and so in the backup")
         made = await said("backup", drill.centre.config, "--to", tmp_path / "backup")
         await asyncio.sleep(hours * 3600 / SCALE)
         await destroyed_and_restored(drill, tmp_path / "backup", made)
