@@ -37,8 +37,8 @@ def item(profile: str, name: str) -> Item:
 
 
 def read(one: Item, registers: dict[int, int]) -> float:
-    words = [registers[address] for address in range(one.address, one.address + one.words)]
-    return decode(words, one.kind, one.order)
+    words = [registers[address] for address in range(one.at.address, one.at.last + 1)]
+    return decode(words, one.at.kind, one.at.order)
 
 
 @pytest.mark.parametrize("place", PLACES)

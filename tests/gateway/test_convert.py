@@ -9,18 +9,19 @@ from egret_core.quality import Flag, Reason
 from egret_core.screening.range import Span
 from egret_core.units import convert
 from egret_gateway.convert import Converted, formula_of, to_canonical
-from egret_gateway.profiles import ChannelSettings, Counter, Item
+from egret_gateway.profiles import ChannelSettings, Counter, Item, Register
 
 
 def level(**changes: object) -> ChannelSettings:
-    facts: dict[str, object] = {"kind": "u16", "unit": "ft", "scale": 0.01, **changes}
-    item = Item("stage", 3, 0, order="ABCD", quantity="water_level", **facts)  # type: ignore[arg-type]
+    facts: dict[str, object] = {"unit": "ft", "scale": 0.01, **changes}
+    at = Register(3, 0, str(facts.pop("kind", "u16")))
+    item = Item("stage", at, quantity="water_level", **facts)  # type: ignore[arg-type]
     return ChannelSettings("st", "wl", item, datum="D")
 
 
 def bucket(bits: int = 16, max_step: int = 1000, scale: float = 0.2) -> ChannelSettings:
     counter = Counter(bits, max_step)
-    item = Item("rain", 4, 8, "u16", "ABCD", "rain_total", "mm", scale, counter=counter)
+    item = Item("rain", Register(4, 8, "u16"), "rain_total", "mm", scale, counter=counter)
     return ChannelSettings("st", "rain", item)
 
 

@@ -14,7 +14,7 @@ from egret_core.messages import ChannelMeta
 from egret_core.quality import Flag, Reason
 from egret_core.screening.rain import rain_most_mm
 from egret_gateway.convert import LOST, Converted, memory_of, to_canonical
-from egret_gateway.profiles import ChannelSettings, Counter, Item
+from egret_gateway.profiles import ChannelSettings, Counter, Item, Register
 from egret_gateway.sample import Sample
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ META = ChannelMeta("st1", "rain", "rain_total", "mm", period_s=60.0, formula="co
 def bucket(bits: int = 16, max_step: int = 5000) -> ChannelSettings:
     counter = Counter(bits, max_step)
     kind = "u16" if bits <= 16 else "u32"
-    item = Item("rain", 4, 8, kind, "ABCD", "rain_total", "mm", TIP_MM, counter=counter)
+    item = Item("rain", Register(4, 8, kind), "rain_total", "mm", TIP_MM, counter=counter)
     return ChannelSettings("st1", "rain", item)
 
 
@@ -249,7 +249,7 @@ def test_no_value_leaves_the_memory_as_it_is() -> None:
     channel = bucket()
     missing = ChannelSettings(
         "st1", "rain",
-        Item("rain", 4, 8, "u16", "ABCD", "rain_total", "mm", TIP_MM, sentinels=(65535.0,),
+        Item("rain", Register(4, 8, "u16"), "rain_total", "mm", TIP_MM, sentinels=(65535.0,),
              counter=channel.item.counter),
     )  # fmt: skip
     reader = Reader(missing, memory="[10, 2.0]")

@@ -69,15 +69,15 @@ def test_cited_frames_belong_to_their_profile(case: Path) -> None:
     assert frame == bytes.fromhex(facts["request"])
     if "item" in facts:
         item = next(item for item in profile.items if item.name == facts["item"])
-        assert (item.fc, item.address, item.words) == (3 + 1, 2002, 2)
+        assert (item.at.fc, item.at.address, item.at.words) == (3 + 1, 2002, 2)
 
 
 def test_a_good_profile(tmp_path: Path) -> None:
     profile = profiles.load(written(tmp_path))
     level = profile.items[0]
-    assert (level.words, level.last, level.order) == (2, 5, "ABCD")
+    assert (level.at.words, level.at.last, level.at.order) == (2, 5, "ABCD")
     assert (level.sensor.low, level.sensor.high) == (0.0, 5.0)
-    assert profile.timeout_max_ms == 1000
+    assert profile.way.timeout_max_ms == 1000
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from rig.broker import BROKERS
+from rig.influxd import running_influxd
 from rig.libmodbus import LibmodbusSlave
 from rig.line import BAUD, Centre, Field, station_toml, until
 from rig.paced import PacedLine
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rig.broker import Broker
+    from rig.influxd import Influxd
     from rig.proxy import Proxy
 
 SERIALS_MAX = 60_000  # each is one u16; more than the longest drill serves
@@ -71,8 +73,10 @@ class Drill:
         *,
         scale: int,
         rules: str,
+        server: Influxd | None,
     ) -> None:
         self.folder = folder
+        self.server = server
         self.broker = broker
         self.proxy = proxy
         self._stack = stack
@@ -86,6 +90,8 @@ class Drill:
         self._clock = f"[clock.scaled]\nscale = {scale}\nfrom_ms = {now_ms}\nto_ms = {now_ms}\n"
         self._clock = self._clock if scale > 1 else ""
         _append(self.centre.config, self._clock)
+        if server is not None:
+            self.centre.on_influx(server.url)
 
     def add_box(self, name: str, first: int) -> Box:
         """Add a gateway `gw1` with a line of its own, whose slave serves serials from `first`."""
@@ -111,6 +117,8 @@ class Drill:
 
     def stored(self) -> list[float]:
         """Return the serials in the store, each as often as it is there."""
+        if self.server is not None:
+            return self.server.raws("st1", "wl")
         return [raw for _, _, raw in self.centre.rows("st1", "wl") if raw is not None]
 
     async def all_stored(self) -> bool:
@@ -141,15 +149,26 @@ def _append(path: Path, text: str) -> None:
 
 @asynccontextmanager
 async def running_drill(
-    folder: Path, broker_kind: str = "nats", *, scale: int = 1, rules: str = RULES
+    folder: Path,
+    broker_kind: str = "nats",
+    *,
+    scale: int = 1,
+    rules: str = RULES,
+    store: str = "sqlite",
 ) -> AsyncIterator[Drill]:
-    """A broker of a kind, a proxy and a centre that are up; boxes are added by the drill."""
+    """A broker of a kind, a proxy and a centre that are up; boxes are added by the drill.
+
+    With `store="influx"` there is an influxd too, `drill.server`.
+    """
     broker = BROKERS[broker_kind](folder / "broker")
     await broker.start()
     async with AsyncExitStack() as stack:
         stack.callback(broker.stop)
         proxy = await stack.enter_async_context(running_proxy(broker.host, broker.port))
-        drill = Drill(folder, broker, proxy, stack, scale=scale, rules=rules)
+        server = None
+        if store == "influx":
+            server = await stack.enter_async_context(running_influxd(folder / "influxd"))
+        drill = Drill(folder, broker, proxy, stack, scale=scale, rules=rules, server=server)
         stack.push_async_callback(drill.centre.stop)
         await drill.centre.up()
         yield drill

@@ -134,6 +134,14 @@ class Influxd:
         assert "error" not in result, result
         return list(result.get("series", []))
 
+    def raws(self, station: str, channel: str) -> list[float]:
+        """Return the raw numbers of a series in time order; waits, for rigs that are not async."""
+        where = f"\"station\"='{station}' AND \"channel\"='{channel}'"
+        asked = {"db": BUCKET, "epoch": "ms", "q": f'SELECT "raw" FROM "reading" WHERE {where}'}  # noqa: S608  (a test names its series)
+        answer = httpx2.get(f"{self.direct}/query", params=asked, timeout=ASK_S)
+        (result,) = answer.json()["results"]
+        return [raw for one in result.get("series", []) for _, raw in one["values"]]
+
     async def count(self, field: str = "q", *, database: str = BUCKET) -> int:
         """Return how many rows `reading` has."""
         series = await self.ask(f'SELECT count("{field}") FROM "reading"', database=database)  # noqa: S608  (a test names its fields)

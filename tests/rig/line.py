@@ -28,6 +28,7 @@ STEP_S = 0.05
 LATE_S = 3  # a test need not wait the half minute that field links are given
 BAUD = 115200
 STORE_FILE = "series.db"
+INFLUX_FILE = "influx.db"  # what a store on InfluxDB keeps at home
 BIN = Path(sys.executable).parent
 
 T = TypeVar("T")
@@ -103,6 +104,7 @@ class Centre(Program):
         self.folder, self.data = folder, folder / "data"
         self.api_port = free_port()
         self.token = ""
+        self.series = self.data / STORE_FILE
         catalogue = folder / "catalogue"
         catalogue.mkdir(exist_ok=True)
         (catalogue / "stations.toml").write_text(stations)
@@ -144,9 +146,15 @@ class Centre(Program):
         # Judgement begins with the first tick or batch; that one of them comes is for the test.
         return set(answer.json()["why"]) <= {"judgement_never"}
 
+    def on_influx(self, url: str) -> None:
+        """Keep readings in InfluxDB from the next start on."""
+        self.series = self.data / INFLUX_FILE
+        with self.config.open("a") as file:
+            file.write(f'[store]\nkind = "influx"\nurl = "{url}"\n')
+
     def rows(self, station: str, channel: str) -> list[tuple[int, float | None, float | None]]:
         """Return (time_ms, value, raw) of a series in time order, from the store's own file."""
-        with contextlib.closing(sqlite3.connect(self.data / STORE_FILE, timeout=30)) as db:
+        with contextlib.closing(sqlite3.connect(self.series, timeout=30)) as db:
             return db.execute(
                 "SELECT time, value, raw FROM reading WHERE station = ? AND channel = ?"
                 " ORDER BY time",
@@ -155,7 +163,7 @@ class Centre(Program):
 
     def doubled(self) -> set[float]:
         """Return the raw numbers kept aside because another value had their very millisecond."""
-        with contextlib.closing(sqlite3.connect(self.data / STORE_FILE, timeout=30)) as db:
+        with contextlib.closing(sqlite3.connect(self.series, timeout=30)) as db:
             bodies = db.execute("SELECT body FROM aside WHERE why = 'value_conflict'")
             return {float(json.loads(body)["raw"]) for (body,) in bodies}
 

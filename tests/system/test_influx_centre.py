@@ -78,8 +78,7 @@ async def story(folder: Path) -> AsyncIterator[Story]:
             stations=station_toml("st2", {"wl": "water_level"}, HAND, "gauge"),
             rules=RULES,
         )
-        with centre.config.open("a") as file:
-            file.write(f'[store]\nkind = "influx"\nurl = "{server.url}"\n')
+        centre.on_influx(server.url)
         try:
             await centre.up()
             now_ms = ms((await centre.get("/warnings"))["as_of"])

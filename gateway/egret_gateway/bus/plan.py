@@ -15,7 +15,7 @@ from egret_gateway.bus.unit import Patience, Span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from egret_gateway.profiles import ChannelSettings, DeviceSettings, Profile, Readable
+    from egret_gateway.profiles import ChannelSettings, DeviceSettings, Modbus, Readable
 
 OVERHEAD_CHARS = 13  # request 8, reply 5
 TURNAROUND_S = 0.02  # a usual answer time, for the worth of a bridge
@@ -47,12 +47,12 @@ def blocks(device: DeviceSettings, char_s: float, gap_s: float) -> tuple[Block, 
         char_s: seconds one character takes.
         gap_s: seconds of silence between frames.
     """
-    profile = device.profile
+    way = device.profile.way
     bridge = (OVERHEAD_CHARS * char_s + 2 * gap_s + TURNAROUND_S) / (2 * char_s)
-    ordered = sorted(device.channels, key=lambda c: (c.item.fc, c.item.address))
+    ordered = sorted(device.channels, key=lambda c: (c.item.at.fc, c.item.at.address))
     groups: list[list[ChannelSettings]] = []
     for channel in ordered:
-        if groups and _joins(groups[-1], channel, profile, bridge):
+        if groups and _joins(groups[-1], channel, way, bridge):
             groups[-1].append(channel)
         else:
             groups.append([channel])
@@ -60,18 +60,18 @@ def blocks(device: DeviceSettings, char_s: float, gap_s: float) -> tuple[Block, 
 
 
 def _joins(
-    group: Sequence[ChannelSettings], channel: ChannelSettings, profile: Profile, bridge: float
+    group: Sequence[ChannelSettings], channel: ChannelSettings, way: Modbus, bridge: float
 ) -> bool:
-    first, last, item = group[0].item, group[-1].item, channel.item
-    if profile.single_read or item.fc != first.fc:
+    first, last, at = group[0].item.at, group[-1].item.at, channel.item.at
+    if way.single_read or at.fc != first.fc:
         return False
-    if item.last - first.address + 1 > profile.max_block:
+    if at.last - first.address + 1 > way.max_block:
         return False
-    hole = item.address - last.last - 1
+    hole = at.address - last.last - 1
     if hole <= 0:
         return True
-    whole = Span(first.address, item.last - first.address + 1)
-    return hole < bridge and any(_allows(area, first.fc, whole) for area in profile.readable)
+    whole = Span(first.address, at.last - first.address + 1)
+    return hole < bridge and any(_allows(area, first.fc, whole) for area in way.readable)
 
 
 def _allows(area: Readable, fc: int, span: Span) -> bool:
@@ -80,37 +80,37 @@ def _allows(area: Readable, fc: int, span: Span) -> bool:
 
 
 def _block(device: DeviceSettings, group: Sequence[ChannelSettings]) -> Block:
-    profile = device.profile
-    first, last = group[0].item, group[-1].item
+    way = device.profile.way
+    first, last = group[0].item.at, group[-1].item.at
     whole = Span(first.address, last.last - first.address + 1)
     return Block(
         unit=device.unit,
         fc=first.fc,
-        ways=(whole, *_others(profile, group, whole)),
+        ways=(whole, *_others(way, group, whole)),
         channels=tuple(group),
         period_s=device.period_s,
         patience=Patience(
-            least_s=profile.timeout_min_ms / 1000,
-            most_s=profile.timeout_max_ms / 1000,
-            late_window_s=profile.late_window_ms / 1000,
-            gap_s=profile.min_gap_ms / 1000,
+            least_s=way.timeout_min_ms / 1000,
+            most_s=way.timeout_max_ms / 1000,
+            late_window_s=way.late_window_ms / 1000,
+            gap_s=way.min_gap_ms / 1000,
         ),
     )
 
 
-def _others(profile: Profile, group: Sequence[ChannelSettings], whole: Span) -> list[Span]:
+def _others(asked: Modbus, group: Sequence[ChannelSettings], whole: Span) -> list[Span]:
     """Return ways of other sizes: longer ones first, then one that leaves out the last value."""
-    fc = group[0].item.fc
-    areas = () if profile.single_read else profile.readable
+    fc = group[0].item.at.fc
+    areas = () if asked.single_read else asked.readable
     found = [way for area in areas if _allows(area, fc, whole) for way in _longer(area, whole)]
     sizes = {whole.words}
     ways: list[Span] = []
     for way in found:
-        if way.words <= profile.max_block and way.words not in sizes and len(ways) < WAYS_MAX - 1:
+        if way.words <= asked.max_block and way.words not in sizes and len(ways) < WAYS_MAX - 1:
             sizes.add(way.words)
             ways.append(way)
     if len(group) > 1 and len(ways) < WAYS_MAX - 1:
-        shorter = max(channel.item.last for channel in group[:-1]) - whole.address + 1
+        shorter = max(channel.item.at.last for channel in group[:-1]) - whole.address + 1
         ways.append(Span(whole.address, shorter))
     return ways
 

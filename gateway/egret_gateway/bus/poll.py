@@ -10,37 +10,31 @@ import asyncio
 import logging
 import random
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from egret_core.progress import Pulse
-from egret_core.quality import Flag, Reason
-from egret_core.screening.gap import GAP_PERIODS, check_gap
-from egret_core.screening.verdict import Verdict, combined
+from egret_core.quality import Reason
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.plan import Block, blocks, unknown_s
+from egret_gateway.bus.modbus import ModbusPlan
+from egret_gateway.bus.sampler import Sampler
 from egret_gateway.bus.schedule import BACKOFF_MAX_S, Job, Next, Schedule
-from egret_gateway.bus.transaction import Ask, Outcome, Transactions
-from egret_gateway.bus.unit import Span, Unit
-from egret_gateway.convert import Converted, to_canonical
 from egret_gateway.errors import PortError
-from egret_gateway.ports.serial_port import SerialPort, line_times, open_serial
-from egret_gateway.protocols.registers import decode
-from egret_gateway.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from egret_core.timescale import Timescale
+    from egret_gateway.bus.line import Line, Plan, Polled
     from egret_gateway.config import BusSettings
     from egret_gateway.profiles import ChannelSettings
+    from egret_gateway.sample import Sample
 
     Emit = Callable[[Sequence[Sample], Mapping[str, str]], None]
 
 LOG = logging.getLogger(__name__)
 REOPEN_MIN_S = 0.25  # a replugged adapter is back within a second
 REOPEN_MAX_S = 5.0
-DEAF_QUIET_MS = 500  # a deaf neighbour hears again after so long (libmodbus's response timeout)
+LISTEN_MAX_S = 60.0  # the longest timeout a profile may have
 _REASONS = {
     Fault.TIMEOUT: Reason.TIMEOUT,
     Fault.QUARANTINED: Reason.TIMEOUT,
@@ -73,17 +67,8 @@ class Bus:
         self._settings = settings
         self._timescale = timescale
         self._emit = emit
-        self._memory = dict(memory)
-        self._maintenance = maintenance
-        times = line_times(settings.baud, settings.parity, settings.stop_bits)
-        self._blocks: tuple[Block, ...] = tuple(
-            block for device in settings.devices for block in blocks(device, *times)
-        )
-        self._unknown_s = unknown_s(self._blocks)  # until then a former process may be answered
-        self._units = {device.unit: Unit() for device in settings.devices}
-        self._last_ms: dict[str, int] = {}
-        self._counted_ms: dict[str, int] = {}
-        self._watched: dict[str, bool] = {}
+        self._plan: Plan = ModbusPlan(settings)
+        self._sampler = Sampler(timescale, memory, maintenance)
         self._schedule = self._lay()
         self._fault = "not opened yet"
         self._turn = asyncio.Lock()
@@ -97,7 +82,7 @@ class Bus:
         delay_s = REOPEN_MIN_S
         while True:
             try:
-                port = open_serial(self._settings)
+                line = await self._plan.open()
             except PortError as error:
                 self._gone(error)
                 await self._away(delay_s)
@@ -107,11 +92,11 @@ class Bus:
             self._fault = ""
             LOG.info("bus=%s port=%s opened", self._settings.name, self._settings.port)
             try:  # it returns when the line itself is suspect: then the port is opened anew
-                await self._serve(port)
+                await self._serve(line)
             except PortError as error:
                 self._gone(error)
             finally:
-                port.close()
+                line.close()
 
     async def rest(self) -> None:
         """Return when the transaction under way is over; no other begins after it."""
@@ -129,23 +114,19 @@ class Bus:
             "silent": self._silent,
             "overruns": self._schedule.overruns,
             "units": {
-                str(address): {
-                    **asdict(unit.counts),
-                    "tau_ms": None if unit.tau_s is None else round(unit.tau_s * 1000, 1),
-                    "open": self._schedule.breakers[address].open,
-                }
-                for address, unit in self._units.items()
+                unit: {**facts, "open": self._schedule.breakers[unit].open}
+                for unit, facts in self._plan.health().items()
             },
         }
 
     def _lay(self) -> Schedule:
         real_s = self._timescale.real_s
         return Schedule(
-            [Job(block.unit, real_s(block.period_s)) for block in self._blocks],
+            [Job(turn.unit, real_s(turn.period_s)) for turn in self._plan.turns],
             time.monotonic(),
             random.random,
             backoff_max_s=real_s(BACKOFF_MAX_S),
-            deaf_neighbours=self._settings.post_timeout_quiet_ms < DEAF_QUIET_MS,
+            deaf_neighbours=self._plan.deaf,
         )
 
     def _gone(self, error: PortError) -> None:
@@ -164,7 +145,7 @@ class Bus:
     async def _away(self, delay_s: float) -> None:
         """Wait without a port: what would have been read is missing, and says why."""
         for index in self._schedule.skip(time.monotonic()):
-            self._missing(self._blocks[index].channels, Reason.PORT)
+            self._missing(self._plan.turns[index].channels, Reason.PORT)
         self._rests(time.monotonic() + delay_s)
         await asyncio.sleep(delay_s)
 
@@ -172,17 +153,13 @@ class Bus:
         self._turns += 1
         self._quiet_until_s = until_s
 
-    async def _serve(self, port: SerialPort) -> None:
-        line = Transactions(
-            port, self._units, post_timeout_quiet_s=self._settings.post_timeout_quiet_ms / 1000
-        )
-        self._rests(time.monotonic() + self._unknown_s)
-        await line.idle(self._quiet_until_s)
-        self._unknown_s = 0.0
+    async def _serve(self, line: Line) -> None:
+        self._rests(time.monotonic() + LISTEN_MAX_S)
+        await line.listen()
         while True:
             pick = self._schedule.pick(time.monotonic())
             for index in pick.parked:
-                self._missing(self._blocks[index].channels, Reason.BACKED_OFF)
+                self._missing(self._plan.turns[index].channels, Reason.BACKED_OFF)
             if pick.job is None:
                 self._rests(pick.wake_s)
                 await line.idle(pick.wake_s)
@@ -195,107 +172,36 @@ class Bus:
                 LOG.warning("bus=%s every unit is silent: port reopened", self._settings.name)
                 return
 
-    async def _poll(self, line: Transactions, index: int) -> None:
-        block = self._blocks[index]
+    async def _poll(self, line: Line, index: int) -> None:
+        channels = self._plan.turns[index].channels
         turn = Next.NOW
         while turn is Next.NOW:
             try:
-                outcome = await line.read(ask_of(block))
+                polled = await line.poll(index)
             except PortError:
                 self._schedule.done(index, time.monotonic(), Fault.BABBLE)
-                self._missing(block.channels, Reason.PORT)
+                self._missing(channels, Reason.PORT)
                 raise
             turn = self._schedule.done(
                 index,
                 time.monotonic(),
-                outcome.fault,
-                exception=outcome.exception,
-                free_s=outcome.free_s,
+                polled.fault,
+                exception=polled.exception,
+                free_s=polled.free_s,
             )
         if turn is Next.DONE:
             self._silent = False
-            self._values(block, outcome)
+            self._values(index, polled)
         elif turn is Next.FAILED:
-            self._missing(block.channels, _REASONS[outcome.fault])
+            self._missing(channels, _REASONS[polled.fault])
 
-    def _values(self, block: Block, outcome: Outcome) -> None:
-        span = block.ways[outcome.way]
-        at_ms = int(outcome.at_s * 1000)
-        samples: list[Sample] = []
-        changed: dict[str, str] = {}
-        left_out: list[ChannelSettings] = []
-        for channel in block.channels:
-            raw = raw_of(channel, span, outcome.registers)
-            if raw is None:
-                left_out.append(channel)
-                continue
-            converted = self._converted(channel, raw, at_ms)
-            if converted.memory:
-                self._memory[channel.key] = changed[channel.key] = converted.memory
-            samples.append(self._sample(channel, block.period_s, at_ms, converted))
-        self._emit(samples, changed)
-        if left_out:  # the shorter way after a timeout did not reach them
+    def _values(self, index: int, polled: Polled) -> None:
+        turn = self._plan.turns[index]
+        self._emit(*self._sampler.values(turn, polled.raws, polled.at_s))
+        # The shorter way after a timeout did not reach every value.
+        pairs = zip(turn.channels, polled.raws, strict=True)
+        if left_out := [channel for channel, raw in pairs if raw is None]:
             self._missing(left_out, Reason.TIMEOUT)
 
-    def _converted(self, channel: ChannelSettings, raw: float, at_ms: int) -> Converted:
-        before_ms = self._counted_ms.get(channel.key)
-        # Periods are scaled, and so is the rain that falls meanwhile.
-        since_s = None if before_ms is None else (at_ms - before_ms) / 1000 * self._timescale.scale
-        converted = to_canonical(channel, raw, self._memory.get(channel.key, ""), since_s)
-        if channel.item.counter is not None and converted.value is not None:
-            self._counted_ms[channel.key] = at_ms
-        return converted
-
-    def _sample(
-        self, channel: ChannelSettings, period_s: float, at_ms: int, converted: Converted
-    ) -> Sample:
-        limit_ms = GAP_PERIODS * self._timescale.real_s(period_s) * 1000
-        gap = check_gap(self._last_ms.get(channel.key), at_ms, limit_ms)
-        verdict = combined(Verdict(converted.flag, converted.reasons), gap)
-        if converted.value is not None:
-            self._last_ms[channel.key] = at_ms
-        working = self._maintenance()
-        return Sample(
-            station=channel.station,
-            channel=channel.channel,
-            mono_ms=at_ms,
-            value=converted.value,
-            raw=converted.raw,
-            flag=verdict.flag,
-            reasons=verdict.reasons | (int(Reason.MAINTENANCE) if working else 0),
-            urgent=not working and self._trips(channel, converted),
-        )
-
-    def _trips(self, channel: ChannelSettings, converted: Converted) -> bool:
-        """Tell whether the value crosses its watch from below; a failed value crosses nothing."""
-        if channel.watch_at is None or converted.value is None or converted.flag == Flag.FAIL:
-            return False
-        over = converted.value >= channel.watch_at
-        crossed = over and not self._watched.get(channel.key, False)
-        self._watched[channel.key] = over
-        return crossed
-
     def _missing(self, channels: Sequence[ChannelSettings], why: Reason) -> None:
-        reasons = int(why) | (int(Reason.MAINTENANCE) if self._maintenance() else 0)
-        at_ms = int(time.monotonic() * 1000)
-        self._emit(
-            [
-                Sample(c.station, c.channel, at_ms, None, None, int(Flag.MISSING), reasons)
-                for c in channels
-            ],
-            {},
-        )
-
-
-def ask_of(block: Block) -> Ask:
-    """Return the transaction that reads a block."""
-    return Ask(block.unit, block.fc, block.ways, block.patience)
-
-
-def raw_of(channel: ChannelSettings, span: Span, registers: Sequence[int]) -> float | None:
-    """Return a channel's number out of a span's registers, None where it lies outside."""
-    item = channel.item
-    start = item.address - span.address
-    if start < 0 or start + item.words > len(registers):
-        return None
-    return decode(registers[start : start + item.words], item.kind, item.order)
+        self._emit(*self._sampler.missing(channels, why, time.monotonic()))

@@ -40,7 +40,7 @@ class Next(StrEnum):
 class Job(NamedTuple):
     """A read that comes round: whom it asks, and how often in real seconds."""
 
-    unit: int
+    unit: str
     period_s: float
 
 
@@ -109,7 +109,7 @@ class Schedule:
         ]
         self.breakers = {job.unit: Breaker() for job in jobs}
         self.overruns = 0
-        self._blamed: int | None = None  # the unit whose timeout came just before
+        self._blamed: str | None = None  # the unit whose timeout came just before
 
     @property
     def all_open(self) -> bool:
@@ -183,7 +183,7 @@ class Schedule:
     def _deadline(self, index: int) -> float:
         return self._turns[index].release_s + self._jobs[index].period_s
 
-    def _counts(self, unit: int, fault: Fault, exception: int) -> bool:
+    def _counts(self, unit: str, fault: Fault, exception: int) -> bool:
         if fault is Fault.EXCEPTION:
             self._blamed = None
             return exception not in (*_BUSY_CODES, *_ALIVE_CODES)

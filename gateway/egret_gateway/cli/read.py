@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,14 @@ from egret_core.quality import Flag, Reason
 from egret_core.units import canonical
 from egret_gateway import config as settings
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.plan import Block, blocks, unknown_s
-from egret_gateway.bus.poll import ask_of, raw_of
-from egret_gateway.bus.transaction import Outcome, Transactions
+from egret_gateway.bus.modbus import ModbusPlan, raw_of
 from egret_gateway.convert import to_canonical
-from egret_gateway.ports.serial_port import line_times, open_serial
 
 if TYPE_CHECKING:
     import argparse
 
+    from egret_gateway.bus.plan import Block
+    from egret_gateway.bus.transaction import Outcome
     from egret_gateway.config import BusSettings, GatewayConfig
     from egret_gateway.profiles import DeviceSettings
 
@@ -81,15 +80,13 @@ def _chosen(
 
 
 async def _read(bus: BusSettings, device: DeviceSettings) -> list[tuple[Block, Outcome]]:
-    times = line_times(bus.baud, bus.parity, bus.stop_bits)
-    port = open_serial(bus)
+    plan = ModbusPlan(replace(bus, devices=(device,)))
+    line = await plan.open()
     try:
-        line = Transactions(port, {}, post_timeout_quiet_s=bus.post_timeout_quiet_ms / 1000)
-        plan = blocks(device, *times)
-        await line.idle(time.monotonic() + unknown_s(plan))
-        return [(block, await line.read(ask_of(block))) for block in plan]
+        await line.listen()
+        return [(block, await line.read(block)) for block in plan.blocks]
     finally:
-        port.close()
+        line.close()
 
 
 def _report(bus: BusSettings, block: Block, outcome: Outcome) -> dict[str, Any]:
@@ -104,7 +101,7 @@ def _report(bus: BusSettings, block: Block, outcome: Outcome) -> dict[str, Any]:
         report["advice"] = _ADVICE[outcome.fault].format(baud=bus.baud, parity=bus.parity)
         return report
     for channel in block.channels:
-        raw = raw_of(channel, block.ways[outcome.way], outcome.registers)
+        raw = raw_of(channel, block, outcome)
         if raw is None:
             continue
         converted = to_canonical(channel, raw, "")

@@ -4,7 +4,15 @@ import pytest
 
 from egret_gateway.bus.plan import blocks, unknown_s, wire_s
 from egret_gateway.bus.unit import Span
-from egret_gateway.profiles import ChannelSettings, DeviceSettings, Item, Profile, Readable
+from egret_gateway.profiles import (
+    ChannelSettings,
+    DeviceSettings,
+    Item,
+    Modbus,
+    Profile,
+    Readable,
+    Register,
+)
 
 CHAR_S = 10 / 9600
 GAP_S = 3.5 * CHAR_S
@@ -12,9 +20,10 @@ GAP_S = 3.5 * CHAR_S
 
 def device(*places: tuple[int, str], fc: int = 3, **facts: object) -> DeviceSettings:
     items = tuple(
-        Item(f"i{address}", fc, address, kind, "ABCD", "voltage", "V") for address, kind in places
+        Item(f"i{address}", Register(fc, address, kind), "voltage", "V") for address, kind in places
     )
-    profile = Profile("p", 1, "p", "drafted", items, **facts)  # type: ignore[arg-type]
+    way = Modbus(**facts)  # type: ignore[arg-type]
+    profile = Profile("p", 1, "p", "drafted", items, way)
     channels = tuple(ChannelSettings("st", item.name, item) for item in items)
     return DeviceSettings(7, profile, "st", 60.0, channels)
 

@@ -1,0 +1,85 @@
+"""What a bus of any protocol is to its task: turns that come round, and a line that takes them.
+
+Modbus, SDI-12 and text lines each have a `Plan`, made of the settings alone, and the open line it
+leads to. The task in `poll` knows nothing of bytes: it asks the schedule whose turn it is, lets
+the line take that turn, and turns what came back into samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from egret_gateway.bus.fault import Fault
+    from egret_gateway.profiles import ChannelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One poll that comes round.
+
+    Attributes:
+        unit: whom it asks, as people know it: a Modbus address, an SDI-12 address, a talker.
+        channels: what it serves; period_s: scaled.
+    """
+
+    unit: str
+    channels: tuple[ChannelSettings, ...]
+    period_s: float
+
+
+class Polled(NamedTuple):
+    """How a turn went.
+
+    Attributes:
+        fault: the named reason.
+        at_s: monotonic time of the last byte, or of the verdict.
+        raws: raw numbers of the turn's channels, by their place in `Turn.channels`; None where
+            this answer did not reach one.
+        exception: a Modbus device's code.
+        free_s: monotonic time before which asking again is in vain: the end of a quarantine, or
+            when a measurement that was started is ready.
+    """
+
+    fault: Fault
+    at_s: float
+    raws: tuple[float | None, ...] = ()
+    exception: int = 0
+    free_s: float = 0.0
+
+
+class Line(Protocol):
+    """An open port with its protocol; PortError from any method when the port has gone."""
+
+    async def listen(self) -> None:
+        """Wait until what a former process may have asked can no longer be answered."""
+
+    async def poll(self, index: int) -> Polled:
+        """Take the turn `index` of the plan."""
+
+    async def idle(self, until_s: float) -> None:
+        """Keep ears open until `until_s`, monotonic."""
+
+    def close(self) -> None:
+        """Close the port, also one that has gone."""
+
+
+class Plan(Protocol):
+    """What is done on a bus of one protocol; it outlives a replugged port.
+
+    Attributes:
+        turns: all polls of the bus; deaf: a request to a dead unit may make others miss theirs.
+    """
+
+    turns: Sequence[Turn]
+    deaf: bool
+
+    async def open(self) -> Line:
+        """Open the port; PortError where it cannot be."""
+
+    def health(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return per unit its counts and what was learnt of it."""

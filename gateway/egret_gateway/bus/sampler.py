@@ -1,0 +1,108 @@
+"""Raw numbers of a turn to samples: converted, screened, and with what is remembered of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from egret_core.quality import Flag, Reason
+from egret_core.screening.gap import GAP_PERIODS, check_gap
+from egret_core.screening.verdict import Verdict, combined
+from egret_gateway.convert import Converted, to_canonical
+from egret_gateway.sample import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from egret_core.timescale import Timescale
+    from egret_gateway.bus.line import Turn
+    from egret_gateway.profiles import ChannelSettings
+
+
+class Sampled(NamedTuple):
+    """Samples, and the counters' memories that changed with them and belong in one commit."""
+
+    samples: list[Sample]
+    memory: dict[str, str]
+
+
+class Sampler:
+    """Remembers, of every channel of a bus, what its next value is compared with."""
+
+    def __init__(
+        self, timescale: Timescale, memory: Mapping[str, str], maintenance: Callable[[], bool]
+    ) -> None:
+        """Store what is given.
+
+        Args:
+            timescale: periods are scaled seconds.
+            memory: counters' memories at the start, by `station/channel`.
+            maintenance: tells whether a technician has declared work on the site.
+        """
+        self._timescale = timescale
+        self._memory = dict(memory)
+        self._maintenance = maintenance
+        self._last_ms: dict[str, int] = {}
+        self._counted_ms: dict[str, int] = {}
+        self._watched: dict[str, bool] = {}
+
+    def values(self, turn: Turn, raws: Sequence[float | None], at_s: float) -> Sampled:
+        """Return samples of the channels that have a raw number."""
+        at_ms = int(at_s * 1000)
+        samples: list[Sample] = []
+        changed: dict[str, str] = {}
+        for channel, raw in zip(turn.channels, raws, strict=True):
+            if raw is None:
+                continue
+            converted = self._converted(channel, raw, at_ms)
+            if converted.memory:
+                self._memory[channel.key] = changed[channel.key] = converted.memory
+            samples.append(self._sample(channel, turn.period_s, at_ms, converted))
+        return Sampled(samples, changed)
+
+    def missing(self, channels: Sequence[ChannelSettings], why: Reason, at_s: float) -> Sampled:
+        """Return samples that say that there is no value, and why."""
+        reasons = int(why) | (int(Reason.MAINTENANCE) if self._maintenance() else 0)
+        at_ms = int(at_s * 1000)
+        samples = [
+            Sample(c.station, c.channel, at_ms, None, None, int(Flag.MISSING), reasons)
+            for c in channels
+        ]
+        return Sampled(samples, {})
+
+    def _converted(self, channel: ChannelSettings, raw: float, at_ms: int) -> Converted:
+        before_ms = self._counted_ms.get(channel.key)
+        # Periods are scaled, and so is the rain that falls meanwhile.
+        since_s = None if before_ms is None else (at_ms - before_ms) / 1000 * self._timescale.scale
+        converted = to_canonical(channel, raw, self._memory.get(channel.key, ""), since_s)
+        if channel.item.counter is not None and converted.value is not None:
+            self._counted_ms[channel.key] = at_ms
+        return converted
+
+    def _sample(
+        self, channel: ChannelSettings, period_s: float, at_ms: int, converted: Converted
+    ) -> Sample:
+        limit_ms = GAP_PERIODS * self._timescale.real_s(period_s) * 1000
+        gap = check_gap(self._last_ms.get(channel.key), at_ms, limit_ms)
+        verdict = combined(Verdict(converted.flag, converted.reasons), gap)
+        if converted.value is not None:
+            self._last_ms[channel.key] = at_ms
+        working = self._maintenance()
+        return Sample(
+            station=channel.station,
+            channel=channel.channel,
+            mono_ms=at_ms,
+            value=converted.value,
+            raw=converted.raw,
+            flag=verdict.flag,
+            reasons=verdict.reasons | (int(Reason.MAINTENANCE) if working else 0),
+            urgent=not working and self._trips(channel, converted),
+        )
+
+    def _trips(self, channel: ChannelSettings, converted: Converted) -> bool:
+        """Tell whether the value crosses its watch from below; a failed value crosses nothing."""
+        if channel.watch_at is None or converted.value is None or converted.flag == Flag.FAIL:
+            return False
+        over = converted.value >= channel.watch_at
+        crossed = over and not self._watched.get(channel.key, False)
+        self._watched[channel.key] = over
+        return crossed

@@ -1,0 +1,114 @@
+"""One profile read and checked wholly: what it is, its line, its protocol, its items."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from egret_core.screening.range import ANY, Span
+from egret_core.units import CANONICAL, UnitError, convert, factor
+from egret_gateway.profiles import modbus
+from egret_gateway.profiles.model import TIERS, Counter, Item, Place, Profile
+from egret_gateway.protocols.modbus_rtu import UNIT_MAX
+from egret_gateway.table import Table, read_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HUGE = 1e300  # no bound of ours: the value's own type is
+
+
+def load(path: Path) -> Profile:
+    """Read and check one profile; ConfigError names file, key, value seen and remedy."""
+    table = read_table(path)
+    about = _about(table.table("profile"), path.stem)
+    way = modbus.way(table.table("modbus"))
+    items = tuple(_item(name, entry) for name, entry in table.table("item").named().items())
+    if not items:
+        table.fail("item", "write at least one [item.NAME]")
+    modbus.no_overlap(table, items)
+    line = table.table("line")
+    profile = Profile(
+        name=about[0],
+        version=about[1],
+        title=about[2],
+        tier=about[3],
+        items=items,
+        way=way,
+        file=str(path),
+        unit=line.integer("unit", 1, UNIT_MAX, 1),
+        baud=line.integer("baud", 300, 1_000_000, 9600),
+        parity=line.text("parity", "N", ("N", "E", "O")),
+        stop_bits=line.integer("stop_bits", 1, 2, 1),
+    )
+    for part in (line, table):
+        part.done()
+    return profile
+
+
+def _about(table: Table, stem: str) -> tuple[str, int, str, str]:
+    name = table.text("name")
+    if name != stem:
+        table.fail("name", f"write the file's own name, {stem!r}")
+    version = table.integer("version", 1, 10_000)
+    title = table.text("title")
+    tier = table.text("tier", one_of=TIERS)
+    try:
+        date.fromisoformat(table.text("tier_date"))
+    except ValueError:
+        table.fail("tier_date", 'write a date as "2026-11-22"')
+    if not table.text("evidence", ""):
+        table.fail("evidence", "say what the tier rests on")
+    table.array("caveats", str)
+    if not table.array("sources", str):
+        table.fail("sources", "name at least one public page of the register map")
+    table.done()
+    return name, version, title, tier
+
+
+def _item(name: str, table: Table) -> Item:
+    at = modbus.place(table)
+    quantity = table.text("quantity", one_of=tuple(CANONICAL))
+    unit = table.text("unit")
+    try:
+        factor(quantity, unit)
+    except UnitError as error:
+        table.fail("unit", str(error))
+    item = Item(
+        name=name,
+        at=at,
+        quantity=quantity,
+        unit=unit,
+        scale=table.number("scale", -1e9, 1e9, 1.0),
+        offset=table.number("offset", -1e9, 1e9, 0.0),
+        sensor=span(table, quantity, unit),
+        sentinels=tuple(float(raw) for raw in table.array("sentinels", float)),
+        counter=_counter(table, at) if table.has("counter") else None,
+    )
+    if item.scale == 0:
+        table.fail("scale", "write a number other than 0")
+    if (quantity == "rain_total") != (item.counter is not None):
+        table.fail("counter", "a rain_total, and only a rain_total, has [item.NAME.counter]")
+    table.done()
+    return item
+
+
+def span(table: Table, quantity: str, unit: str) -> Span:
+    """Return the bounds `min` and `max` of a table, given in `unit`, in the canonical unit."""
+    low = table.number("min", -_HUGE, _HUGE, -_HUGE)
+    high = table.number("max", -_HUGE, _HUGE, _HUGE)
+    if low >= high:
+        table.fail("min", "write min below max")
+    return Span(
+        ANY.low if low == -_HUGE else convert(quantity, low, unit),
+        ANY.high if high == _HUGE else convert(quantity, high, unit),
+    )
+
+
+def _counter(table: Table, at: Place) -> Counter:
+    own = table.table("counter")
+    most = modbus.counter_bits(table, at)
+    bits = own.integer("bits", 1, most, most)
+    counter = Counter(bits, own.integer("max_step", 1, 2**bits // 2))
+    own.done()
+    return counter

@@ -1,0 +1,173 @@
+"""What a device family, a device and a channel are, once read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from egret_core.screening.range import ANY, Span
+from egret_gateway.protocols.modbus_rtu import COUNT_MAX
+from egret_gateway.protocols.registers import WORDS
+
+TIERS = ("drafted", "simulated", "bench", "field")
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A counter: `bits` wide, and `max_step` the most counts believable between two reads."""
+
+    bits: int
+    max_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Where a Modbus value lies.
+
+    Attributes:
+        fc: function code of the read; address: 0-based, on the wire.
+        kind, order: as in `protocols.registers`.
+    """
+
+    fc: int
+    address: int
+    kind: str
+    order: str = "ABCD"
+
+    @property
+    def words(self) -> int:
+        """Registers it takes."""
+        return WORDS[self.kind]
+
+    @property
+    def last(self) -> int:
+        """Its last register."""
+        return self.address + self.words - 1
+
+
+Place = Register  # the other protocols add theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One value of a device.
+
+    Attributes:
+        name: its key; at: where it is found in what the device answers.
+        quantity: what it measures; unit: what the device counts in.
+        scale, offset: number in `unit` = raw * scale + offset.
+        sensor: what the sensor can measure, canonical unit; sentinels: raw "no value" numbers.
+        counter: for values that only count up.
+    """
+
+    name: str
+    at: Place
+    quantity: str
+    unit: str
+    scale: float = 1.0
+    offset: float = 0.0
+    sensor: Span = ANY
+    sentinels: tuple[float, ...] = ()
+    counter: Counter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """Registers first to last that may be read without harm, in blocks of a multiple of step."""
+
+    fc: int
+    first: int
+    last: int
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Modbus:
+    """How a Modbus family may be asked.
+
+    Attributes:
+        max_block: registers in one read; single_read: every item needs a read of its own.
+        min_gap_ms, timeout_min_ms, timeout_max_ms, late_window_ms: its patience on the line.
+        readable: what may be read beside the items, e.g. to bridge a hole.
+    """
+
+    max_block: int = COUNT_MAX
+    single_read: bool = False
+    min_gap_ms: float = 0.0
+    timeout_min_ms: float = 50.0
+    timeout_max_ms: float = 1000.0
+    late_window_ms: float = 0.0
+    readable: tuple[Readable, ...] = ()
+
+
+Way = Modbus  # the other protocols add theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A device family.
+
+    Attributes:
+        name, version: identity, e.g. ``vega-vegapuls-c`` 1; title: for people.
+        tier: how far it is proven (`TIERS`); items: by name.
+        way: its protocol, and how it may be asked.
+        unit, baud, parity, stop_bits: factory settings.
+        file: where it was read from.
+    """
+
+    name: str
+    version: int
+    title: str
+    tier: str
+    items: tuple[Item, ...]
+    way: Way = Modbus()
+    unit: int = 1
+    baud: int = 9600
+    parity: str = "N"
+    stop_bits: int = 1
+    file: str = ""
+
+    @property
+    def ref(self) -> str:
+        """Name and version as meta carries them: ``name@version``."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """One wanted item of a device; key `[bus.device.channels.ITEM]`.
+
+    Attributes:
+        station, channel: whose it is; item: what is read.
+        datum: vertical datum of a level; datum_offset_m: staff-gauge zero, added to the value.
+        watch_at: canonical value at which it travels at once, None for never.
+        operator: canonical bounds beyond which the value is suspect.
+    """
+
+    station: str
+    channel: str
+    item: Item
+    datum: str = ""
+    datum_offset_m: float = 0.0
+    watch_at: float | None = None
+    operator: Span = ANY
+
+    @property
+    def key(self) -> str:
+        """``station/channel``."""
+        return f"{self.station}/{self.channel}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """One device on a bus; key `[[bus.device]]`.
+
+    Attributes:
+        unit: its Modbus address; profile: its family; station: the place it measures.
+        period_s: how often it is read, scaled seconds; channels: the items wanted.
+    """
+
+    unit: int
+    profile: Profile
+    station: str
+    period_s: float
+    channels: tuple[ChannelSettings, ...]
