@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOR_S = 45  # the river is red after some 30
 LIMIT_S = 150
 ENOUGH = 40  # some 4 a second, fewer on a busy machine
+# A shell's background job, as the tests may be one, hands its children a SIGINT that is ignored.
+DEMO = ("env", "--default-signal=INT", sys.executable, "-u", "-m", "egret_demo")
 README_BLOCK = re.compile(r"^```sh demo\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 pytestmark = pytest.mark.system
 
@@ -35,7 +37,7 @@ class Demo:
         self.port = free_port()
         self.said: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "egret_demo", "--port", str(self.port), *arguments],
+            [*DEMO, "--port", str(self.port), *arguments],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
