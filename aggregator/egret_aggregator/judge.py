@@ -35,7 +35,7 @@ CONSUMER = "judge"
 ENTRIES_MAX = 64  # entries a read: at 200 readings each, a quarter of a second's work at most
 TELL_WITHIN_S = 0.1  # real time an event may wait for others of the same read: one commit for all
 TELL_MAX = 500  # events of one commit
-SAVE_EVERY_S = 2.0  # real time between saves: what a crash replays, at a tenth of the cost
+SAVE_EVERY_S = 5.0  # real time between saves: what a crash replays, at a twentieth of the cost
 _CATALOGUE = "catalogue"  # key of the change entry in force
 
 Take = Callable[[Sequence["ConditionEvent"]], Awaitable[None]]

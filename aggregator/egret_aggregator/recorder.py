@@ -77,6 +77,7 @@ class Recorder:
         self._standing: dict[str, dict[tuple[str, str], Standing]] = {}
         self._standings = 0
         self._positions: dict[int, int] = {}
+        self._ahead: dict[int, int] = {}  # the same, with what is being written
         self._unsaved = 0
         self.recorded_to_ms = 0
         self.recorded = 0
@@ -104,25 +105,40 @@ class Recorder:
         await self._journal.save(NAME, self._positions, {})
 
     async def run(self) -> None:
-        """Record until cancelled."""
-        while True:
-            entries = await self._journal.read(self._positions, ENTRIES_MAX)
-            if entries:
-                await self._record(entries)
-            else:
-                await self._tell_journal()
-                await self._journal.wait(max(self._positions.values(), default=0))
+        """Record until cancelled; while the store takes one run of entries, the next is made."""
+        writing: asyncio.Task[None] | None = None
+        self._ahead = dict(self._positions)
+        try:
+            while True:
+                entries = await self._journal.read(self._ahead, ENTRIES_MAX)
+                work = await self._made(entries)
+                if writing is not None:
+                    await writing
+                    writing = None
+                if entries:
+                    writing = asyncio.create_task(self._record(entries, work))
+                else:
+                    await self._tell_journal()
+                    await self._journal.wait(max(self._ahead.values(), default=0))
+        finally:
+            if writing is not None:
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
 
     @property
     def position(self) -> int:
         """Return the newest entry recorded."""
         return max(self._positions.values(), default=0)
 
-    async def _record(self, entries: Sequence[Entry]) -> None:
+    async def _made(self, entries: Sequence[Entry]) -> Work:
         work = Work([], [], [])
         for at in range(0, len(entries), SLICE):
             self.add(entries[at : at + SLICE], work)
             await asyncio.sleep(0)
+        self._ahead.update((entry.partition, entry.id) for entry in entries)
+        return work
+
+    async def _record(self, entries: Sequence[Entry], work: Work) -> None:
         moved = {entry.partition: entry.id for entry in entries}
         receipt = await self._written(work, moved)
         self._positions.update(moved)
