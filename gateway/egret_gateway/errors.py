@@ -5,6 +5,7 @@ EgretError (core)
   GatewayError              abstract: nobody raises it
     PortError               the machine's or the cabling's: a port that cannot be used just now
     DecodeError             the device's: registers that do not make the value the profile promises
+      ReplyError            the device's: a line that is not the reply asked for; `fault` says how
     OutboxError             the outbox cannot be opened or written; `remedy` says what to do
     UplinkError             the broker refused us or is gone; trying again later may help
     MaintenanceError        a maintenance cannot be declared; the message says why
@@ -73,6 +74,28 @@ class PortError(GatewayError):
 
 class DecodeError(GatewayError):
     """Registers that do not make a value of the type asked for; asking again does not help."""
+
+
+class ReplyFault(StrEnum):
+    """Why a line is not the reply asked for."""
+
+    ADDRESS = "address"
+    FORM = "form"
+    LENGTH = "length"
+    CRC = "crc"
+
+
+class ReplyError(DecodeError):
+    """A line that is not exactly the reply asked for; asking again may help.
+
+    Attributes:
+        fault: the named reason; line: as it came.
+    """
+
+    def __init__(self, fault: ReplyFault, line: bytes) -> None:
+        self.fault = fault
+        self.line = line
+        super().__init__(f"{line!r} is not the reply asked for: {fault}")
 
 
 class OutboxError(GatewayError):
