@@ -4,6 +4,7 @@
 |---|---|---|
 | `/dev/...` | `modbus-rtu` | a tty of this box |
 | `tcp://HOST:PORT` | `modbus-rtu` | a tty of a serial server; baud, parity and stop_bits are its |
+| `/dev/...` or `tcp://HOST:PORT` | `sdi-12` | SDI-12 sensors behind their adapter |
 | `tcp://HOST:PORT` | `modbus-tcp` | a device or a gateway that speaks Modbus TCP |
 """
 
@@ -17,18 +18,22 @@ from egret_core.errors import ConfigError
 from egret_core.screening.range import ANY, Span
 from egret_core.units import UnitError, convert
 from egret_gateway import profiles
-from egret_gateway.profiles import ChannelSettings, DeviceSettings, Item, Profile
+from egret_gateway.profiles import ChannelSettings, DeviceSettings, Item, Profile, Sdi12
 from egret_gateway.protocols.modbus_pdu import UNIT_MAX
+from egret_gateway.protocols.sdi12 import ADDRESSES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from egret_gateway.table import Table
 
 MODBUS_RTU = "modbus-rtu"
 MODBUS_TCP = "modbus-tcp"
-PROTOCOLS = (MODBUS_RTU, MODBUS_TCP)
+SDI_12 = "sdi-12"
+PROTOCOLS = (MODBUS_RTU, MODBUS_TCP, SDI_12)
+NATIVE, TRANSPARENT = "native", "transparent"
+ADAPTERS = (NATIVE, TRANSPARENT)
 BUSES_MAX = 1024  # a box has a few serial lines; a TCP device each is a bus of its own
 DEVICES_MAX = 256  # units that one Modbus TCP connection can address; a serial line has fewer
 PERIOD_MIN_S = 0.05  # about two reads at 9600 baud; faster than any sensor we know
@@ -60,6 +65,8 @@ class BusSettings:
         devices: what hangs on it.
         protocol: one of `PROTOCOLS`.
         local_echo: the adapter is known to hand back what is sent.
+        adapter: on an SDI-12 line, who makes breaks and retries: we (`native`) or it.
+        data_bits: of a character.
     """
 
     name: str
@@ -72,6 +79,8 @@ class BusSettings:
     devices: tuple[DeviceSettings, ...] = ()
     protocol: str = MODBUS_RTU
     local_echo: bool = False
+    adapter: str = ""
+    data_bits: int = 8
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -116,14 +125,14 @@ def read_buses(top: Table, devices: Sequence[Path] | None) -> tuple[BusSettings,
 
 def _bus(table: Table, shelf: _Shelf) -> BusSettings:
     protocol = table.text("protocol", MODBUS_RTU, PROTOCOLS)
-    found = _devices(table, shelf, 0 if protocol == MODBUS_TCP else 1)
+    found = _devices(table, shelf, protocol)
     bus = BusSettings(
         name=table.id("name"),
         port=_port(table, protocol),
         cut_s=table.number("cut_s", 0, 3600, 1.0),
         devices=found,
         protocol=protocol,
-        **({} if protocol == MODBUS_TCP else _line(table)),
+        **(_LINES[protocol](table)),
     )
     table.done()
     return bus
@@ -149,6 +158,8 @@ class _Line(TypedDict, total=False):
     stop_bits: int
     post_timeout_quiet_ms: int
     local_echo: bool
+    adapter: str
+    data_bits: int
 
 
 def _line(table: Table) -> _Line:
@@ -161,23 +172,52 @@ def _line(table: Table) -> _Line:
     }
 
 
-def _devices(table: Table, shelf: _Shelf, unit_min: int) -> tuple[DeviceSettings, ...]:
-    units: dict[int, int] = {}
+def _sdi12_line(table: Table) -> _Line:
+    """Return a line whose characters the standard fixes, or its adapter has settings for."""
+    adapter = table.text("adapter", one_of=ADAPTERS)
+    if adapter == TRANSPARENT:
+        return {
+            "adapter": adapter,
+            "baud": table.integer("baud", 300, 1_000_000, 9600),
+            "parity": table.text("parity", "N", ("N", "E", "O")),
+            "stop_bits": table.integer("stop_bits", 1, 2, 1),
+        }
+    if endpoint_of(table.text("port")) is not None:
+        table.fail("port", "a native adapter makes breaks: it needs a tty of this box")
+    for key in ("baud", "parity", "stop_bits"):
+        if table.has(key):
+            table.fail(key, "SDI-12 itself is 1200 baud 7E1: leave it out")
+    return {"adapter": adapter, "baud": 1200, "parity": "E", "stop_bits": 1, "data_bits": 7}
+
+
+_LINES: dict[str, Callable[[Table], _Line]] = {
+    MODBUS_RTU: _line,
+    MODBUS_TCP: lambda _: {},
+    SDI_12: _sdi12_line,
+}
+
+
+def _devices(table: Table, shelf: _Shelf, protocol: str) -> tuple[DeviceSettings, ...]:
+    names: dict[str, int] = {}
     found = []
     for index, entry in enumerate(table.tables("device")):
-        device = _device(entry, shelf, unit_min)
-        if device.unit in units:
-            first = f"{table.path}.device[{units[device.unit]}]"
-            entry.fail("unit", f"{first} has this address too: give one device another")
-        units[device.unit] = index
+        device = _device(entry, shelf, protocol)
+        if device.name in names:
+            first = f"{table.path}.device[{names[device.name]}]"
+            key = "address" if device.address else "unit"
+            entry.fail(key, f"{first} has this address too: give one device another")
+        names[device.name] = index
         found.append(device)
     if not 1 <= len(found) <= DEVICES_MAX:
         table.fail("device", f"write one [[bus.device]] per device, 1 to {DEVICES_MAX}")
     return tuple(found)
 
 
-def _device(table: Table, shelf: _Shelf, unit_min: int) -> DeviceSettings:
+def _device(table: Table, shelf: _Shelf, protocol: str) -> DeviceSettings:
     profile = shelf.profile(table)
+    if isinstance(profile.way, Sdi12) != (protocol == SDI_12):
+        spoken = SDI_12 if isinstance(profile.way, Sdi12) else "Modbus"
+        table.fail("profile", f"this family speaks {spoken}, the bus {protocol}: put it on another")
     station = table.id("station")
     wanted = table.table("channels")
     channels = []
@@ -192,7 +232,7 @@ def _device(table: Table, shelf: _Shelf, unit_min: int) -> DeviceSettings:
     if not channels:
         table.fail("channels", "write one [bus.device.channels.ITEM] per value wanted")
     settings = DeviceSettings(
-        unit=table.integer("unit", unit_min, UNIT_MAX, profile.unit),
+        **_address(table, profile, protocol),
         profile=profile,
         station=station,
         period_s=table.number("period_s", PERIOD_MIN_S, PERIOD_MAX_S),
@@ -200,6 +240,18 @@ def _device(table: Table, shelf: _Shelf, unit_min: int) -> DeviceSettings:
     )
     table.done()
     return settings
+
+
+class _Address(TypedDict, total=False):
+    unit: int
+    address: str
+
+
+def _address(table: Table, profile: Profile, protocol: str) -> _Address:
+    if protocol == SDI_12:
+        return {"unit": 0, "address": table.text("address", profile.address, ADDRESSES)}
+    least = 0 if protocol == MODBUS_TCP else 1
+    return {"unit": table.integer("unit", least, UNIT_MAX, profile.unit)}
 
 
 class _Shelf:

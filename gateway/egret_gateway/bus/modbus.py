@@ -132,8 +132,10 @@ class ModbusLine:
         values = self._plan.values[block.unit]
         known: dict[str, float] = {}
         for item in values.before(block.channels):
-            span = Span(item.at.address, item.at.words)
-            outcome = await self._master.read(Ask(block.unit, item.at.fc, (span,), block.patience))
+            span = Span(item.register.address, item.register.words)
+            outcome = await self._master.read(
+                Ask(block.unit, item.register.fc, (span,), block.patience)
+            )
             if outcome.fault is not Fault.NONE:
                 return Taken(outcome, (), busy=False)
             found = number(item, outcome.registers, span.address)

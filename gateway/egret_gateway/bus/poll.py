@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from egret_core.progress import Pulse
 from egret_core.quality import Reason
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.modbus import ModbusPlan
+from egret_gateway.bus.plans import plan_of
 from egret_gateway.bus.sampler import Sampler
 from egret_gateway.bus.schedule import BACKOFF_MAX_S, Job, Next, Schedule
 from egret_gateway.errors import PortError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from egret_core.timescale import Timescale
-    from egret_gateway.bus.line import Line, Plan, Polled
+    from egret_gateway.bus.line import Line, Polled
     from egret_gateway.bus_settings import BusSettings
     from egret_gateway.profiles import ChannelSettings
     from egret_gateway.sample import Sample
@@ -71,7 +71,7 @@ class Bus:
         self._settings = settings
         self._timescale = timescale
         self._emit = emit
-        self._plan: Plan = ModbusPlan(settings)
+        self._plan = plan_of(settings)
         self._sampler = Sampler(timescale, memory, maintenance)
         self._schedule = self._lay()
         self._fault = "not opened yet"

@@ -10,17 +10,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.errors import ReplyError, ReplyFault
-from egret_gateway.ports.byte_port import BytePort
 from egret_gateway.protocols.sdi12 import Lines, acknowledged
 from egret_gateway.protocols.sdi12.lines import BUFFER_MAX_B, LINE_END
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
+
+    from egret_gateway.ports.byte_port import BytePort
 
 BREAK_S = 0.0125  # spacing; at least 12 ms
 MARK_S = 0.0095  # marking after it; at least 8.33 ms
@@ -38,15 +38,9 @@ TRACE_MAX = 64  # exchanges kept for people: a measurement has at most 12
 T = TypeVar("T")
 
 
-class Adapter(StrEnum):
-    """Who keeps the times of the standard."""
-
-    NATIVE = "native"
-    TRANSPARENT = "transparent"
-
-
-class WirePort(BytePort, Protocol):
-    """A byte port that can be held at spacing."""
+@runtime_checkable
+class Wire(Protocol):
+    """A port that can be held at spacing."""
 
     def spacing(self, *, on: bool) -> None:
         """Begin or end a break; PortError when the port has gone or knows none."""
@@ -113,7 +107,7 @@ class Exchange:
 
     def __init__(
         self,
-        port: WirePort,
+        port: BytePort,
         counts: MutableMapping[str, Counts],
         *,
         now: Callable[[], float] = time.monotonic,
@@ -121,7 +115,7 @@ class Exchange:
         """Store what is given.
 
         Args:
-            port: the open line.
+            port: the open line; a `Wire` where we make the breaks.
             counts: of every sensor, kept over a replugged port.
             now: the monotonic clock, seconds.
         """
@@ -197,11 +191,14 @@ class Exchange:
 
     async def _wake(self) -> None:
         """Make a break: sensors wake, and look for an address after the marking."""
+        wire = self._port
+        if not isinstance(wire, Wire):
+            raise TypeError("a connection makes no break: its adapter is transparent")
         try:
-            self._port.spacing(on=True)
+            wire.spacing(on=True)
             await self.idle(self._now() + BREAK_S)
         finally:
-            self._port.spacing(on=False)
+            wire.spacing(on=False)
         await self.idle(self._now() + MARK_S)
 
     async def _once(self, command: bytes, read: Callable[[bytes], T], timing: Timing) -> Heard[T]:

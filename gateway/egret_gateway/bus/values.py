@@ -71,13 +71,13 @@ class Values:
         self._known: dict[int, tuple[Sequence[ChannelSettings], Sequence[_Asked]]] = {}
         self._items = {item.name: item for item in device.profile.items}
         self._channels = {channel.item.name: channel for channel in device.channels}
-        way = device.profile.way
+        way = device.profile.modbus
         covers = {name: self._cover(c.item, way) for name, c in self._channels.items()}
         self._before = {
             channel.item.name: tuple(
                 self._items[name]
                 for name in channel.item.needs
-                if not _holds(covers[channel.item.name], self._items[name].at)
+                if not _holds(covers[channel.item.name], self._items[name].register)
             )
             for channel in device.channels
         }
@@ -143,9 +143,10 @@ class Values:
             asked = [
                 _Asked(
                     item,
-                    item.at.address,
-                    item.at.last,
-                    (item.at.kind, item.at.order, item.at.bits) == ("u16", "ABCD", None),
+                    item.register.address,
+                    item.register.last,
+                    (item.register.kind, item.register.order, item.register.bits)
+                    == ("u16", "ABCD", None),
                     [(name, self._items[name]) for name in item.needs],
                 )
                 for item in items
@@ -155,14 +156,14 @@ class Values:
 
     def _cover(self, item: Item, way: Modbus) -> Register:
         """Return the registers to be read together for an item: its own, and what can join them."""
-        cover = item.at
+        cover = item.register
         # Readiness first: it is worth nothing in another answer.
         names = sorted(item.needs, key=lambda name: item.ready is None or item.ready.item != name)
         for name in names * len(names):  # one that joins may be what another one lacked
-            at = self._items[name].at
+            at = self._items[name].register
             if joint(way, cover, at):
                 first, last = min(cover.address, at.address), max(cover.last, at.last)
-                cover = Cover(at.fc, first, item.at.kind, count=last - first + 1)
+                cover = Cover(at.fc, first, item.register.kind, count=last - first + 1)
         return cover
 
 
@@ -172,7 +173,7 @@ def _holds(cover: Register, at: Register) -> bool:
 
 def number(item: Item, registers: Sequence[int], first: int) -> float | None:
     """Return an item's number out of registers from address `first`, None where they end before."""
-    at = item.at
+    at = item.register
     start = at.address - first
     if start < 0 or start + at.words > len(registers):
         return None

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
-from egret_core.quality import Flag, Reason
-from egret_core.units import canonical
 from egret_gateway import config as settings
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.modbus import ModbusPlan
-from egret_gateway.convert import to_canonical
+from egret_gateway.bus_settings import SDI_12
+from egret_gateway.cli import read_sdi12
+from egret_gateway.cli.meaning import meaning
 
 if TYPE_CHECKING:
     import argparse
@@ -47,7 +47,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser("read", help="poll one device once and show its bytes")
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
     parser.add_argument("--bus", help="name of the bus; the first by default")
-    parser.add_argument("--unit", type=int, help="address on the bus; the first by default")
+    parser.add_argument("--unit", help="address on the bus; the first by default")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(handler=run)
 
@@ -56,20 +56,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Read and show; 0 when every block was answered, 3 when one was not."""
     config = settings.load(arguments.config)
     bus, device = _chosen(config, arguments.bus, arguments.unit)
-    taken = asyncio.run(_read(bus, device))
-    reports = [_report(bus, turn, one) for turn, one in taken]
+    if bus.protocol == SDI_12:
+        reports = asyncio.run(read_sdi12.reports(bus, device))
+    else:
+        taken = asyncio.run(_read(bus, device))
+        reports = [_report(bus, turn, one) for turn, one in taken]
     if arguments.json:
-        head = {"bus": bus.name, "port": bus.port, "unit": device.unit}
+        head = {"bus": bus.name, "port": bus.port, "unit": device.address or device.unit}
         sys.stdout.write(json.dumps({**head, "reads": reports}) + "\n")
     else:
-        sys.stdout.write(f"{bus.name} {bus.port} unit {device.unit} {device.profile.ref}\n")
+        sys.stdout.write(f"{bus.name} {bus.port} unit {device.name} {device.profile.ref}\n")
         for report in reports:
             _show(report)
-    return 0 if all(one.outcome.fault is Fault.NONE for _, one in taken) else 3
+    return 0 if all(report["fault"] == Fault.NONE for report in reports) else 3
 
 
 def _chosen(
-    config: GatewayConfig, name: str | None, unit: int | None
+    config: GatewayConfig, name: str | None, unit: str | None
 ) -> tuple[BusSettings, DeviceSettings]:
     buses = [bus for bus in config.buses if name in (None, bus.name)]
     if not buses:
@@ -77,9 +80,9 @@ def _chosen(
         raise ConfigError(ARGUMENTS, "--bus", name, f"the buses are: {known}")
     for bus in buses:
         for device in bus.devices:
-            if unit in (None, device.unit):
+            if unit in (None, device.name):
                 return bus, device
-    known = ", ".join(str(device.unit) for bus in buses for device in bus.devices)
+    known = ", ".join(device.name for bus in buses for device in bus.devices)
     raise ConfigError(ARGUMENTS, "--unit", unit, f"the units are: {known}")
 
 
@@ -106,27 +109,18 @@ def _report(bus: BusSettings, turn: Turn, taken: Taken) -> dict[str, Any]:
         report["exception"] = outcome.exception
         report["advice"] = _ADVICE[outcome.fault].format(baud=bus.baud, parity=bus.parity)
         return report
-    for channel, raw in zip(turn.channels, taken.raws, strict=True):
-        if raw is None:
-            continue
-        converted = to_canonical(channel, raw, "")
-        report["values"].append(
-            {
-                "channel": channel.key,
-                "item": channel.item.name,
-                "raw": raw if converted.raw is not None or converted.value is not None else None,
-                "value": converted.value,
-                "unit": canonical(channel.item.quantity),
-                "quality": Flag(converted.flag).name,
-                "reasons": [bit.name for bit in Reason(converted.reasons)],
-            }
-        )
+    pairs = zip(turn.channels, taken.raws, strict=True)
+    report["values"] = [meaning(channel, raw) for channel, raw in pairs if raw is not None]
     return report
 
 
 def _show(report: dict[str, Any]) -> None:
     out = sys.stdout.write
-    out(f"  out {report['sent']}\n  in  {report['got'] or '(nothing)'}\n")
+    one = [(report["sent"], report["got"])] if "sent" in report else []
+    for sent, got in report.get("exchanges", one):
+        out(f"  out {sent}\n  in  {got or '(nothing)'}\n")
+    if "identity" in report:
+        out("  " + " ".join(f"{key} {word}" for key, word in report["identity"].items()) + "\n")
     for value in report["values"]:
         reasons = " ".join(value["reasons"])
         out(

@@ -10,6 +10,8 @@ A profile is a TOML file named after its family.
 | `[[modbus.readable]] fc, first, last, step` | registers that may be read without harm |
 | `[item.NAME] fc, address, type, order, bits, quantity, unit, scale, offset, min, max, sentinels` | one value |
 | `[item.NAME] scale_from, unit_from, sign_from, ready` | what it means is told by another item, see `needs` |
+| `[sdi12] crc, timeout_ms, ready_max_s` | how an SDI-12 sensor may be asked |
+| `[item.NAME] command, value, decimals` | on SDI-12, in place of fc to order: which value of which measurement |
 | `[item.NAME.counter] bits, max_step` | it counts up, wraps and may start again |
 """  # noqa: E501  (a table row cannot be broken)
 
@@ -30,6 +32,7 @@ from egret_gateway.profiles.model import (
     Way,
     When,
 )
+from egret_gateway.profiles.sdi12 import Measured, Sdi12
 
 __all__ = [
     "ETC",
@@ -39,11 +42,13 @@ __all__ = [
     "Counter",
     "DeviceSettings",
     "Item",
+    "Measured",
     "Modbus",
     "Place",
     "Profile",
     "Readable",
     "Register",
+    "Sdi12",
     "UnitFrom",
     "Way",
     "When",

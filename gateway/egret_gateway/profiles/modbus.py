@@ -71,16 +71,16 @@ def counter_bits(table: Table, at: Register) -> int:
 
 def no_overlap(table: Table, items: Sequence[Item]) -> None:
     """Raise ConfigError where two items share a register, other than by different bits of it."""
-    ordered = sorted(items, key=lambda item: (item.at.fc, item.at.address))
-    for one, two in pairwise(ordered):
-        if one.at.fc != two.at.fc or two.at.address > one.at.last or _beside(one.at, two.at):
+    places = [(item.register, item.name) for item in items]
+    ordered = sorted(places, key=lambda place: (place[0].fc, place[0].address))
+    for (one, name), (two, other) in pairwise(ordered):
+        if one.fc != two.fc or two.address > one.last or _beside(one, two):
             continue
         raise ConfigError(
             table.file,
-            f"item.{two.name}.address",
-            two.at.address,
-            f"item {one.name!r} takes registers {one.at.address} to {one.at.last}: "
-            "move one of them",
+            f"item.{other}.address",
+            two.address,
+            f"item {name!r} takes registers {one.address} to {one.last}: move one of them",
         )
 
 

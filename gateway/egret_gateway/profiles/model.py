@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from egret_core.screening.range import ANY, Span
+from egret_gateway.profiles.sdi12 import Measured, Sdi12
 from egret_gateway.protocols.modbus_pdu import COUNT_MAX
 from egret_gateway.protocols.registers import WORDS
 
@@ -70,7 +71,7 @@ class UnitFrom:
         return dict(self.units).get(number)
 
 
-Place = Register  # the other protocols add theirs
+Place = Register | Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,13 @@ class Item:
     unit_from: UnitFrom | None = None
     sign_from: When | None = None
     ready: When | None = None
+
+    @property
+    def register(self) -> Register:
+        """Where it lies on a Modbus device; TypeError elsewhere (see `Profile.modbus`)."""
+        if not isinstance(self.at, Register):
+            raise TypeError(f"{self.name} has no register")
+        return self.at
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -139,7 +147,7 @@ class Modbus:
     readable: tuple[Readable, ...] = ()
 
 
-Way = Modbus  # the other protocols add theirs
+Way = Modbus | Sdi12
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +158,7 @@ class Profile:
         name, version: identity, e.g. ``vega-vegapuls-c`` 1; title: for people.
         tier: how far it is proven (`TIERS`); items: by name.
         way: its protocol, and how it may be asked.
-        unit, baud, parity, stop_bits: factory settings.
+        unit, baud, parity, stop_bits: factory settings; address: on an SDI-12 line.
         file: where it was read from.
     """
 
@@ -165,11 +173,19 @@ class Profile:
     parity: str = "N"
     stop_bits: int = 1
     file: str = ""
+    address: str = "0"
 
     @property
     def ref(self) -> str:
         """Name and version as meta carries them: ``name@version``."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def modbus(self) -> Modbus:
+        """Its way where it speaks Modbus; TypeError elsewhere, which a checked file rules out."""
+        if not isinstance(self.way, Modbus):
+            raise TypeError(f"{self.name} speaks no Modbus")
+        return self.way
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +212,11 @@ class ChannelSettings:
         """``station/channel``."""
         return f"{self.station}/{self.channel}"
 
+    @property
+    def register(self) -> Register:
+        """Where its item lies on a Modbus device; TypeError elsewhere."""
+        return self.item.register
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceSettings:
@@ -204,6 +225,7 @@ class DeviceSettings:
     Attributes:
         unit: its Modbus address; profile: its family; station: the place it measures.
         period_s: how often it is read, scaled seconds; channels: the items wanted.
+        address: on an SDI-12 line, 0-9 A-Z a-z; "" elsewhere.
     """
 
     unit: int
@@ -211,3 +233,9 @@ class DeviceSettings:
     station: str
     period_s: float
     channels: tuple[ChannelSettings, ...]
+    address: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it on its line: its address."""
+        return self.address or str(self.unit)

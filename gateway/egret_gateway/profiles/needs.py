@@ -13,7 +13,7 @@ them be read together (`ready` insists on it), else in a request just before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from egret_core.errors import ConfigError
 from egret_core.units import UnitError, factor
@@ -28,6 +28,25 @@ if TYPE_CHECKING:
 
 UNITS_MAX = 32  # codes of one register; the longest list seen has 17
 NUMBERS_MAX = 16  # in one `equals`
+
+
+class Others(TypedDict, total=False):
+    """What an item says of others."""
+
+    scale_from: str
+    unit_from: UnitFrom | None
+    sign_from: When | None
+    ready: When | None
+
+
+def others(table: Table, quantity: str) -> Others:
+    """Return which other items an item needs; ConfigError for what cannot be."""
+    return {
+        "scale_from": table.text("scale_from", ""),
+        "unit_from": unit_from(table, quantity) if table.has("unit_from") else None,
+        "sign_from": when(table, "sign_from") if table.has("sign_from") else None,
+        "ready": when(table, "ready") if table.has("ready") else None,
+    }
 
 
 def unit_from(table: Table, quantity: str) -> UnitFrom:
@@ -83,7 +102,7 @@ def check(table: Table, way: Modbus, items: Sequence[Item]) -> None:
                     name,
                     f"name another item that needs none itself: {_plain(items, item)}",
                 )
-            if key == "ready" and not modbus.joint(way, item.at, other.at):
+            if key == "ready" and not modbus.joint(way, item.register, other.register):
                 raise ConfigError(
                     table.file,
                     f"item.{item.name}.ready",
