@@ -174,7 +174,7 @@ def _line(table: Table) -> _Line:
 
 def _sdi12_line(table: Table) -> _Line:
     """Return a line whose characters the standard fixes, or its adapter has settings for."""
-    adapter = table.text("adapter", one_of=ADAPTERS)
+    adapter = table.text("adapter", "", ADAPTERS)
     if adapter == TRANSPARENT:
         return {
             "adapter": adapter,

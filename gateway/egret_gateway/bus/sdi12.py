@@ -79,7 +79,7 @@ class Work:
 class _Started(NamedTuple):
     """A measurement under way: whose turn, when it is ready, and how many values it will have."""
 
-    index: int
+    turn: int
     ready_s: float
     values: int
 
@@ -165,7 +165,7 @@ class Sdi12Line:
             return await self._start(index, work)
         if now < held.ready_s:
             return Polled(Fault.PENDING, now, free_s=held.ready_s)
-        if held.index != index:
+        if held.turn != index:
             # Whatever is sent to it now makes it drop what it measures, or its data.
             return Polled(Fault.PENDING, now, free_s=max(held.ready_s, now) + AGAIN_S)
         del self._started[work.address]

@@ -24,7 +24,7 @@ _COUNT_DIGITS = {Kind.MEASURE: 1, Kind.VERIFY: 1, Kind.CONCURRENT: 2}
 _VALUE = re.compile(rb"[+-](?:\d+\.?\d*|\.\d+)")
 _VALUES = re.compile(rb"(?:[+-](?:\d+\.?\d*|\.\d+))*")
 _IDENTITY = re.compile(rb"(\d\d)(.{8})(.{6})(.{3})(.{0,13})")
-_FIRST, _LAST = 0x20, 0x7E  # printable
+_FIRST, _LAST = 0x20, 0x7E  # printable; a CRC may hold 0x7F too
 
 
 class Identity(NamedTuple):
@@ -89,11 +89,10 @@ def values(line: bytes, address: str, kind: Kind, *, crc: bool) -> tuple[float, 
         kind: of the measurement.
         crc: whether it was asked for with CRC.
     """
-    body = _body(line, address)
-    if crc:
-        bare, body = line[:-CRC_CHARS], body[:-CRC_CHARS]
-        if len(line) <= CRC_CHARS or sealed(bare) != line:
-            raise ReplyError(ReplyFault.CRC, line)
+    bare = line[:-CRC_CHARS] if crc else line
+    body = _body(bare, address, line)
+    if crc and sealed(bare) != line:
+        raise ReplyError(ReplyFault.CRC, line)
     if len(body) > CHARS_MAX[kind]:
         raise ReplyError(ReplyFault.LENGTH, line)
     if not _VALUES.fullmatch(body):
@@ -104,10 +103,10 @@ def values(line: bytes, address: str, kind: Kind, *, crc: bool) -> tuple[float, 
     return tuple(float(word) for word in found)
 
 
-def _body(line: bytes, address: str) -> bytes:
-    """Return what follows the address."""
-    if any(not _FIRST <= char <= _LAST for char in line):
-        raise ReplyError(ReplyFault.FORM, line)
-    if line[:1] != address.encode():
-        raise ReplyError(ReplyFault.ADDRESS, line)
-    return line[1:]
+def _body(bare: bytes, address: str, line: bytes = b"") -> bytes:
+    """Return what follows the address; `line` is the whole of what is `bare` of its CRC."""
+    if any(not _FIRST <= char <= _LAST for char in bare):
+        raise ReplyError(ReplyFault.FORM, line or bare)
+    if bare[:1] != address.encode():
+        raise ReplyError(ReplyFault.ADDRESS, line or bare)
+    return bare[1:]
