@@ -182,6 +182,7 @@ class Sdi12Line:
             return _failed(heard)
         if heard.reply.values < max(at.place for at in work.places):
             return Polled(Fault.EXCEPTION, heard.at_s, exception=REFUSED)
+        self._plan.counts[work.address].ready_s = heard.reply.ready_s
         ready_s = heard.at_s + heard.reply.ready_s * (1 + CLOCK_SHARE)
         if work.asked.kind is Kind.CONCURRENT and heard.reply.ready_s:
             self._started[work.address] = _Started(index, ready_s, heard.reply.values)

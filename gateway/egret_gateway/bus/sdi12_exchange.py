@@ -75,7 +75,7 @@ def transparent(timeout_s: float) -> Timing:
 
 @dataclass(slots=True)
 class Counts:
-    """How a sensor's polls ended since the start, and what was dropped beside them."""
+    """How a sensor's polls ended since the start, what was dropped, and its last promise."""
 
     ok: int = 0
     timeout: int = 0
@@ -84,6 +84,7 @@ class Counts:
     quarantined: int = 0
     late_dropped: int = 0
     repeated: int = 0  # commands sent again
+    ready_s: int = 0  # it said that it would measure so long
 
 
 @dataclass(frozen=True, slots=True)

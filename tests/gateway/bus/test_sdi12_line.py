@@ -148,6 +148,7 @@ async def test_a_dead_neighbour_costs_the_others_no_measurement(tmp_path: Path) 
     assert {polled.fault for _, job, polled in log if job == 2} == {Fault.TIMEOUT}
     assert at.plan.health()["2"]["timeout"] >= 3
     assert at.plan.health()["0"]["ok"] >= 4
+    assert at.plan.health()["0"]["ready_s"] == 20
     assert all(sensor.dropped == 0 for sensor in sensors)
 
 
