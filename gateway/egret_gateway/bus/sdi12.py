@@ -49,6 +49,7 @@ REFUSED = 2  # it has no such measurement, or fewer values
 DROPPED = 6  # it answers without data: the measurement was dropped
 CLOCK_SHARE = 0.01  # a sensor's seconds may be longer than ours
 REQUEST_LAG_S = 0.5  # a service request comes at the promised time at the latest; then its way
+TWICE_S = 0.7  # the longest reply: after so much silence nothing of it comes any more
 AGAIN_S = 0.2  # until a turn looks again whether another one's data were collected
 CHAR_S = 10 / 1200
 VALUE_CHARS = 7  # a usual value, with its sign
@@ -129,7 +130,9 @@ class Sdi12Line:
 
     async def listen(self) -> None:
         """Wait until a question of a former process is forgotten."""
-        late_s = max((work.timing.late_s for work in self._plan.works), default=0.0)
+        # A break ends whatever was asked; an adapter goes on with it.
+        asked = (work.timing for work in self._plan.works if not work.timing.breaks)
+        late_s = max((timing.late_s for timing in asked), default=0.0)
         await self.exchange.idle(self._now() + late_s)
 
     async def poll(self, index: int) -> Polled:
@@ -193,23 +196,36 @@ class Sdi12Line:
 
     async def _collect(self, work: Work, promised: int) -> Polled:
         """Ask for data until all that was promised is there, and no more."""
-        found: tuple[float, ...] = ()
+        parts: list[tuple[float, ...]] = []
+        found = 0
         for page in range(sdi12.PAGES):
-            command = sdi12.send_data(work.address, page)
-            heard = await self.exchange.ask(work.address, command, _data(work), work.timing)
+            heard = await self._page(work, page, parts)
             if heard.reply is None:
                 return _failed(heard)
             if not heard.reply:
                 break
-            found += heard.reply
-            if len(found) >= promised:
+            parts.append(heard.reply)
+            found += len(heard.reply)
+            if found >= promised:
                 break
-        if len(found) == promised:
-            return self._polled(work, heard, found)
+        if found == promised:
+            return self._polled(work, heard, tuple(value for part in parts for value in part))
         self.exchange.doubt(work.address, work.timing)
-        if len(found) > promised:
+        if found > promised:
             return Polled(Fault.CRC, self._now())
         return Polled(Fault.EXCEPTION, heard.at_s, exception=DROPPED)
+
+    async def _page(
+        self, work: Work, page: int, parts: Sequence[tuple[float, ...]]
+    ) -> Heard[tuple[float, ...]]:
+        """Ask for a part; one like an earlier one may be that one's, said twice: it is proven."""
+        command = sdi12.send_data(work.address, page)
+        ask = partial(self.exchange.ask, work.address, command, _data(work), work.timing)
+        heard = await ask(goes_on=True)
+        if heard.reply and heard.reply in parts:
+            await self.exchange.idle(self._now() + TWICE_S)
+            heard = await ask(goes_on=True)
+        return heard
 
     def _polled(
         self, work: Work, heard: Heard[tuple[float, ...]], found: tuple[float, ...]

@@ -2,7 +2,8 @@
 
 Native adapters: the recorder keeps the times of SDI-12 v1.4, clause 7, itself. Transparent
 adapters take a command and give a line; break, timing and retries are theirs, and a reply may come
-when nobody waits for it any more: its sensor is then left alone for a while, others are not.
+when nobody waits for it any more. After a failure or a repeat nothing new is begun with that sensor
+for a while; others are asked meanwhile.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TRIES = 3  # a command is sent so often after one break, the last more than 100 
 BREAKS = 3  # and so many breaks are made before a sensor is given up
 SETTLE_S = 0.1  # after a reply to a repeated command: time for the one to its first sending
 GIVE_UP_S = 1.0  # beyond nine tries in silence: a line of noise is given up
-LATE_WINDOW_S = 2.0  # an adapter gave a reply up long before; retries of its own take about 1 s
+LATE_WINDOW_S = 2.0  # no sensor is so late, and an adapter's own retries take about 1 s
 TRACE_MAX = 64  # exchanges kept for people: a measurement has at most 12
 
 T = TypeVar("T")
@@ -64,7 +65,9 @@ class Timing(NamedTuple):
     late_s: float
 
 
-NATIVE = Timing(BREAKS, TRIES, RESPONSE_S + LAG_S, LAG_S, RESPONSE_S + REPLY_S + LAG_S, 0.0)
+NATIVE = Timing(
+    BREAKS, TRIES, RESPONSE_S + LAG_S, LAG_S, RESPONSE_S + REPLY_S + LAG_S, LATE_WINDOW_S
+)
 
 
 def transparent(timeout_s: float) -> Timing:
@@ -130,7 +133,13 @@ class Exchange:
         self._late: dict[str, float] = {}  # sensor -> when a late reply is no longer expected
 
     async def ask(
-        self, address: str, command: bytes, read: Callable[[bytes], T], timing: Timing
+        self,
+        address: str,
+        command: bytes,
+        read: Callable[[bytes], T],
+        timing: Timing,
+        *,
+        goes_on: bool = False,
     ) -> Heard[T]:
         """Send a command until it is answered, and return what its reply says.
 
@@ -139,12 +148,13 @@ class Exchange:
             command: as on the wire.
             read: takes a line; ReplyError where it is not the reply.
             timing: of the adapter.
+            goes_on: the command belongs to the one before it, and need not wait for late replies.
 
         Raises:
             PortError: the port has gone.
         """
         late_s = self._late.get(address, 0.0)
-        if self._now() < late_s:
+        if self._now() < late_s and not goes_on:
             return Heard(Fault.QUARANTINED, self._now(), free_s=late_s)
         give_up_s = self._now() + timing.whole_s + GIVE_UP_S
         worst = Fault.TIMEOUT  # something that answers damaged is more than nothing
@@ -154,7 +164,7 @@ class Exchange:
                 await self._wake()
             heard = await self._once(command, read, timing)
             if heard.fault is Fault.NONE:
-                return await self._answered(address, heard, sent)
+                return await self._answered(address, heard, timing, repeats=sent)
             self._counts[address].repeated += sent > 0
             worst = heard.fault if heard.fault is Fault.CRC else worst
             if self._now() > give_up_s or (heard.fault is Fault.TIMEOUT and not timing.breaks):
@@ -163,9 +173,8 @@ class Exchange:
         return Heard(worst, self._now())
 
     def doubt(self, address: str, timing: Timing) -> None:
-        """Leave a sensor alone while a reply that nobody waits for may still come."""
-        if timing.late_s:
-            self._late[address] = self._now() + timing.late_s
+        """Begin nothing with a sensor while a reply that nobody waits for may still come."""
+        self._late[address] = self._now() + timing.late_s
 
     async def requested(self, address: str, until_s: float) -> bool:
         """Wait for a sensor's service request; False if none came until `until_s`."""
@@ -183,10 +192,12 @@ class Exchange:
             await self._port.wait(until_s)
             self._drop()
 
-    async def _answered(self, address: str, heard: Heard[T], sent: int) -> Heard[T]:
-        self._late.pop(address, None)
-        self._counts[address].repeated += sent > 0
-        if sent:  # the reply to the first sending must not answer the next command
+    async def _answered(
+        self, address: str, heard: Heard[T], timing: Timing, *, repeats: int
+    ) -> Heard[T]:
+        if repeats:  # a reply to an earlier sending must not answer what is asked next
+            self._counts[address].repeated += 1
+            self.doubt(address, timing)
             await self.idle(self._now() + SETTLE_S)
         return heard
 
@@ -256,7 +267,7 @@ class Exchange:
         if address not in self._counts:
             return False
         self._counts[address].late_dropped += 1
-        if address in self._late:
+        if self._now() < self._late.get(address, 0.0):
             self._late[address] = max(self._late[address], self._now() + LATE_WINDOW_S)
         return True
 

@@ -162,6 +162,29 @@ async def test_two_measurements_of_one_sensor_never_disturb_each_other(tmp_path:
     assert sensor.dropped == 0
 
 
+async def test_data_that_wait_are_taken_by_their_own_turn_only(tmp_path: Path) -> None:
+    sensor = slow("0", 5, C1=Measurement(("-1.5",), 5))
+    at = Site(tmp_path, sensor, second=SECOND)
+    begun = await at.line.poll(0)
+    await at.line.idle(begun.free_s)
+    other = await at.line.poll(1)
+    assert other.fault is Fault.PENDING
+    assert other.free_s > at.wire.now()
+    assert sensor.heard == ["0C"], "its data wait: a new measurement would drop them"
+    assert (await at.line.poll(0)).raws == (48.25,)
+    assert (await at.until_over(1)).raws == (-1.5,)
+
+
+async def test_after_a_dropped_measurement_an_adapter_is_waited_for(tmp_path: Path) -> None:
+    """The line `0` may have been a service request that came late, with the data behind it."""
+    sensor = slow("0", 1)
+    at = Site(tmp_path, sensor, adapter="transparent")
+    sensor.troubles.mute_data = True
+    assert (await at.until_over()).exception == DROPPED
+    sensor.troubles.mute_data = False
+    assert (await at.line.poll(0)).fault is Fault.QUARANTINED
+
+
 async def test_what_was_left_lying_is_measured_anew(tmp_path: Path) -> None:
     sensor = slow("0", 5)
     at = Site(tmp_path, sensor)
