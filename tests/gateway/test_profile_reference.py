@@ -20,6 +20,8 @@ RENAMED = {
     "items": "item",
     "way": "modbus",
     "file": "",
+    "asked": "command",
+    "place": "value",
 }
 KINDS = (
     profiles.Profile,
@@ -30,6 +32,8 @@ KINDS = (
     profiles.Readable,
     profiles.UnitFrom,
     profiles.When,
+    profiles.Sdi12,
+    profiles.Measured,
 )
 
 
