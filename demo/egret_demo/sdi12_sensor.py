@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from random import Random
 
 COMMAND = re.compile(r"([MC])(C?)([1-9]?)|(R)(C?)([0-9])|(V)()()")
+DESCRIBE = re.compile(r"I([MCRV])(C?)([0-9]?)_([0-9]{3})")
 M_CHARS, C_CHARS = 35, 75
 RESPONSE_S = 0.0095  # marking before a reply: 8.33 ms at least, 15 ms at most
 CHAR_S = 10 / 1200
@@ -28,12 +29,14 @@ class Measurement:
 
     Attributes:
         values: as they stand in the data, e.g. ``+3.14``.
+        described: code and unit of each, for the commands of v1.4; () for a sensor before it.
         ready_s: what it promises; takes_s: what it really takes, None for as promised.
     """
 
     values: tuple[str, ...]
     ready_s: int = 0
     takes_s: float | None = None
+    described: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -110,6 +113,8 @@ class Sensor:
             return [self._line("")]
         if re.fullmatch("D[0-9]", body):
             return [self._data(int(body[1]), at_s)]
+        if found := DESCRIBE.fullmatch(body):
+            return self._describe(found[1] + (found[3] or ""), int(found[4]), crc=bool(found[2]))
         if found := COMMAND.fullmatch(body):
             kind, crc, number = (part for part in found.groups() if part is not None)
             return self._measure(kind, number, at_s, crc=bool(crc))
@@ -132,6 +137,10 @@ class Sensor:
             return [first]
         request = self._line("")
         return [first, request._replace(delay_s=takes_s, serial=self.serial)]
+
+    def _describe(self, name: str, place: int, *, crc: bool) -> list[Said]:
+        words = self.measurements.get(name, Measurement(())).described
+        return [self._line(f",{words[place - 1]};", crc=crc)] if place <= len(words) else []
 
     def _data(self, page: int, at_s: float) -> Said:
         if at_s < self._ready_s:

@@ -96,7 +96,12 @@ def sensors(table: dict[str, Any]) -> list[Sensor]:
         Sensor(
             entry["address"],
             {
-                name: Measurement(tuple(one["values"]), one.get("ready_s", 0), one.get("takes_s"))
+                name: Measurement(
+                    tuple(one["values"]),
+                    one.get("ready_s", 0),
+                    one.get("takes_s"),
+                    tuple(one.get("described", ())),
+                )
                 for name, one in entry.get("measurements", {}).items()
             },
             troubles=Troubles(**entry.get("troubles", {})),

@@ -22,7 +22,12 @@ SECOND = ("+0", "+99.99", "+1013.2")
 
 
 def sensor(ready_s: int = 0, **more: Measurement) -> Sensor:
-    wanted = {"C": Measurement(FIRST, ready_s), "C1": Measurement(SECOND), **more}
+    described = ("TA,C",)
+    wanted = {
+        "C": Measurement(FIRST, ready_s, described=described),
+        "C1": Measurement(SECOND),
+        **more,
+    }
     return Sensor("0", wanted, identity="14LIBSDI12ORACLE030SN123")
 
 

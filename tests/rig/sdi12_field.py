@@ -46,6 +46,9 @@ class Sdi12Field:
             for command, (ready_s, values) in measurements.items():
                 text += f"[sensor.measurements.{command}]\nready_s = {ready_s}\n"
                 text += f"values = {json.dumps(values)}\n"
+                if command == "C":  # these are of v1.4, the others say nothing of themselves
+                    words = [f"V{number},1" for number in range(1, len(values) + 1)]
+                    text += f"described = {json.dumps(words)}\n"
             text += "[sensor.troubles]\n"
             for key, value in by_address.get(f"a{address}", {}).items():
                 text += f"{key} = {json.dumps(value)}\n"

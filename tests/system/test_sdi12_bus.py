@@ -137,6 +137,11 @@ async def test_a_technician_reads_a_sensor(tmp_path: Path) -> None:
         assert "  out 0CC!" in lines
         assert r"  in  000102\r\n" in lines
         assert "  st1/level0 level: raw 1.234 = 1.234 m GOOD" in lines
+        assert lines[-3:] == [
+            "  out 0ICC_001!",
+            r"  in  0,V1,1;MWd\r\n",
+            "  the sensor says: level is V1, 1",
+        ]
         said = await typed(GATEWAY, "read", path, "--unit", "a", "--json")
         report = json.loads(said.out)
         assert report["unit"] == "a"

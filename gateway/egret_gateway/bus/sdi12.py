@@ -153,6 +153,13 @@ class Sdi12Line:
         read = partial(sdi12.identity, address=address)
         return await self.exchange.ask(address, sdi12.identify(address), read, timing)
 
+    async def describe(self, index: int, place: int) -> Heard[tuple[str, ...]]:
+        """Ask what stands at a place of a turn's data; a sensor before v1.4 does not answer."""
+        work = self._plan.works[index]
+        read = partial(sdi12.description, address=work.address, crc=work.asked.crc)
+        command = sdi12.describe(work.address, work.asked, place)
+        return await self.exchange.ask(work.address, command, read, work.timing)
+
     async def idle(self, until_s: float) -> None:
         """Drop and count what comes until `until_s`."""
         await self.exchange.idle(until_s)

@@ -121,6 +121,8 @@ def _show(report: dict[str, Any]) -> None:
         out(f"  out {sent}\n  in  {got or '(nothing)'}\n")
     if "identity" in report:
         out("  " + " ".join(f"{key} {word}" for key, word in report["identity"].items()) + "\n")
+    for words in report.get("described", ()):
+        out(f"  the sensor says: {words}\n")
     for value in report["values"]:
         reasons = " ".join(value["reasons"])
         out(

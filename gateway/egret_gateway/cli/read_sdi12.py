@@ -21,6 +21,7 @@ _ADVICE = {
     "or a sensor without CRC (profile: crc = false)",
     Fault.QUARANTINED: "still waiting for a late answer: try again in a few seconds",
 }
+DESCRIBES = "1.4"  # since then a sensor can say what its values are
 _REFUSED = "the sensor knows no such measurement, or gives fewer values: wrong profile"
 _DROPPED = "the sensor dropped its measurement: is another recorder on the line?"
 
@@ -39,9 +40,25 @@ async def reports(bus: BusSettings, device: DeviceSettings) -> list[dict[str, An
         for index, turn in enumerate(plan.turns):
             polled = await _measured(line, index)
             found.append(_valued(bus, line, turn, polled))
+        if who.reply is not None and who.reply.version >= DESCRIBES:
+            # Last: a sensor that does not know it keeps silent, and is then left alone.
+            found.extend(await _described(line, plan))
         return found
     finally:
         line.close()
+
+
+async def _described(line: Sdi12Line, plan: Sdi12Plan) -> list[dict[str, Any]]:
+    """Ask what each value wanted is by the sensor's own word, as long as it answers."""
+    words: list[str] = []
+    for index, work in enumerate(plan.works):
+        for at, channel in zip(work.places, work.channels, strict=True):
+            heard = await line.describe(index, at.place)
+            if heard.reply is None:
+                return []
+            words.append(f"{channel.item.name} is {', '.join(heard.reply)}")
+    report = _exchanged(line, Fault.NONE)
+    return [{**report, "described": words}]
 
 
 async def _measured(line: Sdi12Line, index: int) -> Polled:
@@ -60,9 +77,7 @@ def _valued(bus: BusSettings, line: Sdi12Line, turn: Turn, polled: Polled) -> di
 
 
 def _report(bus: BusSettings, line: Sdi12Line, fault: Fault, code: int) -> dict[str, Any]:
-    exchanges = [(_text(sent), _text(got)) for sent, got in line.exchange.trace]
-    line.exchange.trace.clear()
-    report: dict[str, Any] = {"exchanges": exchanges, "fault": str(fault), "values": []}
+    report = _exchanged(line, fault)
     if fault is Fault.EXCEPTION:
         report["exception"] = code
         report["advice"] = _DROPPED if code == DROPPED else _REFUSED
@@ -70,6 +85,12 @@ def _report(bus: BusSettings, line: Sdi12Line, fault: Fault, code: int) -> dict[
         report["exception"] = code
         report["advice"] = _ADVICE[fault].format(adapter=bus.adapter)
     return report
+
+
+def _exchanged(line: Sdi12Line, fault: Fault) -> dict[str, Any]:
+    exchanges = [(_text(sent), _text(got)) for sent, got in line.exchange.trace]
+    line.exchange.trace.clear()
+    return {"exchanges": exchanges, "fault": str(fault), "values": []}
 
 
 def _text(data: bytes) -> str:

@@ -13,6 +13,7 @@ SDI-12 v1.4 (2019), 4.4. A command ends with `!`, a reply with CR LF, both begin
 | `aC!` `aCk!` `aCC!` `aCCk!` | `atttnn` | the same while others are asked; no service request |
 | `aV!` | `atttn` | verification: as M |
 | `aD0!` to `aD9!` | `a<values>[CRC]` | data of the last M, C or V, in so many parts |
+| `aIM_001!` `aIC1_002!` ... | `a,code,unit;[CRC]` | what M, what C1 has there; since v1.4 |
 | `aR0!` to `aR9!` `aRC0!` to `aRC9!` | `a<values>[CRC]` | measured all the time: answered at once |
 
 Values are a sign, 1 to 7 digits and at most one point, at most 35 characters of them in a reply
@@ -26,6 +27,7 @@ from egret_gateway.protocols.sdi12.command import (
     Measurement,
     acknowledge,
     change_address,
+    describe,
     identify,
     measurement,
     query,
@@ -39,6 +41,7 @@ from egret_gateway.protocols.sdi12.reply import (
     Identity,
     Promise,
     acknowledged,
+    description,
     identity,
     promise,
     queried,
@@ -59,6 +62,8 @@ __all__ = [
     "acknowledged",
     "change_address",
     "crc16",
+    "describe",
+    "description",
     "identify",
     "identity",
     "measurement",

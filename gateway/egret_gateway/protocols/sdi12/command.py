@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 ADDRESSES = digits + ascii_letters
 PAGES = 10  # D0 to D9
+PLACE_MAX = 999
 _MEASUREMENT = re.compile(r"([MC])([1-9]?)|(R)([0-9])|(V)")
 
 
@@ -78,6 +79,18 @@ def start(address: str, asked: Measurement) -> bytes:
         raise ValueError(f"measurement {asked.number} cannot be asked")
     number = str(asked.number) if asked.number or asked.kind is Kind.CONTINUOUS else ""
     return _command(address, f"{asked.kind}{'C' if asked.crc else ''}{number}")
+
+
+def describe(address: str, asked: Measurement, place: int) -> bytes:
+    """Return `aIM_001!` and the like: what stands at a place of a measurement's data, v1.4.
+
+    Raises:
+        ValueError: no address, or a number that the wire cannot carry.
+    """
+    if not 1 <= place <= PLACE_MAX:
+        raise ValueError(f"place {place} cannot be asked")
+    begun = start(address, asked).decode()
+    return f"{begun[0]}I{begun[1:-1]}_{place:03d}!".encode()
 
 
 def send_data(address: str, page: int) -> bytes:

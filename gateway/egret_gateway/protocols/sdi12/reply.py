@@ -24,6 +24,7 @@ _COUNT_DIGITS = {Kind.MEASURE: 1, Kind.VERIFY: 1, Kind.CONCURRENT: 2}
 _VALUE = re.compile(rb"[+-](?:\d+\.?\d*|\.\d+)")
 _VALUES = re.compile(rb"(?:[+-](?:\d+\.?\d*|\.\d+))*")
 _IDENTITY = re.compile(rb"(\d\d)(.{8})(.{6})(.{3})(.{0,13})")
+_DESCRIPTION = re.compile(rb",([^;]+);")
 _FIRST, _LAST = 0x20, 0x7E  # printable; a CRC may hold 0x7F too
 
 
@@ -89,10 +90,7 @@ def values(line: bytes, address: str, kind: Kind, *, crc: bool) -> tuple[float, 
         kind: of the measurement.
         crc: whether it was asked for with CRC.
     """
-    bare = line[:-CRC_CHARS] if crc else line
-    body = _body(bare, address, line)
-    if crc and sealed(bare) != line:
-        raise ReplyError(ReplyFault.CRC, line)
+    body = _sealed_body(line, address, crc=crc)
     if len(body) > CHARS_MAX[kind]:
         raise ReplyError(ReplyFault.LENGTH, line)
     if not _VALUES.fullmatch(body):
@@ -101,6 +99,30 @@ def values(line: bytes, address: str, kind: Kind, *, crc: bool) -> tuple[float, 
     if any(sum(char in b"0123456789" for char in word) > DIGITS_MAX for word in found):
         raise ReplyError(ReplyFault.LENGTH, line)
     return tuple(float(word) for word in found)
+
+
+def description(line: bytes, address: str, *, crc: bool) -> tuple[str, ...]:
+    """Return what is said of a value: first its code, second its unit, more as a maker likes.
+
+    Args:
+        line: without CR LF.
+        address: who was asked.
+        crc: whether it was asked for with CRC.
+    """
+    body = _sealed_body(line, address, crc=crc)
+    found = _DESCRIPTION.fullmatch(body)
+    if not found:
+        raise ReplyError(ReplyFault.FORM, line)
+    return tuple(word.strip() for word in found[1].decode().split(","))
+
+
+def _sealed_body(line: bytes, address: str, *, crc: bool) -> bytes:
+    """Return what follows the address, proven by its CRC where it was asked for with one."""
+    bare = line[:-CRC_CHARS] if crc else line
+    body = _body(bare, address, line)
+    if crc and sealed(bare) != line:
+        raise ReplyError(ReplyFault.CRC, line)
+    return body
 
 
 def _body(bare: bytes, address: str, line: bytes = b"") -> bytes:

@@ -41,6 +41,23 @@ def test_the_other_commands() -> None:
     assert len(sdi12.ADDRESSES) == 62
 
 
+@pytest.mark.parametrize(
+    ("text", "crc", "command"),
+    [
+        ("M", False, b"0IM_001!"),
+        ("M2", True, b"0IMC2_001!"),
+        ("C1", False, b"0IC1_001!"),
+        ("R0", False, b"0IR0_001!"),
+        ("V", False, b"0IV_001!"),
+    ],
+)
+def test_what_a_value_is(text: str, crc: bool, command: bytes) -> None:  # noqa: FBT001  (a table's column)
+    assert sdi12.describe("0", sdi12.measurement(text, crc=crc), 1) == command
+    for place in (0, 1000):
+        with pytest.raises(ValueError, match="place"):
+            sdi12.describe("0", sdi12.measurement(text), place)
+
+
 @pytest.mark.parametrize("text", ["", "m", "M0", "M10", "C0", "R", "R10", "V1", "MC", "D0", "M1 "])
 def test_measurements_that_there_are_not(text: str) -> None:
     with pytest.raises(ValueError, match="M1 to M9"):

@@ -48,6 +48,19 @@ def test_cited_identities_are_read(case: dict[str, Any]) -> None:
     assert {key: found[key] for key in wanted} == wanted
 
 
+@pytest.mark.parametrize("case", of("described"))
+def test_cited_descriptions_are_read(case: dict[str, Any]) -> None:
+    crc = case["command"][2:3] == "C"
+    assert list(sdi12.description(case["line"].encode(), "0", crc=crc)) == case["described"]
+
+
+@pytest.mark.parametrize("line", [b"0", b"0,TA,C", b"0TA,C;", b"0,;", b"0,TA;C;", b"1,TA,C;"])
+def test_descriptions_that_are_none(line: bytes) -> None:
+    for crc in (False, True):
+        with pytest.raises(ReplyError):
+            sdi12.description(line, "0", crc=crc)
+
+
 @pytest.mark.parametrize("case", of("fault"))
 def test_cited_lines_that_are_no_reply_are_refused(case: dict[str, Any]) -> None:
     with pytest.raises(ReplyError) as caught:
