@@ -246,6 +246,21 @@ async def test_data_in_several_parts(tmp_path: Path, command: str, many: int, cr
     assert len(asked) > 2
 
 
+async def test_parts_that_are_alike_are_asked_for_twice_and_believed(tmp_path: Path) -> None:
+    sensor = Sensor("0", {"C": Measurement(("+0.000",) * 24)})
+    at = Site(tmp_path, sensor, value=24)
+    polled = await at.line.poll(0)
+    assert (polled.fault, polled.raws) == (Fault.NONE, (0.0,))
+    assert sensor.heard == ["0C", "0D0", "0D1", "0D1"]
+
+
+async def test_what_a_value_is_by_the_sensors_own_word(tmp_path: Path) -> None:
+    sensor = Sensor("0", {"C": Measurement(("+1",), described=("HG,m",))})
+    at = Site(tmp_path, sensor, crc=True)
+    assert (await at.line.describe(0, 1)).reply == ("HG", "m")
+    assert (await at.line.describe(0, 2)).fault is Fault.TIMEOUT
+
+
 async def test_a_value_that_counts_is_a_whole_number(tmp_path: Path) -> None:
     sensor = Sensor("0", {"C": Measurement(("+0.29", "+1.13", "+1234.57"))})
     at = Site(tmp_path, sensor)
