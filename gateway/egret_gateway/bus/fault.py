@@ -14,3 +14,4 @@ class Fault(StrEnum):
     EXCEPTION = "exception"
     QUARANTINED = "quarantined"
     BABBLE = "babble"
+    PENDING = "pending"  # not an end: a measurement was started, or is still under way

@@ -36,7 +36,9 @@ class Polled(NamedTuple):
     """How a turn went.
 
     Attributes:
-        fault: the named reason.
+        fault: the named reason; PENDING where a measurement was started or is under way: the same
+            turn is given again at `free_s`, at most two periods after its release, and others take
+            theirs meanwhile.
         at_s: monotonic time of the last byte, or of the verdict.
         raws: raw numbers of the turn's channels, by their place in `Turn.channels`; None where
             this answer did not reach one.

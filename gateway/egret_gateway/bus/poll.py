@@ -41,6 +41,7 @@ _REASONS = {
     Fault.CRC: Reason.CRC,
     Fault.BABBLE: Reason.CRC,
     Fault.EXCEPTION: Reason.EXCEPTION,
+    Fault.PENDING: Reason.TIMEOUT,  # never ready within its two periods
 }
 
 
