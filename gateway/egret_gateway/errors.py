@@ -30,6 +30,9 @@ class PortFault(StrEnum):
     BUSY = "busy"
     UNFIT = "unfit"
     VANISHED = "vanished"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    LOST = "lost"
 
     @property
     def remedy(self) -> str:
@@ -45,6 +48,11 @@ _REMEDIES = {
     PortFault.UNFIT: "this is not a serial line that takes these settings: "
     "check port, baud, parity and stop_bits",
     PortFault.VANISHED: "the adapter was unplugged or lost power: check plug and supply; "
+    "it is taken up again by itself",
+    PortFault.REFUSED: "nothing listens at that address: check host and port, and whether the "
+    "other side takes one more connection (serial servers often take one only)",
+    PortFault.UNREACHABLE: "nobody answers at that address: check host, cable, route and firewall",
+    PortFault.LOST: "the connection ended: check the other side's supply and its network; "
     "it is taken up again by itself",
 }
 

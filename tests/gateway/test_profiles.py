@@ -7,7 +7,8 @@ import pytest
 
 from egret_core.errors import ConfigError
 from egret_gateway import profiles
-from egret_gateway.protocols.modbus_rtu import Shape, read_request
+from egret_gateway.protocols.modbus_pdu import Shape
+from egret_gateway.protocols.modbus_rtu import read_request
 
 FRAMES = Path(__file__).parents[1] / "frames"
 

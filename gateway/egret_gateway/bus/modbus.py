@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from random import randrange
+from typing import TYPE_CHECKING, Protocol
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.line import Polled, Turn
 from egret_gateway.bus.plan import Block, blocks, unknown_s
+from egret_gateway.bus.tcp_transaction import TcpTransactions
 from egret_gateway.bus.transaction import Ask, Outcome, Transactions
 from egret_gateway.bus.unit import Unit
+from egret_gateway.bus_settings import MODBUS_TCP
 from egret_gateway.ports.serial_port import line_times, open_serial
+from egret_gateway.ports.tcp_port import open_tcp
+from egret_gateway.protocols.modbus_tcp import NUMBER_MAX
 from egret_gateway.protocols.registers import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from egret_gateway.config import BusSettings
+    from egret_gateway.bus_settings import BusSettings
     from egret_gateway.ports.serial_port import SerialPort
+    from egret_gateway.ports.tcp_port import TcpPort
     from egret_gateway.profiles import ChannelSettings
+    from egret_gateway.protocols.modbus_pdu import Write
 
 DEAF_QUIET_MS = 500  # a deaf neighbour hears again after so long (libmodbus's response timeout)
+TCP_CHAR_S = 1e-6  # at 10 Mbit/s: a hole of any size costs less than a second request
+
+
+class Master(Protocol):
+    """What asks: on a serial line, or by Modbus TCP."""
+
+    async def read(self, ask: Ask) -> Outcome:
+        """Ask once; PortError when the port has gone."""
+
+    async def write(self, write: Write) -> Outcome:
+        """Write once; PortError when the port has gone."""
+
+    async def idle(self, until_s: float) -> None:
+        """Drop and count late replies until `until_s`."""
 
 
 class ModbusPlan:
@@ -30,20 +51,40 @@ class ModbusPlan:
 
     def __init__(self, settings: BusSettings) -> None:
         self._settings = settings
-        times = line_times(settings.baud, settings.parity, settings.stop_bits)
+        times = wire_times(settings)
         self.blocks: tuple[Block, ...] = tuple(
             block for device in settings.devices for block in blocks(device, *times)
         )
         self.turns: Sequence[Turn] = [
             Turn(str(block.unit), block.channels, block.period_s) for block in self.blocks
         ]
-        self.deaf = settings.post_timeout_quiet_ms < DEAF_QUIET_MS
+        self._tcp = settings.protocol == MODBUS_TCP
+        self.deaf = not self._tcp and settings.post_timeout_quiet_ms < DEAF_QUIET_MS
         self.units = {device.unit: Unit() for device in settings.devices}
-        self.unknown_s = unknown_s(self.blocks)  # until then a former process may be answered
+        # Until then a former process may be answered; what it asked by a connection ended with it.
+        self.unknown_s = 0.0 if self._tcp else unknown_s(self.blocks)
+        self._number = randrange(1, NUMBER_MAX)  # noqa: S311  (only unlike the last process's)
 
     async def open(self) -> ModbusLine:
-        """Open the serial port; PortError where it cannot be."""
-        return ModbusLine(self, open_serial(self._settings), self._settings.post_timeout_quiet_ms)
+        """Open the port or connect; PortError where that cannot be."""
+        endpoint = self._settings.endpoint
+        if endpoint is None:
+            port: SerialPort | TcpPort = open_serial(self._settings)
+        else:
+            port = await open_tcp(endpoint, *wire_times(self._settings))
+        return ModbusLine(self, port, self._master(port))
+
+    def _master(self, port: SerialPort | TcpPort) -> Master:
+        if self._tcp:
+            # Numbers of a former connection are left behind: its answers are nobody's.
+            self._number = (self._number + NUMBER_MAX // 2) % NUMBER_MAX
+            return TcpTransactions(port, self.units, number=self._number, path=port.path)
+        return Transactions(
+            port,
+            self.units,
+            post_timeout_quiet_s=self._settings.post_timeout_quiet_ms / 1000,
+            local_echo=self._settings.local_echo,
+        )
 
     def health(self) -> Mapping[str, Mapping[str, Any]]:
         """Return per unit its counts and its usual answer time."""
@@ -59,21 +100,26 @@ class ModbusPlan:
 class ModbusLine:
     """An open Modbus line; see `line.Line`."""
 
-    def __init__(self, plan: ModbusPlan, port: SerialPort, post_timeout_quiet_ms: int) -> None:
+    def __init__(self, plan: ModbusPlan, port: SerialPort | TcpPort, master: Master) -> None:
         self._plan = plan
         self._port = port
-        self._transactions = Transactions(
-            port, plan.units, post_timeout_quiet_s=post_timeout_quiet_ms / 1000
-        )
+        self._master = master
 
     async def listen(self) -> None:
         """Wait until a question of a former process is forgotten."""
-        await self._transactions.idle(time.monotonic() + self._plan.unknown_s)
+        await self._master.idle(time.monotonic() + self._plan.unknown_s)
         self._plan.unknown_s = 0.0
 
     async def read(self, block: Block) -> Outcome:
         """Ask once; PortError when the port has gone."""
-        return await self._transactions.read(Ask(block.unit, block.fc, block.ways, block.patience))
+        return await self._master.read(Ask(block.unit, block.fc, block.ways, block.patience))
+
+    async def write(self, write: Write) -> Outcome:
+        """Write once; PortError when the port has gone.
+
+        Where the outcome is not `Fault.NONE`, whether it was written is unknown: read it back.
+        """
+        return await self._master.write(write)
 
     async def poll(self, index: int) -> Polled:
         """Read a block; PortError when the port has gone."""
@@ -86,11 +132,18 @@ class ModbusLine:
 
     async def idle(self, until_s: float) -> None:
         """Drop and count late replies until `until_s`."""
-        await self._transactions.idle(until_s)
+        await self._master.idle(until_s)
 
     def close(self) -> None:
         """Close the port."""
         self._port.close()
+
+
+def wire_times(settings: BusSettings) -> tuple[float, float]:
+    """Return (seconds per character, seconds of silence between frames) of a bus."""
+    if settings.protocol == MODBUS_TCP:
+        return TCP_CHAR_S, 0.0
+    return line_times(settings.baud, settings.parity, settings.stop_bits)
 
 
 def raw_of(channel: ChannelSettings, block: Block, outcome: Outcome) -> float | None:

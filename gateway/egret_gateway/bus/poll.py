@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from egret_core.timescale import Timescale
     from egret_gateway.bus.line import Line, Plan, Polled
-    from egret_gateway.config import BusSettings
+    from egret_gateway.bus_settings import BusSettings
     from egret_gateway.profiles import ChannelSettings
     from egret_gateway.sample import Sample
 
@@ -33,13 +33,16 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 REOPEN_MIN_S = 0.25  # a replugged adapter is back within a second
-REOPEN_MAX_S = 5.0
+REOPEN_TTY_MAX_S = 0.5  # to look for a tty costs nothing
+REOPEN_TCP_MAX_S = 5.0  # to call a host costs packets, on mobile data too
 LISTEN_MAX_S = 60.0  # the longest timeout a profile may have
 _REASONS = {
     Fault.TIMEOUT: Reason.TIMEOUT,
     Fault.QUARANTINED: Reason.TIMEOUT,
     Fault.CRC: Reason.CRC,
     Fault.BABBLE: Reason.CRC,
+    Fault.MALFORMED: Reason.CRC,
+    Fault.UNPROVEN: Reason.TIMEOUT,
     Fault.EXCEPTION: Reason.EXCEPTION,
     Fault.PENDING: Reason.TIMEOUT,  # never ready within its two periods
 }
@@ -81,13 +84,14 @@ class Bus:
         """Poll until cancelled; the port is taken up again whenever it comes back."""
         self._schedule = self._lay()
         delay_s = REOPEN_MIN_S
+        longest_s = REOPEN_TCP_MAX_S if self._settings.endpoint else REOPEN_TTY_MAX_S
         while True:
             try:
                 line = await self._plan.open()
             except PortError as error:
                 self._gone(error)
                 await self._away(delay_s)
-                delay_s = min(2 * delay_s, REOPEN_MAX_S)
+                delay_s = min(2 * delay_s, longest_s)
                 continue
             delay_s = REOPEN_MIN_S
             self._fault = ""

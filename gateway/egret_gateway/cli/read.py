@@ -34,6 +34,9 @@ _ADVICE = {
     Fault.BABBLE: "the line is never silent: another master is at work, or the baud (now {baud}) "
     "is wrong",
     Fault.EXCEPTION: "the device refuses these registers: wrong profile, or another variant of it",
+    Fault.MALFORMED: "an answer to something else: wrong profile, or a gateway that confuses its "
+    "devices' replies",
+    Fault.UNPROVEN: "only our own bytes came back: set local_echo where the adapter echoes",
     Fault.PENDING: "still measuring: try again when it is ready",
     Fault.QUARANTINED: "still waiting for a late answer: try again in a few seconds",
 }

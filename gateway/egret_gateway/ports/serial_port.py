@@ -18,7 +18,7 @@ from egret_gateway.errors import PortError, PortFault
 from egret_gateway.ports.byte_port import FINE_S
 
 if TYPE_CHECKING:
-    from egret_gateway.config import BusSettings
+    from egret_gateway.bus_settings import BusSettings
 
 GAP_CHARS = 3.5  # MODBUS over Serial Line V1.02 2.5.1.1
 GAP_FAST_S = 0.00175  # fixed above 19200 baud, same clause

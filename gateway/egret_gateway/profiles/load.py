@@ -9,7 +9,7 @@ from egret_core.screening.range import ANY, Span
 from egret_core.units import CANONICAL, UnitError, convert, factor
 from egret_gateway.profiles import modbus
 from egret_gateway.profiles.model import TIERS, Counter, Item, Place, Profile
-from egret_gateway.protocols.modbus_rtu import UNIT_MAX
+from egret_gateway.protocols.modbus_pdu import UNIT_MAX
 from egret_gateway.table import Table, read_table
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from egret_core.errors import ConfigError
 from egret_gateway.profiles.model import Item, Modbus, Readable, Register
-from egret_gateway.protocols.modbus_rtu import COUNT_MAX, FUNCTION_CODES
+from egret_gateway.protocols.modbus_pdu import COUNT_MAX, FUNCTION_CODES
 from egret_gateway.protocols.registers import ORDERS, WORDS
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from egret_core.screening.range import ANY, Span
-from egret_gateway.protocols.modbus_rtu import COUNT_MAX
+from egret_gateway.protocols.modbus_pdu import COUNT_MAX
 from egret_gateway.protocols.registers import WORDS
 
 TIERS = ("drafted", "simulated", "bench", "field")
