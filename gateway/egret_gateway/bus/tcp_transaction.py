@@ -87,7 +87,7 @@ class TcpTransactions:
         if envelope is None:
             unit.gave_up(self._now())
             return self._nothing(unit, request, got)._replace(way=way)
-        reply = _addressed(envelope, ask.unit) or read_reply(envelope.pdu, ask.fc, span.words)
+        reply = self._worth(envelope, ask.unit) or read_reply(envelope.pdu, ask.fc, span.words)
         if reply.wrong:
             unit.gave_up(at_s)
         elif reply.exception:
@@ -116,7 +116,7 @@ class TcpTransactions:
         envelope, got = await self._answer(unit, self._now() + patience.most_s)
         if envelope is None:
             return self._nothing(unit, request, got)
-        reply = _addressed(envelope, write.unit) or write_reply(envelope.pdu, write)
+        reply = self._worth(envelope, write.unit) or write_reply(envelope.pdu, write)
         if not reply.wrong:
             unit.write_free_s = 0.0
         return _ended(unit, reply, self._port.last_byte_s, request, got)
@@ -156,7 +156,10 @@ class TcpTransactions:
                     self._spoke_s = self._now()
                     return envelope, bytes(got)
                 self._late(envelope, unit)
-            if self._broken or self._now() >= deadline_s:
+            late = self._now() >= deadline_s
+            if late and self._buffer:
+                self._broken = "a reply that stopped half-way"  # what follows would complete it
+            if late or self._broken:
                 self._spoke_s = self._now()
                 return None, bytes(got)
             await self._port.wait(deadline_s + SLACK_S)
@@ -175,6 +178,15 @@ class TcpTransactions:
             self._buffer.clear()
         del self._buffer[: found.end]
         return found.envelope
+
+    def _worth(self, envelope: Envelope, unit: int) -> Reply | None:
+        """Return why a frame with our number is no answer, None for one that may be."""
+        rest = cut(bytes(self._buffer)).broken
+        if rest:  # where no frame begins behind it, it did not end there
+            return Reply(wrong=f"behind it {rest}")
+        if envelope.unit != unit:
+            return Reply(wrong=f"unit {envelope.unit}, asked was {unit}")
+        return None
 
     def _late(self, envelope: Envelope | None, asking: Unit | None) -> bool:
         """Drop a frame that answers nothing pending; False where there is none."""
@@ -195,12 +207,6 @@ class TcpTransactions:
             return Outcome(Fault.MALFORMED, 0, (), 0, now, request, got)
         unit.counts.timeout += 1
         return Outcome(Fault.TIMEOUT, 0, (), 0, now, request, got)
-
-
-def _addressed(envelope: Envelope, unit: int) -> Reply | None:
-    if envelope.unit == unit:
-        return None
-    return Reply(wrong=f"unit {envelope.unit}, asked was {unit}")
 
 
 def _ended(unit: Unit, reply: Reply, at_s: float, request: bytes, got: bytes) -> Outcome:

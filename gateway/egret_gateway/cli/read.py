@@ -14,14 +14,14 @@ from egret_core.quality import Flag, Reason
 from egret_core.units import canonical
 from egret_gateway import config as settings
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.modbus import ModbusPlan, raw_of
+from egret_gateway.bus.modbus import ModbusPlan
 from egret_gateway.convert import to_canonical
 
 if TYPE_CHECKING:
     import argparse
 
-    from egret_gateway.bus.plan import Block
-    from egret_gateway.bus.transaction import Outcome
+    from egret_gateway.bus.line import Turn
+    from egret_gateway.bus.modbus import Taken
     from egret_gateway.config import BusSettings, GatewayConfig
     from egret_gateway.profiles import DeviceSettings
 
@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Read and show; 0 when every block was answered, 3 when one was not."""
     config = settings.load(arguments.config)
     bus, device = _chosen(config, arguments.bus, arguments.unit)
-    outcomes = asyncio.run(_read(bus, device))
-    reports = [_report(bus, block, outcome) for block, outcome in outcomes]
+    taken = asyncio.run(_read(bus, device))
+    reports = [_report(bus, turn, one) for turn, one in taken]
     if arguments.json:
         head = {"bus": bus.name, "port": bus.port, "unit": device.unit}
         sys.stdout.write(json.dumps({**head, "reads": reports}) + "\n")
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(f"{bus.name} {bus.port} unit {device.unit} {device.profile.ref}\n")
         for report in reports:
             _show(report)
-    return 0 if all(outcome.fault is Fault.NONE for _, outcome in outcomes) else 3
+    return 0 if all(one.outcome.fault is Fault.NONE for _, one in taken) else 3
 
 
 def _chosen(
@@ -83,17 +83,19 @@ def _chosen(
     raise ConfigError(ARGUMENTS, "--unit", unit, f"the units are: {known}")
 
 
-async def _read(bus: BusSettings, device: DeviceSettings) -> list[tuple[Block, Outcome]]:
+async def _read(bus: BusSettings, device: DeviceSettings) -> list[tuple[Turn, Taken]]:
     plan = ModbusPlan(replace(bus, devices=(device,)))
     line = await plan.open()
     try:
         await line.listen()
-        return [(block, await line.read(block)) for block in plan.blocks]
+        pairs = zip(plan.turns, plan.blocks, strict=True)
+        return [(turn, await line.take(block)) for turn, block in pairs]
     finally:
         line.close()
 
 
-def _report(bus: BusSettings, block: Block, outcome: Outcome) -> dict[str, Any]:
+def _report(bus: BusSettings, turn: Turn, taken: Taken) -> dict[str, Any]:
+    outcome = taken.outcome
     report: dict[str, Any] = {
         "sent": outcome.sent.hex(" "),
         "got": outcome.got.hex(" "),
@@ -104,8 +106,7 @@ def _report(bus: BusSettings, block: Block, outcome: Outcome) -> dict[str, Any]:
         report["exception"] = outcome.exception
         report["advice"] = _ADVICE[outcome.fault].format(baud=bus.baud, parity=bus.parity)
         return report
-    for channel in block.channels:
-        raw = raw_of(channel, block, outcome)
+    for channel, raw in zip(turn.channels, taken.raws, strict=True):
         if raw is None:
             continue
         converted = to_canonical(channel, raw, "")

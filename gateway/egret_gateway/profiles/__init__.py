@@ -8,7 +8,8 @@ A profile is a TOML file named after its family.
 | `[line] unit, baud, parity, stop_bits` | factory settings, for people |
 | `[modbus] address_base, max_block, single_read, min_gap_ms, timeout_min_ms, timeout_max_ms, late_window_ms` | how it may be asked |
 | `[[modbus.readable]] fc, first, last, step` | registers that may be read without harm |
-| `[item.NAME] fc, address, type, order, quantity, unit, scale, offset, min, max, sentinels` | one value |
+| `[item.NAME] fc, address, type, order, bits, quantity, unit, scale, offset, min, max, sentinels` | one value |
+| `[item.NAME] scale_from, unit_from, sign_from, ready` | what it means is told by another item, see `needs` |
 | `[item.NAME.counter] bits, max_step` | it counts up, wraps and may start again |
 """  # noqa: E501  (a table row cannot be broken)
 
@@ -25,7 +26,9 @@ from egret_gateway.profiles.model import (
     Profile,
     Readable,
     Register,
+    UnitFrom,
     Way,
+    When,
 )
 
 __all__ = [
@@ -41,7 +44,9 @@ __all__ = [
     "Profile",
     "Readable",
     "Register",
+    "UnitFrom",
     "Way",
+    "When",
     "find",
     "folders",
     "load",

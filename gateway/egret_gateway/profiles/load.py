@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from egret_core.screening.range import ANY, Span
 from egret_core.units import CANONICAL, UnitError, convert, factor
-from egret_gateway.profiles import modbus
+from egret_gateway.profiles import modbus, needs
 from egret_gateway.profiles.model import TIERS, Counter, Item, Place, Profile
 from egret_gateway.protocols.modbus_pdu import UNIT_MAX
 from egret_gateway.table import Table, read_table
@@ -27,6 +27,7 @@ def load(path: Path) -> Profile:
     if not items:
         table.fail("item", "write at least one [item.NAME]")
     modbus.no_overlap(table, items)
+    needs.check(table, way, items)
     line = table.table("line")
     profile = Profile(
         name=about[0],
@@ -84,6 +85,10 @@ def _item(name: str, table: Table) -> Item:
         sensor=span(table, quantity, unit),
         sentinels=tuple(float(raw) for raw in table.array("sentinels", float)),
         counter=_counter(table, at) if table.has("counter") else None,
+        scale_from=table.text("scale_from", ""),
+        unit_from=needs.unit_from(table, quantity) if table.has("unit_from") else None,
+        sign_from=needs.when(table, "sign_from") if table.has("sign_from") else None,
+        ready=needs.when(table, "ready") if table.has("ready") else None,
     )
     if item.scale == 0:
         table.fail("scale", "write a number other than 0")

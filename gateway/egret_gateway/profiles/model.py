@@ -26,12 +26,14 @@ class Register:
     Attributes:
         fc: function code of the read; address: 0-based, on the wire.
         kind, order: as in `protocols.registers`.
+        bits: lowest and highest bit of the register that make the value, None for all of it.
     """
 
     fc: int
     address: int
     kind: str
     order: str = "ABCD"
+    bits: tuple[int, int] | None = None
 
     @property
     def words(self) -> int:
@@ -42,6 +44,30 @@ class Register:
     def last(self) -> int:
         """Its last register."""
         return self.address + self.words - 1
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Whether another item of the device holds one of some numbers."""
+
+    item: str
+    equals: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFrom:
+    """Another item says in which unit a number is.
+
+    Attributes:
+        item: its name; units: pairs of its number and the unit; another number makes no value.
+    """
+
+    item: str
+    units: tuple[tuple[float, str], ...]
+
+    def unit(self, number: float) -> str | None:
+        """Return the unit that a number tells."""
+        return dict(self.units).get(number)
 
 
 Place = Register  # the other protocols add theirs
@@ -57,6 +83,9 @@ class Item:
         scale, offset: number in `unit` = raw * scale + offset.
         sensor: what the sensor can measure, canonical unit; sentinels: raw "no value" numbers.
         counter: for values that only count up.
+        scale_from: another item whose number n makes this one x 10^-n, "" for none.
+        unit_from: another item that tells the unit of this one's number.
+        sign_from: the number is minus where this holds; ready: there is none where it does not.
     """
 
     name: str
@@ -68,6 +97,17 @@ class Item:
     sensor: Span = ANY
     sentinels: tuple[float, ...] = ()
     counter: Counter | None = None
+    scale_from: str = ""
+    unit_from: UnitFrom | None = None
+    sign_from: When | None = None
+    ready: When | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the items without which its number means nothing."""
+        others = (self.unit_from, self.sign_from, self.ready)
+        named = (self.scale_from, *(other.item for other in others if other is not None))
+        return tuple(dict.fromkeys(name for name in named if name))
 
 
 @dataclass(frozen=True, slots=True)
