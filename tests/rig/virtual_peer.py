@@ -22,10 +22,11 @@ class Asked(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What the peer sends, and how long after the request came."""
+    """What the peer sends, how long after the request came, and whether it then dies."""
 
     delay_s: float
     data: bytes
+    last: bool = False
 
 
 class VirtualPeer:
@@ -54,6 +55,8 @@ class VirtualPeer:
         request = request_of(envelope.unit, envelope.pdu, 0)
         self.asked.append(Asked(self.clock_s, envelope.number, request))
         for said in self._behave(self.asked[-1], len(self.asked)):
+            if said.last:
+                self.hang_up()
             self.say(self.clock_s + said.delay_s, said.data)
 
     def take(self) -> bytes:
@@ -68,6 +71,10 @@ class VirtualPeer:
     async def wait(self, until_s: float, missing: int = 1) -> None:  # noqa: ARG002
         event_s = self._events[0][0] if self._events else until_s
         self.clock_s = max(self.clock_s, min(until_s, event_s))
+
+    def hang_up(self) -> None:
+        """End the connection; what was still to be said on it is not said on the next."""
+        self._events.clear()
 
     def _check(self) -> None:
         if self.gone:
