@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 REOPEN_MIN_S = 0.25  # a replugged adapter is back within a second
-REOPEN_TTY_MAX_S = 0.5  # to look for a tty costs nothing
+REOPEN_TTY_MAX_S = 0.25  # to look for a tty costs nothing
 REOPEN_TCP_MAX_S = 5.0  # to call a host costs packets, on mobile data too
 LISTEN_MAX_S = 60.0  # the longest timeout a profile may have
 _REASONS = {

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 DECIMALS_MAX = 9  # more decimals than any display has: the register holds something else
 
+BLOCKS_MAX = 256  # of one device, and more than its registers make; older ones are worked out anew
+
 
 @dataclass(frozen=True, slots=True)
 class Cover(Register):
@@ -48,6 +50,16 @@ class Read(NamedTuple):
     busy: bool
 
 
+class _Asked(NamedTuple):
+    """An item of a block: where it lies, whether it is one plain register, what it needs."""
+
+    item: Item
+    address: int
+    last: int
+    plain: bool
+    needs: Sequence[tuple[str, Item]]
+
+
 class Values:
     """How a device's channels are read.
 
@@ -56,6 +68,7 @@ class Values:
     """
 
     def __init__(self, device: DeviceSettings) -> None:
+        self._known: dict[int, tuple[Sequence[ChannelSettings], Sequence[_Asked]]] = {}
         self._items = {item.name: item for item in device.profile.items}
         self._channels = {channel.item.name: channel for channel in device.channels}
         way = device.profile.way
@@ -102,17 +115,43 @@ class Values:
         """
         raws: list[float | None] = []
         busy = False
-        for channel in self.channels(planned):
-            item = channel.item
-            others = {
-                name: known[name] if name in known else number(self._items[name], registers, first)
-                for name in item.needs
-            }
-            raw = number(item, registers, first)
-            if raw is not None and not _ready(item, others):
-                raw, busy = None, True
-            raws.append(None if raw is None else meant(item, raw, others))
+        end = first + len(registers)
+        for item, address, last, plain, needs in self._asked(planned):
+            raw: float | None = None
+            if plain and first <= address and last < end:  # most registers there are
+                raw = registers[address - first]
+            elif not plain:
+                raw = number(item, registers, first)
+            if needs:
+                others = {
+                    name: known[name] if name in known else number(other, registers, first)
+                    for name, other in needs
+                }
+                if raw is not None and not _ready(item, others):
+                    raw, busy = None, True
+                raw = None if raw is None else meant(item, raw, others)
+            raws.append(raw)
         return Read(tuple(raws), busy)
+
+    def _asked(self, planned: Sequence[ChannelSettings]) -> Sequence[_Asked]:
+        """Return the items of a block's channels, each with what it needs; worked out once."""
+        found = self._known.get(id(planned))
+        if found is None or found[0] is not planned:
+            if len(self._known) > BLOCKS_MAX:
+                self._known.clear()
+            items = [channel.item for channel in self.channels(planned)]
+            asked = [
+                _Asked(
+                    item,
+                    item.at.address,
+                    item.at.last,
+                    (item.at.kind, item.at.order, item.at.bits) == ("u16", "ABCD", None),
+                    [(name, self._items[name]) for name in item.needs],
+                )
+                for item in items
+            ]
+            found = self._known[id(planned)] = (planned, asked)
+        return found[1]
 
     def _cover(self, item: Item, way: Modbus) -> Register:
         """Return the registers to be read together for an item: its own, and what can join them."""

@@ -18,6 +18,7 @@ Addresses are 0-based. A read's reply does not carry its address; a write's tell
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def unpacked(data: bytes, fc: int, count: int) -> tuple[int, ...]:
     """Return the `count` bits or registers in a reply's data."""
     if fc in BIT_READS:
         return tuple(data[i // 8] >> i % 8 & 1 for i in range(count))
-    return tuple(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
+    return struct.unpack(f">{len(data) // 2}H", data)
 
 
 def pack_bits(bits: Sequence[int]) -> bytes:

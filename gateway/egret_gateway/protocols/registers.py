@@ -52,6 +52,8 @@ def decode(words: Sequence[int], kind: str, order: str) -> float:
     """
     if len(words) != WORDS[kind]:
         raise DecodeError(f"{kind} takes {WORDS[kind]} registers, got {len(words)}")
+    if kind == "u16" and order == "ABCD":  # most registers there are
+        return words[0]
     value: float = struct.unpack(_FORMATS[kind], _arranged(words, order))[0]
     if kind == "sign16" and int(value) & _SIGN_BIT:
         return -(int(value) & ~_SIGN_BIT)
