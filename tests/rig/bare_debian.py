@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = "bookworm"
 # What the installer gives every Debian 12 beyond the least that debootstrap knows.
-INCLUDED = "ca-certificates,systemd,systemd-sysv,tzdata"
+INCLUDED = "ca-certificates,procps,systemd,systemd-sysv,tzdata"
 CACHE = Path(os.environ.get("EGRET_BARE_DEBIAN", "/var/tmp/egret-bare-debian-12"))  # noqa: S108  (root's, and large)
 CHECKOUT = "/srv/egret"
 MAKE_S = 900
@@ -83,21 +83,26 @@ def _built() -> str:
     )
     if done.returncode:
         return f"debootstrap: {(done.stdout + done.stderr).strip()[-300:]!r}"
+    _furnish()
+    ready.touch()
+    return ""
+
+
+def _furnish() -> None:
+    """Bring this machine's settings of package clients; let no package start its service."""
     if Path("/etc/apt/sources.list.d/debian.sources").exists():
         (CACHE / "etc/apt/sources.list").unlink(missing_ok=True)
     for name in CLIENTS:
-        source, target = Path(name), CACHE / name[1:]
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        elif source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
+        if Path(name).exists():
+            target = (CACHE / name[1:]).parent
+            target.mkdir(parents=True, exist_ok=True)
+            # A link there may lead out of the folder: it is replaced, never written through.
+            copy = ["cp", "-rL", "--remove-destination", name, str(target)]
+            subprocess.run(copy, check=True, timeout=MAKE_S)
     # A package's own script would start its service the old way where no systemd runs.
     policy = CACHE / "usr/sbin/policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
-    ready.touch()
-    return ""
 
 
 def _mirror() -> list[str]:

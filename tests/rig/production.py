@@ -45,11 +45,19 @@ LINES = section((ROOT / "README.md").read_text("utf-8"))
 
 
 def started(line: str) -> list[str]:
-    """Return the units that a line starts or starts anew; systemctl within a chroot does not."""
+    """Return the units that a line starts or starts anew."""
     words = shlex.split(line)
     if words[0] != "systemctl" or not ("--now" in words or words[1] in ("start", "restart")):
         return []
     return [word for word in words[2:] if not word.startswith("-")]
+
+
+def left(line: str) -> str:
+    """Return what of a line is for systemctl without a systemd: it enables, and starts nothing."""
+    words = shlex.split(line)
+    if words[0] != "systemctl":
+        return line
+    return line.replace(" --now", "") if words[1] == "enable" else "true"
 
 
 def of_the_machine(said: str) -> bool:
@@ -82,7 +90,7 @@ class Walk:
         end_s = loop.time() + (PATIENCE_S if re.search(r" (status|doctor) /", line) else 0)
         while True:
             done = await asyncio.to_thread(
-                self.machine.run, line, outside=line.startswith(PACKAGES)
+                self.machine.run, left(line), outside=line.startswith(PACKAGES)
             )
             if done.returncode == 0 or of_the_machine(done.stdout):
                 break

@@ -105,7 +105,8 @@ async def a_reading_arrives(here: Walk, slave: LibmodbusSlave) -> int:
         for item in (await here.api("/api/v1/latest", token))["items"]
         if (item["station"], item["channel"]) == (STATION, "wl")
     ]
-    assert any(channel["value"] == pytest.approx(raw * 0.003048) for raw in served)
+    value = channel["reading"]["value"]
+    assert any(value == pytest.approx(one.value * 0.003048) for one in slave.served())
     return len(rows)
 
 

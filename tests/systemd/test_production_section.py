@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.bare_debian import ROOT
-from rig.production import LINES, NAME, of_the_machine, section, started
+from rig.production import LINES, NAME, left, of_the_machine, section, started
 
 from egret_aggregator import config
 from egret_gateway import config as gateway
@@ -49,6 +49,9 @@ def test_which_lines_start_something() -> None:
     assert started("systemctl restart mosquitto") == ["mosquitto"]
     for line in ("systemctl enable a", "systemctl daemon-reload", "echo systemctl restart a"):
         assert started(line) == []
+    assert left("systemctl enable --now a.path b") == "systemctl enable a.path b"
+    assert left("systemctl restart mosquitto") == left("systemctl daemon-reload") == "true"
+    assert left("echo --now") == "echo --now"
 
 
 def test_the_sections_blocks_are_told_from_others() -> None:
