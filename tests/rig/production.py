@@ -142,12 +142,14 @@ class Walk:
         return self.machine.root / path[1:]
 
     async def close(self) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watcher
-        for service in reversed(self.services.values()):
-            await service.stop()
+        try:
+            if self._watcher is not None:
+                self._watcher.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._watcher
+        finally:  # what the watcher failed at must not leave a service behind
+            for service in reversed(self.services.values()):
+                await service.stop()
 
     async def _start(self, name: str) -> None:
         if name.endswith(".path"):
