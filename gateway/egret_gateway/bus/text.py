@@ -32,6 +32,7 @@ MISS_PERIODS = 2.0  # of silence: then a line is missing, and not only late by i
 HEARD_MAX = 1024  # lines not looked at yet: more than a tty's buffer holds
 SHOWN_MAX = 64  # lines kept for people
 NAP_CHARS = 8  # of a line that has begun: a wakeup for each character costs more than it tells
+NAP_MAX_S = 0.02  # and so much later a line may seem to end, however slow its characters
 _COUNTED = ("ok", "timeout", "crc", "quarantined", "late_dropped")
 _HURT = (Flaw.DAMAGED, Flaw.BINARY, Flaw.HALF, Flaw.HEADLESS, Flaw.LONG)
 
@@ -103,6 +104,7 @@ class TextLine:
         self._unasked: deque[tuple[int, Polled]] = deque(maxlen=HEARD_MAX)
         self.lines: deque[Heard] = deque(maxlen=SHOWN_MAX)
         self._partial = False
+        self._nap = max(1, min(NAP_CHARS, int(NAP_MAX_S / max(port.char_s, 1e-9))))
         for talker in plan.talkers:
             talker.last_s = max(talker.last_s, time.monotonic())
 
@@ -131,7 +133,7 @@ class TextLine:
         """Listen until `until_s`, or until somebody has said something that is understood."""
         self._late(self._drain())
         while not self._unasked and time.monotonic() < until_s:
-            await self._port.wait(until_s, NAP_CHARS if self._partial else 1)
+            await self._port.wait(until_s, self._nap if self._partial else 1)
             self._late(self._drain())
 
     def overheard(self) -> Sequence[tuple[int, Polled]]:
@@ -204,7 +206,7 @@ class TextLine:
         self._port.write(command)
         until_s = now + len(command) * self._port.char_s + talk.timeout_ms / 1000
         while now < until_s:
-            await self._port.wait(until_s, NAP_CHARS if self._partial else 1)
+            await self._port.wait(until_s, self._nap if self._partial else 1)
             for turn, polled in self._drain():
                 if turn == index:
                     return polled

@@ -81,8 +81,6 @@ def text_way(table: Table) -> Text:
         checksum=table.text("checksum", NONE, CHECKSUMS),
         pause_s=_pause_s(table),
     )
-    if not framing.terminator:
-        table.fail("terminator", r"write what ends a line, e.g. '\r\n'")
     found = Text(_talk(table, framing), tuple(patterns))
     table.done()
     return found

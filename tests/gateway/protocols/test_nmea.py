@@ -8,6 +8,7 @@ import pynmea2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pynmeagps.nmeatypes_get import NMEA_PAYLOADS_GET
 
 from egret_gateway.protocols import nmea
 from egret_gateway.protocols.geodesy import Position
@@ -174,10 +175,10 @@ def test_a_sentence_has_a_limit_of_fields() -> None:
 
 
 FIELDS = st.lists(st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF), max_size=8))
-NAMES = st.sampled_from(["GGA", "GST", "DPT", "DBT", "GSV", "RMC", "ZDA", "TXT", "GLL", "PUBX"])
+NAMES = st.sampled_from(sorted(NMEA_PAYLOADS_GET))
 
 
-@EXAMPLES
+@settings(EXAMPLES, max_examples=1000)
 @given(NAMES, FIELDS)
 def test_any_fields_of_a_known_sentence_give_numbers_or_nothing(
     name: str, fields: list[str]
