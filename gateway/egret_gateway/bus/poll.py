@@ -211,7 +211,7 @@ class Bus:
             if self._schedule.awaits(index):
                 self._schedule.done(index, time.monotonic(), Fault.NONE)
                 self._silent = False
-            elif not self._sampler.urgent(turn, polled.raws, polled.verdicts):
+            elif not self._sampler.urgent(turn, polled.raws, polled.at_s, polled.verdicts):
                 continue
             line.took(polled)
             self._values(index, polled)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from egret_core.quality import Flag, Reason
 from egret_core.screening.gap import GAP_PERIODS, check_gap
-from egret_core.screening.verdict import GOOD, Verdict, combined
+from egret_core.screening.verdict import Verdict, combined
 from egret_gateway.convert import Converted, to_canonical
 from egret_gateway.sample import Sample
 
@@ -63,26 +63,31 @@ class Sampler:
         at_ms = int(at_s * 1000)
         samples: list[Sample] = []
         changed: dict[str, str] = {}
-        for channel, raw, said in zip(turn.channels, raws, _each(verdicts, raws), strict=True):
+        for index, (channel, raw) in enumerate(zip(turn.channels, raws, strict=True)):
             if raw is None:
                 continue
-            converted = _with(self._converted(channel, raw, at_ms), said)
+            converted = _with(self._converted(channel, raw, at_ms), verdicts, index)
             if converted.memory:
                 self._memory[channel.key] = changed[channel.key] = converted.memory
             samples.append(self._sample(channel, turn.period_s, at_ms, converted))
         return Sampled(samples, changed)
 
     def urgent(
-        self, turn: Turn, raws: Sequence[float | None], verdicts: Sequence[Verdict] = ()
+        self,
+        turn: Turn,
+        raws: Sequence[float | None],
+        at_s: float,
+        verdicts: Sequence[Verdict] = (),
     ) -> bool:
         """Tell whether a value would travel at once; nothing of it is remembered."""
         if self._maintenance():
             return False
-        for channel, raw, said in zip(turn.channels, raws, _each(verdicts, raws), strict=True):
+        for index, (channel, raw) in enumerate(zip(turn.channels, raws, strict=True)):
             if raw is None or channel.watch_at is None or self._watched.get(channel.key):
                 continue
-            converted = _with(to_canonical(channel, raw, ""), said)
-            if _over(channel.watch_at, converted):
+            # No counter has a watch, so that converting leaves no trace.
+            converted = self._converted(channel, raw, int(at_s * 1000))
+            if _over(channel.watch_at, _with(converted, verdicts, index)):
                 return True
         return False
 
@@ -140,11 +145,9 @@ def _over(watch_at: float, converted: Converted) -> bool:
     return value is not None and converted.flag != Flag.FAIL and value >= watch_at
 
 
-def _each(verdicts: Sequence[Verdict], raws: Sequence[float | None]) -> Sequence[Verdict]:
-    return verdicts or [GOOD] * len(raws)
-
-
-def _with(converted: Converted, said: Verdict) -> Converted:
+def _with(converted: Converted, verdicts: Sequence[Verdict], index: int) -> Converted:
     """Return a value with what its device says of it."""
-    both = combined(Verdict(converted.flag, converted.reasons), said)
+    if not verdicts:
+        return converted
+    both = combined(Verdict(converted.flag, converted.reasons), verdicts[index])
     return converted._replace(flag=both.flag, reasons=both.reasons)

@@ -134,6 +134,17 @@ async def test_displacement_with_the_fix_as_its_quality(far: FarEnd) -> None:
     assert sink.values("east") == pytest.approx([0] * 4, abs=0.01)
 
 
+async def test_a_displacement_without_a_fix_alarms_nobody(far: FarEnd) -> None:
+    rover = device("nmea-gnss-rtk", "up", period_s=60, base=BASE, watch_at={"up": (0.005, "m")})
+    async with talking(bus(far.path, rover)) as (_, sink):
+        far.send(gnss(3))
+        await sink.until(lambda: len(sink.samples) >= 1)
+        far.send(gnss(8) + gnss(12))
+        await sink.until(lambda: len(sink.samples) >= 2)
+    found = [(round(s.value or 0), s.flag, s.urgent) for s in sink.samples]
+    assert found == [(3, Flag.GOOD, False), (12, Flag.SUSPECT, True)]
+
+
 async def test_a_receiver_without_a_fix_has_no_displacement(far: FarEnd) -> None:
     rover = device("nmea-gnss-rtk", "up", period_s=0.05, base=BASE)
     async with talking(bus(far.path, rover)) as (_, sink):
