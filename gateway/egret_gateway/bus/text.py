@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from egret_gateway.bus.fault import Fault
@@ -34,7 +35,7 @@ SHOWN_MAX = 64  # lines kept for people
 NAP_CHARS = 8  # of a line that has begun: a wakeup for each character costs more than it tells
 NAP_MAX_S = 0.02  # and so much later a line may seem to end, however slow its characters
 _COUNTED = ("ok", "timeout", "crc", "quarantined", "late_dropped")
-_HURT = (Flaw.DAMAGED, Flaw.BINARY, Flaw.HALF, Flaw.HEADLESS, Flaw.LONG)
+_DAMAGED = (Flaw.DAMAGED, Flaw.BINARY, Flaw.HALF, Flaw.HEADLESS, Flaw.LONG)
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ class TextPlan:
         self.talkers = [Talker() for _ in self.wanted]
         self.counts = {wanted.unit: Counter(dict.fromkeys(_COUNTED, 0)) for wanted in self.wanted}
         self.strange: Counter[str] = Counter()  # lines of nobody, by flaw
+        self.damaged_s = -inf  # when the last damaged line ended
         self.free_s = 0.0  # until then a late answer could be taken for the next one
 
     @property
@@ -126,8 +128,11 @@ class TextLine:
         if not talker.silent and now < until_s:
             return Polled(Fault.PENDING, now, free_s=until_s)
         talker.silent = True
-        self._plan.counts[turn.unit]["timeout"] += 1
-        return Polled(Fault.TIMEOUT, now)
+        # Somebody may talk with a wrong baud: that is another fault than silence.
+        damaged = self._plan.damaged_s > now - MISS_PERIODS * turn.period_s
+        fault = Fault.CRC if damaged else Fault.TIMEOUT
+        self._plan.counts[turn.unit][str(fault)] += 1
+        return Polled(fault, now)
 
     async def idle(self, until_s: float) -> None:
         """Listen until `until_s`, or until somebody has said something that is understood."""
@@ -173,6 +178,8 @@ class TextLine:
         found: list[tuple[int, Polled]] = []
         if heard.flaw is not Flaw.NONE:
             self._plan.strange[heard.flaw] += 1
+            if heard.flaw in _DAMAGED:
+                self._plan.damaged_s = heard.at_s
             return found
         for index, wanted in enumerate(self._plan.wanted):
             polled = wanted.polled(heard) if wanted.talk.framing == framing else None
@@ -212,6 +219,6 @@ class TextLine:
                     return polled
             now = time.monotonic()
         plan.free_s = now + talk.late_window_ms / 1000
-        hurt = any(plan.strange[flaw] > before[flaw] for flaw in _HURT)
+        hurt = any(plan.strange[flaw] > before[flaw] for flaw in _DAMAGED)
         counts["crc" if hurt else "timeout"] += 1
         return Polled(Fault.CRC if hurt else Fault.TIMEOUT, now)

@@ -91,6 +91,22 @@ async def test_silence_is_missing_after_two_periods_and_ends_at_once(far: FarEnd
         assert not running.health()["units"]["nmea-echo-sounder"]["open"]
 
 
+@pytest.mark.parametrize("line", [depth(1).replace(b"*", b"*0"), b"\xf3\x80\x11\n"])
+async def test_a_talker_with_a_wrong_baud_is_damaged_and_not_silent(
+    far: FarEnd, line: bytes
+) -> None:
+    settings = bus(far.path, device("nmea-echo-sounder", "depth", period_s=0.1))
+    async with (
+        talking(settings) as (running, sink),
+        Voice(far, lambda _: line, 0.03) as voice,
+    ):
+        await sink.until(lambda: any(s.reasons == Reason.CRC for s in sink.samples))
+        assert running.health()["units"]["nmea-echo-sounder"]["crc"] >= 1
+        voice.quiet = True
+        await sink.until(lambda: any(s.reasons == Reason.TIMEOUT for s in sink.samples))
+    assert not sink.values("depth")
+
+
 async def test_every_line_over_the_watch_travels_at_once(far: FarEnd) -> None:
     sounder = device("nmea-echo-sounder", "depth", period_s=60, watch_at={"depth": (0.05, "m")})
     async with talking(bus(far.path, sounder)) as (_, sink):

@@ -137,7 +137,7 @@ def test_a_logger_that_does_not_answer_right_says_what_to_look_at(
     [
         (b"", "timeout: nothing came: check the supply"),
         (sentence("SDMTW,18.0,C"), "timeout: whole lines come, and none is of this device"),
-        (b"\xf3\x80\x11\r\n", "timeout: lines come damaged"),
+        (b"\xf3\x80\x11\r\n", "crc: lines come damaged"),
     ],
 )
 def test_a_talker_that_is_not_heard_says_what_to_look_at(
