@@ -172,6 +172,7 @@ RENAMED = {
     "operator": "range",
     "item": "channels",
     "file": "",
+    "data_bits": "",
 }
 
 

@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 import debian
+import npm
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_TESTS = 5  # pytest's exit code for "nothing selected"
@@ -92,6 +93,7 @@ def main(argv: list[str]) -> int:
     if long:
         os.environ["EGRET_LONG"] = "1"
     worst = debian.provide("test")
+    npm.provide("test")
     counts: Counter[str] = Counter()
     codes = [
         run(phase, stuck_s=STUCK_LONG_S if long else STUCK_S, counts=counts)

@@ -5,6 +5,7 @@ EgretError (core)
   GatewayError              abstract: nobody raises it
     PortError               the machine's or the cabling's: a port that cannot be used just now
     DecodeError             the device's: registers that do not make the value the profile promises
+      ReplyError            the device's: a line that is not the reply asked for; `fault` says how
     OutboxError             the outbox cannot be opened or written; `remedy` says what to do
     UplinkError             the broker refused us or is gone; trying again later may help
     MaintenanceError        a maintenance cannot be declared; the message says why
@@ -30,6 +31,9 @@ class PortFault(StrEnum):
     BUSY = "busy"
     UNFIT = "unfit"
     VANISHED = "vanished"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    LOST = "lost"
 
     @property
     def remedy(self) -> str:
@@ -45,6 +49,11 @@ _REMEDIES = {
     PortFault.UNFIT: "this is not a serial line that takes these settings: "
     "check port, baud, parity and stop_bits",
     PortFault.VANISHED: "the adapter was unplugged or lost power: check plug and supply; "
+    "it is taken up again by itself",
+    PortFault.REFUSED: "nothing listens at that address: check host and port, and whether the "
+    "other side takes one more connection (serial servers often take one only)",
+    PortFault.UNREACHABLE: "nobody answers at that address: check host, cable, route and firewall",
+    PortFault.LOST: "the connection ended: check the other side's supply and its network; "
     "it is taken up again by itself",
 }
 
@@ -65,6 +74,28 @@ class PortError(GatewayError):
 
 class DecodeError(GatewayError):
     """Registers that do not make a value of the type asked for; asking again does not help."""
+
+
+class ReplyFault(StrEnum):
+    """Why a line is not the reply asked for."""
+
+    ADDRESS = "address"
+    FORM = "form"
+    LENGTH = "length"
+    CRC = "crc"
+
+
+class ReplyError(DecodeError):
+    """A line that is not exactly the reply asked for; asking again may help.
+
+    Attributes:
+        fault: the named reason; line: as it came.
+    """
+
+    def __init__(self, fault: ReplyFault, line: bytes) -> None:
+        self.fault = fault
+        self.line = line
+        super().__init__(f"{line!r} is not the reply asked for: {fault}")
 
 
 class OutboxError(GatewayError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FILE_MAX_B = 1024 * 1024  # the largest site we know of needs 60 kB
 TEXT_MAX = 500  # characters: names travel in every meta, and people read the rest
+_HUGE = 1e300  # no bound of ours
 _REQUIRED: Any = object()
 _ID_RULE = "an id is 1 to 48 of the characters A-Z a-z 0-9 _ -"
 
@@ -95,6 +96,18 @@ class Table:
         if not isinstance(value, list) or any(type(item) not in kinds for item in value):
             self.fail(key, f"write a list of {kind.__name__} in [ ]")
         return value
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """Return one number, or a list of them."""
+        self._asked.add(key)
+        value = self._data.get(key)
+        if type(value) in (int, float):
+            return (float(self.number(key, -_HUGE, _HUGE)),)
+        return tuple(float(number) for number in self.array(key, float))
+
+    def names(self) -> tuple[str, ...]:
+        """Return every key of this table, in the file's order."""
+        return tuple(self._data)
 
     def table(self, key: str) -> Table:
         """Return a sub-table, an empty one where it is absent."""

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from egret_demo.faults import Answer, Fate, Faults, suffer
-from egret_gateway.protocols.modbus_rtu import Shape, crc16, hunt, sealed
+from egret_gateway.protocols.modbus_pdu import Shape
+from egret_gateway.protocols.modbus_rtu import crc16, hunt, sealed
 from egret_gateway.protocols.modbus_rtu_slave import Request, reply
 
 FRAMES = st.integers(1, 60).flatmap(

@@ -15,7 +15,8 @@ from egret_demo.faults import Fate, Faults, suffer
 from egret_demo.instruments import RAIN_WRAP, TIP_MM, Radar, RainBucket
 from egret_demo.slave import Line, Unit
 from egret_demo.valley import Valley
-from egret_gateway.protocols.modbus_rtu import Shape, crc16, hunt, read_request
+from egret_gateway.protocols.modbus_pdu import Shape
+from egret_gateway.protocols.modbus_rtu import crc16, hunt, read_request
 from egret_gateway.protocols.registers import decode
 
 if TYPE_CHECKING:

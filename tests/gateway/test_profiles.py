@@ -7,7 +7,8 @@ import pytest
 
 from egret_core.errors import ConfigError
 from egret_gateway import profiles
-from egret_gateway.protocols.modbus_rtu import Shape, read_request
+from egret_gateway.protocols.modbus_pdu import Shape
+from egret_gateway.protocols.modbus_rtu import read_request
 
 FRAMES = Path(__file__).parents[1] / "frames"
 
@@ -91,7 +92,13 @@ def test_a_good_profile(tmp_path: Path) -> None:
         ('unit = "cm"', 'unit = "kPa"', "item.level.unit", "cannot measure"),
         ('unit = "cm"', 'unit = "cn"', "item.level.unit", "unknown unit"),
         ('"water_level"', '"water_levle"', "item.level.quantity", "'water_level'"),
-        ('type = "f32"', 'type = "f64"', "item.level.type", "f32"),
+        ('type = "f32"', 'type = "f16"', "item.level.type", "f32"),
+        ('type = "f32"', 'type = "bit"', "item.level.fc", "functions 1 and 2"),
+        ("fc = 3", "fc = 1", "item.level.fc", "functions 1 and 2"),
+        ('type = "u16"', 'type = "u16"\nbits = [3]', "item.battery.bits", "[lowest, highest]"),
+        ('type = "u16"', 'type = "u16"\nbits = [3, 16]', "item.battery.bits", "0 and 15"),
+        ('type = "u16"', 'type = "u16"\nbits = [4, 3]', "item.battery.bits", "0 and 15"),
+        ('type = "u16"', 'type = "i16"\nbits = [0, 3]', "item.battery.bits", "u16"),
         ('type = "f32"', 'type = "f32"\norder = "CBAD"', "item.level.order", "ABCD"),
         ('type = "u16"', 'type = "u16"\norder = "CDAB"', "item.battery.order", "ABCD"),
         ("fc = 3", "fc = 6", "item.level.fc", "holding"),
@@ -101,7 +108,7 @@ def test_a_good_profile(tmp_path: Path) -> None:
         ("min = 0", "mni = 0", "item.level.mni", "did you mean 'min'"),
         ("max = 500", "scale = 0", "item.level.scale", "other than 0"),
         ('"water_level"', '"rain_total"', "item.level.counter", "rain_total"),
-        ("max = 500", "counter = { max_step = 5 }", "item.level.type", "u16 or u32"),
+        ("max = 500", "counter = { max_step = 5 }", "item.level.type", "u16, u32"),
         ("[item.level]", "[modbus]\nmax_block = 126\n[item.level]", "modbus.max_block", "125"),
         (
             "[item.level]",

@@ -61,13 +61,14 @@ def compiled() -> Path:
 class LibmodbusSlave:
     """`with LibmodbusSlave(folder, device, unit, baud, samples) as slave`: serves them in turn.
 
-    Without samples, holding register i is 1000 + i and input register i is 20000 + i.
+    `device` is a tty, or ``tcp:PORT``. Without samples, holding register i is 1000 + i and input
+    register i is 20000 + i.
     """
 
     def __init__(
         self,
         folder: Path,
-        device: Path,
+        device: Path | str,
         unit: int,
         baud: int,
         samples: Sequence[int] = (),

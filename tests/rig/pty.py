@@ -1,4 +1,4 @@
-"""Ptys without pacing: a pair for two foreign programs, and a line whose far end is a test."""
+"""Ptys without pacing: a pair for two programs, a bridge to it, a line whose far end is a test."""
 
 from __future__ import annotations
 
@@ -42,6 +42,32 @@ class PtyPair:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             if b"starting data transfer loop" in line:
+                return self
+        raise RuntimeError("socat ended")
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.communicate(timeout=STOP_S)
+
+
+class Bridge:
+    """`with Bridge(port, tty)`: one TCP connection of loopback to a tty, as a serial server's."""
+
+    def __init__(self, number: int, path: Path) -> None:
+        self._ends = [
+            f"TCP-LISTEN:{number},bind=127.0.0.1,reuseaddr",
+            f"FILE:{path},raw,echo=0",
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            ["socat", "-d", "-d", *self._ends], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if b"listening on" in line:
                 return self
         raise RuntimeError("socat ended")
 

@@ -14,3 +14,6 @@ class Fault(StrEnum):
     EXCEPTION = "exception"
     QUARANTINED = "quarantined"
     BABBLE = "babble"
+    MALFORMED = "malformed"  # an answer to the very request that answers something else
+    UNPROVEN = "unproven"  # only our own bytes came back, and the line may be one that echoes
+    PENDING = "pending"  # not an end: a measurement was started, or is still under way

@@ -47,9 +47,9 @@ def blocks(device: DeviceSettings, char_s: float, gap_s: float) -> tuple[Block, 
         char_s: seconds one character takes.
         gap_s: seconds of silence between frames.
     """
-    way = device.profile.way
+    way = device.profile.modbus
     bridge = (OVERHEAD_CHARS * char_s + 2 * gap_s + TURNAROUND_S) / (2 * char_s)
-    ordered = sorted(device.channels, key=lambda c: (c.item.at.fc, c.item.at.address))
+    ordered = sorted(device.channels, key=lambda c: (c.register.fc, c.register.address))
     groups: list[list[ChannelSettings]] = []
     for channel in ordered:
         if groups and _joins(groups[-1], channel, way, bridge):
@@ -62,7 +62,7 @@ def blocks(device: DeviceSettings, char_s: float, gap_s: float) -> tuple[Block, 
 def _joins(
     group: Sequence[ChannelSettings], channel: ChannelSettings, way: Modbus, bridge: float
 ) -> bool:
-    first, last, at = group[0].item.at, group[-1].item.at, channel.item.at
+    first, last, at = group[0].register, group[-1].register, channel.register
     if way.single_read or at.fc != first.fc:
         return False
     if at.last - first.address + 1 > way.max_block:
@@ -80,8 +80,8 @@ def _allows(area: Readable, fc: int, span: Span) -> bool:
 
 
 def _block(device: DeviceSettings, group: Sequence[ChannelSettings]) -> Block:
-    way = device.profile.way
-    first, last = group[0].item.at, group[-1].item.at
+    way = device.profile.modbus
+    first, last = group[0].register, group[-1].register
     whole = Span(first.address, last.last - first.address + 1)
     return Block(
         unit=device.unit,
@@ -100,7 +100,7 @@ def _block(device: DeviceSettings, group: Sequence[ChannelSettings]) -> Block:
 
 def _others(asked: Modbus, group: Sequence[ChannelSettings], whole: Span) -> list[Span]:
     """Return ways of other sizes: longer ones first, then one that leaves out the last value."""
-    fc = group[0].item.at.fc
+    fc = group[0].register.fc
     areas = () if asked.single_read else asked.readable
     found = [way for area in areas if _allows(area, fc, whole) for way in _longer(area, whole)]
     sizes = {whole.words}
@@ -110,7 +110,7 @@ def _others(asked: Modbus, group: Sequence[ChannelSettings], whole: Span) -> lis
             sizes.add(way.words)
             ways.append(way)
     if len(group) > 1 and len(ways) < WAYS_MAX - 1:
-        shorter = max(channel.item.at.last for channel in group[:-1]) - whole.address + 1
+        shorter = max(channel.register.last for channel in group[:-1]) - whole.address + 1
         ways.append(Span(whole.address, shorter))
     return ways
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from egret_core.progress import Pulse
 from egret_core.quality import Reason
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.modbus import ModbusPlan
+from egret_gateway.bus.line import Talking
+from egret_gateway.bus.plans import plan_of
 from egret_gateway.bus.sampler import Sampler
 from egret_gateway.bus.schedule import BACKOFF_MAX_S, Job, Next, Schedule
 from egret_gateway.errors import PortError
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from egret_core.timescale import Timescale
-    from egret_gateway.bus.line import Line, Plan, Polled
-    from egret_gateway.config import BusSettings
+    from egret_gateway.bus.line import Line, Polled
+    from egret_gateway.bus_settings import BusSettings
     from egret_gateway.profiles import ChannelSettings
     from egret_gateway.sample import Sample
 
@@ -33,14 +34,18 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 REOPEN_MIN_S = 0.25  # a replugged adapter is back within a second
-REOPEN_MAX_S = 5.0
+REOPEN_TTY_MAX_S = 0.25  # to look for a tty costs nothing
+REOPEN_TCP_MAX_S = 5.0  # to call a host costs packets, on mobile data too
 LISTEN_MAX_S = 60.0  # the longest timeout a profile may have
 _REASONS = {
     Fault.TIMEOUT: Reason.TIMEOUT,
     Fault.QUARANTINED: Reason.TIMEOUT,
     Fault.CRC: Reason.CRC,
     Fault.BABBLE: Reason.CRC,
+    Fault.MALFORMED: Reason.CRC,
+    Fault.UNPROVEN: Reason.TIMEOUT,
     Fault.EXCEPTION: Reason.EXCEPTION,
+    Fault.PENDING: Reason.TIMEOUT,  # never ready within its two periods
 }
 
 
@@ -67,7 +72,7 @@ class Bus:
         self._settings = settings
         self._timescale = timescale
         self._emit = emit
-        self._plan: Plan = ModbusPlan(settings)
+        self._plan = plan_of(settings)
         self._sampler = Sampler(timescale, memory, maintenance)
         self._schedule = self._lay()
         self._fault = "not opened yet"
@@ -80,13 +85,14 @@ class Bus:
         """Poll until cancelled; the port is taken up again whenever it comes back."""
         self._schedule = self._lay()
         delay_s = REOPEN_MIN_S
+        longest_s = REOPEN_TCP_MAX_S if self._settings.endpoint else REOPEN_TTY_MAX_S
         while True:
             try:
                 line = await self._plan.open()
             except PortError as error:
                 self._gone(error)
                 await self._away(delay_s)
-                delay_s = min(2 * delay_s, REOPEN_MAX_S)
+                delay_s = min(2 * delay_s, longest_s)
                 continue
             delay_s = REOPEN_MIN_S
             self._fault = ""
@@ -157,6 +163,9 @@ class Bus:
         self._rests(time.monotonic() + LISTEN_MAX_S)
         await line.listen()
         while True:
+            if isinstance(line, Talking):
+                async with self._turn:
+                    self._overhear(line)
             pick = self._schedule.pick(time.monotonic())
             for index in pick.parked:
                 self._missing(self._plan.turns[index].channels, Reason.BACKED_OFF)
@@ -195,9 +204,21 @@ class Bus:
         elif turn is Next.FAILED:
             self._missing(channels, _REASONS[polled.fault])
 
+    def _overhear(self, line: Talking) -> None:
+        """Take what came unasked where a turn waits for it, or where it must travel at once."""
+        for index, polled in line.overheard():
+            turn = self._plan.turns[index]
+            if self._schedule.awaits(index):
+                self._schedule.done(index, time.monotonic(), Fault.NONE)
+                self._silent = False
+            elif not self._sampler.urgent(turn, polled.raws, polled.at_s, polled.verdicts):
+                continue
+            line.took(polled)
+            self._values(index, polled)
+
     def _values(self, index: int, polled: Polled) -> None:
         turn = self._plan.turns[index]
-        self._emit(*self._sampler.values(turn, polled.raws, polled.at_s))
+        self._emit(*self._sampler.values(turn, polled.raws, polled.at_s, polled.verdicts))
         # The shorter way after a timeout did not reach every value.
         pairs = zip(turn.channels, polled.raws, strict=True)
         if left_out := [channel for channel, raw in pairs if raw is None]:

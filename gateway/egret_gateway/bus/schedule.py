@@ -3,7 +3,8 @@
 Job i of N is due at start + i * period / N, then every period; what is missed is skipped, never
 caught up. A unit that fails three times is parked: its jobs wait for a probe, after twice the
 period at first, then doubling to 300 s with jitter, and a probe takes its turn only when nobody
-else is due. Time is seconds of a monotonic clock, given by the caller.
+else is due. A measurement that was started waits for its own time, while others take their turns.
+Time is seconds of a monotonic clock, given by the caller.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ BACKOFF_MAX_S = 300.0  # a revived device is found again within five minutes (sc
 REPEATS_MAX = 1  # in one period; a quarantine asked nothing, so that one more may follow it
 REPEAT_SHARE = 0.25  # of a period: when a poll that timed out is repeated
 BUSY_S = 1.0  # exception 5 or 6: the device asks for patience
+WAIT_PERIODS = 2.0  # from its release: a measurement under way may take its next period too
+WAIT_LEAST_S = 0.01  # a line that names a time that is past must not keep the bus for itself
 _BUSY_CODES = (5, 6)
 _ALIVE_CODES = (1, 2, 3)  # the device answers, and refuses: no reason to park it
 
@@ -34,6 +37,7 @@ class Next(StrEnum):
     DONE = "done"
     NOW = "now"  # ask again at once: the line was alive
     LATER = "later"  # ask again within this period
+    WAITS = "waits"  # under way: the same turn is given again when it is ready
     FAILED = "failed"  # nothing more this period: the channels are missing
 
 
@@ -60,11 +64,15 @@ class Pick(NamedTuple):
 
 @dataclass(slots=True)
 class _Turn:
-    """A job's place in time: its release on the grid, when it is due, and repeats so far."""
+    """A job's place in time: its release on the grid, when it is due, and repeats so far.
+
+    `waits` while its measurement is under way: it is to be collected whatever its breaker says.
+    """
 
     release_s: float
     due_s: float
     repeats: int = 0
+    waits: bool = False
 
 
 @dataclass(slots=True)
@@ -125,7 +133,7 @@ class Schedule:
             breaker = self.breakers[job.unit]
             if turn.due_s > now_s:
                 continue
-            if not breaker.open:
+            if turn.waits or not breaker.open:
                 live.append(index)
             elif now_s >= breaker.probe_s and now_s < turn.release_s + job.period_s:
                 probes.append(index)
@@ -148,10 +156,14 @@ class Schedule:
             now_s: now.
             fault: its end.
             exception: the device's code.
-            free_s: for a quarantine, when it ends.
+            free_s: for a quarantine, when it ends; for a measurement under way, when it is
+                ready.
         """
         job, turn = self._jobs[index], self._turns[index]
         breaker = self.breakers[job.unit]
+        if fault is Fault.PENDING:
+            return self._wait(index, now_s, free_s)
+        turn.waits = False
         if fault is Fault.NONE:
             breaker.fails, breaker.open, self._blamed = 0, False, None
             self._advance(index, now_s)
@@ -175,6 +187,10 @@ class Schedule:
             self._advance(index, now_s)
         return tuple(due)
 
+    def awaits(self, index: int) -> bool:
+        """Tell whether an unasked answer would do: the turn is under way, or its unit parked."""
+        return self._turns[index].waits or self.breakers[self._jobs[index].unit].open
+
     def half_open(self) -> None:
         """Probe every parked unit at its next turn, e.g. after a replug."""
         for breaker in self.breakers.values():
@@ -182,6 +198,17 @@ class Schedule:
 
     def _deadline(self, index: int) -> float:
         return self._turns[index].release_s + self._jobs[index].period_s
+
+    def _wait(self, index: int, now_s: float, free_s: float) -> Next:
+        """Give the same turn again at `free_s`; a wait is no repeat and no failure, but it ends."""
+        turn = self._turns[index]
+        self._blamed = None
+        limit_s = turn.release_s + WAIT_PERIODS * self._jobs[index].period_s
+        if now_s >= limit_s:
+            self._advance(index, now_s)
+            return Next.FAILED
+        turn.due_s, turn.waits = min(max(free_s, now_s + WAIT_LEAST_S), limit_s), True
+        return Next.WAITS
 
     def _counts(self, unit: str, fault: Fault, exception: int) -> bool:
         if fault is Fault.EXCEPTION:
@@ -217,4 +244,4 @@ class Schedule:
         behind = max(0, floor((now_s - turn.release_s) / job.period_s))
         self.overruns += max(0, behind - 1) if not self.breakers[job.unit].open else 0
         turn.release_s += (behind + 1) * job.period_s
-        turn.due_s, turn.repeats = turn.release_s, 0
+        turn.due_s, turn.repeats, turn.waits = turn.release_s, 0, False

@@ -3,6 +3,11 @@
 Before a request the line is silent for 3.5 characters; a reply counts only when `hunt` finds it
 exactly; after a timeout the next request to that unit has another shape (see `unit`). The time of
 a reply is when its last byte arrived.
+
+A write is sent once. Where its answer did not come, whether it was done is unknown: the caller
+reads it back. Functions 5 and 6 are answered by their own bytes, which is also what an echoing
+adapter hands back: whether the line echoes is told by the settings or learnt from reads, and until
+it is known, one copy proves nothing.
 """
 
 from __future__ import annotations
@@ -12,13 +17,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.unit import Patience, Span, Unit
+from egret_gateway.protocols.modbus_pdu import WRITE_COIL, WRITE_REGISTER, Shape, Write
 from egret_gateway.protocols.modbus_rtu import (
     FRAME_MAX_B,
     REQUEST_CHARS,
     Frame,
-    Shape,
+    find_exception,
     hunt,
     read_request,
+    write_done,
+    write_request,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +37,9 @@ if TYPE_CHECKING:
 BABBLE_S = 2.0  # a line that is not silent for one gap in so long carries no answers
 DAMAGE_WAIT_S = 0.02  # after a broken frame: time for a whole one behind it (USB adds 16 ms)
 BUFFER_MAX_B = 4 * FRAME_MAX_B  # a pending frame behind echo, glitch and late frames
+
+
+WRITE_PATIENCE = Patience(most_s=2.0)  # a device that keeps a setting in flash takes its time
 
 
 class Ask(NamedTuple):
@@ -75,6 +86,7 @@ class Transactions:
         units: dict[int, Unit],
         *,
         post_timeout_quiet_s: float = 0.0,
+        local_echo: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Store what is given.
@@ -83,6 +95,7 @@ class Transactions:
             port: the open line.
             units: memory of each unit, kept over a replugged port.
             post_timeout_quiet_s: silence from a request's end after it was not answered.
+            local_echo: the line is known to hand back what is sent.
             now: the monotonic clock, seconds.
         """
         self._port = port
@@ -92,6 +105,9 @@ class Transactions:
         self._not_before_s = 0.0
         self._own_end_s = now()
         self._buffer = bytearray()
+        self._told_echo = local_echo
+        self._echo: bool | None = True if local_echo else None  # learnt from reads otherwise
+        self._echoed = False  # within the transaction under way
 
     async def read(self, ask: Ask) -> Outcome:
         """Ask once and return what came; PortError when the port has gone."""
@@ -109,6 +125,7 @@ class Transactions:
         shape = Shape(ask.unit, ask.fc, span.words)
         request = read_request(shape, span.address)
         self._buffer.clear()
+        self._echoed = False
         # Open until proven answered: a port that vanishes now may come back with the answer.
         tainted = bool(unit.open)
         unit.left_open(shape, now)
@@ -143,9 +160,7 @@ class Transactions:
     ) -> tuple[Frame | None, int, bool]:
         """Return the answer if it is there; late frames and our own echo are struck out."""
         while True:
-            echo = self._buffer.find(request)
-            if echo >= 0:
-                del self._buffer[echo : echo + len(request)]
+            self._strike_echo(request)
             found = hunt(bytes(self._buffer), (shape, *self._open_shapes(shape)))
             frame = found.frame
             if frame is None:
@@ -157,6 +172,12 @@ class Transactions:
             if frame.shape != shape:
                 self._late(frame)
 
+    def _strike_echo(self, request: bytes) -> None:
+        echo = self._buffer.find(request)
+        if echo >= 0:
+            del self._buffer[echo : echo + len(request)]
+            self._echo = self._echoed = True
+
     def _answered(
         self, unit: Unit, frame: Frame, wire_s: float, request: bytes, got: bytes
     ) -> Outcome:
@@ -165,6 +186,8 @@ class Transactions:
             unit.open.clear()
             unit.counts.exception += 1
             return Outcome(Fault.EXCEPTION, 0, (), frame.exception, at_s, request, got)
+        if frame.start == 0 and not self._echoed and not self._told_echo:
+            self._echo = False  # the answer came first, and nothing before it
         unit.answered(at_s - self._own_end_s - wire_s)
         unit.counts.ok += 1
         unit.counts.resync += frame.start > 0
@@ -180,6 +203,70 @@ class Transactions:
             return Outcome(Fault.CRC, 0, (), 0, now, request, got)
         unit.counts.timeout += 1
         return Outcome(Fault.TIMEOUT, 0, (), 0, now, request, got)
+
+    async def write(self, write: Write, patience: Patience = WRITE_PATIENCE) -> Outcome:
+        """Write once and return how it ended; NONE only where the device said that it was done.
+
+        Raises:
+            PortError: the port has gone; whether it was written is unknown.
+            ValueError: what the wire cannot carry.
+        """
+        request = write_request(write)
+        unit = self._units.setdefault(write.unit, Unit())
+        calm = await self._silence(patience.gap_s)
+        now = self._now()
+        if not calm:
+            return Outcome(Fault.BABBLE, -1, (), 0, now)
+        if now < unit.write_free_s:
+            unit.counts.quarantined += 1
+            return Outcome(Fault.QUARANTINED, -1, (), 0, now, free_s=unit.write_free_s)
+        self._buffer.clear()
+        unit.wrote(patience, now)
+        self._port.write(request)
+        self._own_end_s = self._now() + len(request) * self._port.char_s
+        deadline_s = self._own_end_s + REQUEST_CHARS * self._port.char_s + patience.most_s
+        got = bytearray()
+        while True:
+            fault, code = self._written(write, request)
+            if fault is not None and (fault is not Fault.UNPROVEN or self._now() >= deadline_s):
+                return self._wrote(unit, fault, code, request, bytes(got))
+            if self._now() >= deadline_s:
+                silent = bytes(self._buffer) in (b"", request)
+                fault = Fault.TIMEOUT if silent else Fault.CRC
+                return self._wrote(unit, fault, 0, request, bytes(got))
+            await self._port.wait(deadline_s)
+            data = self._port.take()
+            got += data
+            self._idle(data)
+
+    def _written(self, write: Write, request: bytes) -> tuple[Fault | None, int]:
+        """Return how the write ended (None: not yet) and the device's code."""
+        refused = find_exception(bytes(self._buffer), write.unit, write.fc)
+        if refused is not None:
+            return Fault.EXCEPTION, refused[0]
+        done = write_done(write)
+        if write.fc not in (WRITE_COIL, WRITE_REGISTER):
+            self._strike_echo(request)
+            return (Fault.NONE if done in self._buffer else None), 0
+        copies = self._buffer.count(done)
+        if copies > 1:
+            self._echo = True
+        if copies > 1 or (copies and self._echo is False):
+            return Fault.NONE, 0
+        return (Fault.UNPROVEN if copies and self._echo is None else None), 0
+
+    def _wrote(self, unit: Unit, fault: Fault, code: int, request: bytes, got: bytes) -> Outcome:
+        answered = fault in (Fault.NONE, Fault.EXCEPTION)
+        if answered:
+            unit.write_free_s = 0.0
+            unit.counts.ok += fault is Fault.NONE
+            unit.counts.exception += fault is Fault.EXCEPTION
+        else:
+            self._not_before_s = self._own_end_s + self._quiet_s
+            unit.counts.timeout += fault is not Fault.CRC
+            unit.counts.crc += fault is Fault.CRC
+        at_s = self._port.last_byte_s if answered else self._now()
+        return Outcome(fault, 0, (), code, at_s, request, got)
 
     async def _silence(self, least_s: float) -> bool:
         """Wait for the silence a request needs; False if the line never is silent."""

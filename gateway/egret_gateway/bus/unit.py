@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from egret_gateway.protocols.modbus_pdu import Shape, data_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from egret_gateway.protocols.modbus_rtu import Shape
 
 SILENCE_S = 2.0  # a unit silent so long has forgotten a question; fieldbus practice
 TAU_FACTOR = 3.0  # nor is a reply expected after three times its slowest
@@ -58,6 +59,7 @@ class Counts:
     quarantined: int = 0
     late_dropped: int = 0
     resync: int = 0  # replies found behind a glitch, an echo or a foreign frame
+    malformed: int = 0  # replies that bear the request's number and answer something else
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class Unit:
         quiet_since_s: when it was last asked, heard, or given up.
         tau_s: learnt answer time, None before the first; deviation_s: its mean deviation.
         tau_max_s: the slowest answer, late ones included; counts: for health.
+        write_free_s: until then the answer to a write that was given up may still come.
     """
 
     open: list[Shape] = field(default_factory=list)
@@ -78,6 +81,7 @@ class Unit:
     deviation_s: float = 0.0
     tau_max_s: float = 0.0
     counts: Counts = field(default_factory=Counts)
+    write_free_s: float = 0.0
 
     def timeout_s(self, patience: Patience) -> float:
         """Return how long to wait beyond the reply's wire time; the most at first contact."""
@@ -99,9 +103,9 @@ class Unit:
         """Return the index of the way to ask now, None while every shape is still open."""
         if self.open and now_s >= self.free_s(ways, patience):
             self.open.clear()
-        taken = {shape.words for shape in self.open if shape.fc == fc}
+        taken = {shape.data_bytes for shape in self.open if shape.fc == fc}
         for index, way in enumerate(ways):
-            if way.words not in taken:
+            if data_bytes(fc, way.words) not in taken:
                 return index
         return None
 
@@ -115,6 +119,11 @@ class Unit:
             return
         self.deviation_s += _DEVIATION_SHARE * (abs(tau_s - self.tau_s) - self.deviation_s)
         self.tau_s += _TAU_SHARE * (tau_s - self.tau_s)
+
+    def wrote(self, patience: Patience, now_s: float) -> None:
+        """Remember a write: while its answer may come, that could pass for another write's."""
+        window = max(TAU_FACTOR * self.tau_max_s, SILENCE_S, patience.late_window_s)
+        self.write_free_s = now_s + window + patience.most_s
 
     def left_open(self, shape: Shape, now_s: float) -> None:
         """Remember a question whose answer may still come."""

@@ -9,12 +9,15 @@ from ssl import PEM_cert_to_DER_cert
 from typing import TYPE_CHECKING, Any
 
 from egret_gateway import config as settings
+from egret_gateway.bus import sdi12
+from egret_gateway.bus.modbus import wire_times
 from egret_gateway.bus.plan import blocks, wire_s
+from egret_gateway.bus_settings import LINES_OF_TEXT, MODBUS_RTU, MODBUS_TCP, SDI_12
 from egret_gateway.certificate import validity
 from egret_gateway.clock import Clock
 from egret_gateway.credentials import logins
 from egret_gateway.errors import UplinkError
-from egret_gateway.ports.serial_port import line_times
+from egret_gateway.protocols.modbus_pdu import UNIT_USUAL_MAX
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     count = len(config.channels())
     _say(f"{config.file}: ok: gateway {config.gateway}, {len(config.buses)} bus, {count} channels")
     for bus in config.buses:
-        _say(f"  {bus.name} {bus.port} {bus.baud} baud: {load(config, bus):.1%} of the wire's time")
+        line = bus.protocol if bus.protocol == MODBUS_TCP else f"{bus.baud} baud"
+        _say(f"  {bus.name} {bus.port} {line}: {load(config, bus):.1%} of the wire's time")
     for warning in warnings(config):
         _say(f"  warning: {warning}")
     return 0
@@ -53,7 +57,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def load(config: GatewayConfig, bus: BusSettings) -> float:
     """Return the share of the wire's time that a bus's polls take."""
-    times = line_times(bus.baud, bus.parity, bus.stop_bits)
+    if bus.protocol in LINES_OF_TEXT:
+        return 0.0  # a talker talks whether it is heard or not; a line asked for is one at a time
+    if bus.protocol == SDI_12:
+        return sum(
+            sdi12.wire_s(work) / config.clock.timescale.real_s(work.period_s)
+            for device in bus.devices
+            for work in sdi12.works(bus, device)
+        )
+    times = wire_times(bus)
     real_s = config.clock.timescale.real_s
     return sum(
         wire_s(block.ways[0].words, *times) / real_s(block.period_s)
@@ -74,10 +86,17 @@ def warnings(config: GatewayConfig) -> list[str]:
                 f"{bus.name}: polls take {share:.0%} of the wire's time: lengthen period_s"
             )
         found.extend(
+            f"{bus.name}: unit {device.unit} is above {UNIT_USUAL_MAX}: reserved by the standard, "
+            "some gateways pass no request on to it"
+            for device in bus.devices
+            if device.unit > UNIT_USUAL_MAX and device.unit != device.profile.unit
+        )
+        found.extend(
             f"{bus.name}: profile {device.profile.name} is set for {device.profile.baud} baud "
             f"{device.profile.parity} by its maker, the bus runs {bus.baud} {bus.parity}"
             for device in bus.devices
-            if (device.profile.baud, device.profile.parity) != (bus.baud, bus.parity)
+            if bus.protocol in (MODBUS_RTU, *LINES_OF_TEXT)
+            and (device.profile.baud, device.profile.parity) != (bus.baud, bus.parity)
         )
     return found
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egret_gateway import config as settings
 from egret_gateway import log
+from egret_gateway.ports import descriptors
 from egret_gateway.service import Service
 
 if TYPE_CHECKING:
     import argparse
+
+LOG = logging.getLogger(__name__)
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,6 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the gateway; 0 after a signal, 1 for its settings, 3 where disk or a part failed."""
     config = settings.load(arguments.config)
     log.set_up("json" if arguments.json else arguments.log, verbose=arguments.verbose)
+    if lack := descriptors.allow(len(config.buses)):
+        LOG.warning(
+            "buses=%d descriptors_lacking=%d: some ports will not open: raise LimitNOFILE",
+            len(config.buses),
+            lack,
+        )
     return asyncio.run(_serve(config))
 
 

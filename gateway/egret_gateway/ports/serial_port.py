@@ -18,13 +18,14 @@ from egret_gateway.errors import PortError, PortFault
 from egret_gateway.ports.byte_port import FINE_S
 
 if TYPE_CHECKING:
-    from egret_gateway.config import BusSettings
+    from egret_gateway.bus_settings import BusSettings
 
 GAP_CHARS = 3.5  # MODBUS over Serial Line V1.02 2.5.1.1
 GAP_FAST_S = 0.00175  # fixed above 19200 baud, same clause
 FAST_BAUD = 19200
 NAP_ABOVE_CHARS = 3  # for fewer a timer costs more than the wakeups
 NAP_SHARE = 0.9  # of the time the missing characters take: few wakeups, and none too late
+ASCII_BITS = 7  # characters that are text, and on a line without CRC proven by their parity only
 _CHUNK_B = 4096  # a tty's own buffer
 _FAULTS = {
     errno.ENOENT: PortFault.MISSING,
@@ -96,6 +97,13 @@ class SerialPort:
             timer.cancel()
             loop.remove_reader(self._fd)
 
+    def spacing(self, *, on: bool) -> None:
+        """Begin or end a break; PortError when the line has gone."""
+        try:
+            self._line.break_condition = on
+        except OSError as error:
+            raise self._gone(error) from error
+
     def close(self) -> None:
         """Unlock and close; a line that has gone is closed all the same."""
         with contextlib.suppress(OSError):
@@ -107,9 +115,9 @@ class SerialPort:
         return PortError(self.path, PortFault.VANISHED, str(error))
 
 
-def line_times(baud: int, parity: str, stop_bits: int) -> tuple[float, float]:
+def line_times(baud: int, parity: str, stop_bits: int, data_bits: int = 8) -> tuple[float, float]:
     """Return (seconds per character, seconds of silence between frames)."""
-    bits = 1 + 8 + (parity != "N") + stop_bits
+    bits = 1 + data_bits + (parity != "N") + stop_bits
     char_s = bits / baud
     return char_s, GAP_FAST_S if baud > FAST_BAUD else GAP_CHARS * char_s
 
@@ -125,6 +133,7 @@ def open_serial(settings: BusSettings) -> SerialPort:
         line = serial.Serial(
             path,
             settings.baud,
+            bytesize=settings.data_bits,
             parity=settings.parity,
             stopbits=settings.stop_bits,
             timeout=0,
@@ -136,10 +145,20 @@ def open_serial(settings: BusSettings) -> SerialPort:
     try:
         fcntl.ioctl(line.fileno(), termios.TIOCEXCL)  # and this one binds everyone but root
         termios.tcflush(line.fileno(), termios.TCIOFLUSH)
+        if settings.data_bits == ASCII_BITS:
+            _check_parity(line.fileno())
     except (OSError, termios.error) as error:
         line.close()
         raise PortError(path, PortFault.UNFIT, str(error)) from error
-    return SerialPort(line, path, *line_times(settings.baud, settings.parity, settings.stop_bits))
+    times = line_times(settings.baud, settings.parity, settings.stop_bits, settings.data_bits)
+    return SerialPort(line, path, *times)
+
+
+def _check_parity(descriptor: int) -> None:
+    """Have a character with wrong parity come in as NUL: where there is no CRC, it is the proof."""
+    attributes = termios.tcgetattr(descriptor)
+    attributes[0] |= termios.INPCK
+    termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
 
 
 def _fault(error: Exception) -> PortFault:

@@ -7,14 +7,26 @@ from typing import TYPE_CHECKING
 
 from egret_core.screening.range import ANY, Span
 from egret_core.units import CANONICAL, UnitError, convert, factor
-from egret_gateway.profiles import modbus
-from egret_gateway.profiles.model import TIERS, Counter, Item, Place, Profile
-from egret_gateway.protocols.modbus_rtu import UNIT_MAX
+from egret_gateway.profiles import modbus, needs, sdi12, text
+from egret_gateway.profiles.model import (
+    TIERS,
+    Counter,
+    Item,
+    Modbus,
+    Place,
+    Profile,
+    Register,
+    Way,
+)
+from egret_gateway.profiles.sdi12 import Measured, Sdi12
+from egret_gateway.protocols.modbus_pdu import UNIT_MAX
+from egret_gateway.protocols.sdi12 import ADDRESSES
 from egret_gateway.table import Table, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+PROTOCOLS = ("modbus", "sdi12", "nmea", "text")  # the section a profile has: what it speaks
 _HUGE = 1e300  # no bound of ours: the value's own type is
 
 
@@ -22,11 +34,13 @@ def load(path: Path) -> Profile:
     """Read and check one profile; ConfigError names file, key, value seen and remedy."""
     table = read_table(path)
     about = _about(table.table("profile"), path.stem)
-    way = modbus.way(table.table("modbus"))
-    items = tuple(_item(name, entry) for name, entry in table.table("item").named().items())
+    way = _way(table)
+    items = tuple(_item(name, entry, way) for name, entry in table.table("item").named().items())
     if not items:
         table.fail("item", "write at least one [item.NAME]")
-    modbus.no_overlap(table, items)
+    if isinstance(way, Modbus):
+        modbus.no_overlap(table, items)
+        needs.check(table, way, items)
     line = table.table("line")
     profile = Profile(
         name=about[0],
@@ -40,6 +54,7 @@ def load(path: Path) -> Profile:
         baud=line.integer("baud", 300, 1_000_000, 9600),
         parity=line.text("parity", "N", ("N", "E", "O")),
         stop_bits=line.integer("stop_bits", 1, 2, 1),
+        address=line.text("address", "0", ADDRESSES),
     )
     for part in (line, table):
         part.done()
@@ -66,8 +81,24 @@ def _about(table: Table, stem: str) -> tuple[str, int, str, str]:
     return name, version, title, tier
 
 
-def _item(name: str, table: Table) -> Item:
-    at = modbus.place(table)
+def _way(table: Table) -> Way:
+    spoken = [name for name in PROTOCOLS if table.has(name)]
+    if len(spoken) > 1:
+        table.fail(spoken[1], f"a family speaks one protocol: leave [{spoken[0]}] or this one out")
+    if spoken == ["sdi12"]:
+        return sdi12.way(table.table("sdi12"))
+    if spoken == ["nmea"]:
+        return text.nmea_way(table.table("nmea"))
+    if spoken == ["text"]:
+        return text.text_way(table.table("text"))
+    return modbus.way(table.table("modbus"))
+
+
+def _item(name: str, table: Table, way: Way) -> Item:
+    if isinstance(way, Modbus):
+        at: Place = modbus.place(table)
+    else:
+        at = sdi12.place(table, way) if isinstance(way, Sdi12) else text.place(table, way)
     quantity = table.text("quantity", one_of=tuple(CANONICAL))
     unit = table.text("unit")
     try:
@@ -84,6 +115,7 @@ def _item(name: str, table: Table) -> Item:
         sensor=span(table, quantity, unit),
         sentinels=tuple(float(raw) for raw in table.array("sentinels", float)),
         counter=_counter(table, at) if table.has("counter") else None,
+        **(needs.others(table, quantity) if isinstance(at, Register) else {}),
     )
     if item.scale == 0:
         table.fail("scale", "write a number other than 0")
@@ -107,8 +139,13 @@ def span(table: Table, quantity: str, unit: str) -> Span:
 
 def _counter(table: Table, at: Place) -> Counter:
     own = table.table("counter")
-    most = modbus.counter_bits(table, at)
-    bits = own.integer("bits", 1, most, most)
+    if isinstance(at, Register):
+        most = modbus.counter_bits(table, at)
+        bits = own.integer("bits", 1, most, most)
+    elif isinstance(at, Measured):
+        bits = own.integer("bits", 1, sdi12.COUNTER_BITS_MAX, sdi12.COUNTER_BITS_MAX)
+    else:
+        bits = own.integer("bits", 1, text.COUNTER_BITS_MAX)
     counter = Counter(bits, own.integer("max_step", 1, 2**bits // 2))
     own.done()
     return counter

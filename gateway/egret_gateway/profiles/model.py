@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from egret_core.screening.range import ANY, Span
-from egret_gateway.protocols.modbus_rtu import COUNT_MAX
+from egret_gateway.profiles.sdi12 import Measured, Sdi12
+from egret_gateway.profiles.talk import Field, Group, Nmea, Text
+from egret_gateway.protocols.modbus_pdu import COUNT_MAX
 from egret_gateway.protocols.registers import WORDS
+
+if TYPE_CHECKING:
+    from egret_gateway.protocols.geodesy import Position
 
 TIERS = ("drafted", "simulated", "bench", "field")
 
@@ -26,12 +32,14 @@ class Register:
     Attributes:
         fc: function code of the read; address: 0-based, on the wire.
         kind, order: as in `protocols.registers`.
+        bits: lowest and highest bit of the register that make the value, None for all of it.
     """
 
     fc: int
     address: int
     kind: str
     order: str = "ABCD"
+    bits: tuple[int, int] | None = None
 
     @property
     def words(self) -> int:
@@ -44,7 +52,31 @@ class Register:
         return self.address + self.words - 1
 
 
-Place = Register  # the other protocols add theirs
+@dataclass(frozen=True, slots=True)
+class When:
+    """Whether another item of the device holds one of some numbers."""
+
+    item: str
+    equals: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFrom:
+    """Another item says in which unit a number is.
+
+    Attributes:
+        item: its name; units: pairs of its number and the unit; another number makes no value.
+    """
+
+    item: str
+    units: tuple[tuple[float, str], ...]
+
+    def unit(self, number: float) -> str | None:
+        """Return the unit that a number tells."""
+        return dict(self.units).get(number)
+
+
+Place = Register | Measured | Field | Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +89,9 @@ class Item:
         scale, offset: number in `unit` = raw * scale + offset.
         sensor: what the sensor can measure, canonical unit; sentinels: raw "no value" numbers.
         counter: for values that only count up.
+        scale_from: another item whose number n makes this one x 10^-n, "" for none.
+        unit_from: another item that tells the unit of this one's number.
+        sign_from: the number is minus where this holds; ready: there is none where it does not.
     """
 
     name: str
@@ -68,6 +103,24 @@ class Item:
     sensor: Span = ANY
     sentinels: tuple[float, ...] = ()
     counter: Counter | None = None
+    scale_from: str = ""
+    unit_from: UnitFrom | None = None
+    sign_from: When | None = None
+    ready: When | None = None
+
+    @property
+    def register(self) -> Register:
+        """Where it lies on a Modbus device; TypeError elsewhere (see `Profile.modbus`)."""
+        if not isinstance(self.at, Register):
+            raise TypeError(f"{self.name} has no register")
+        return self.at
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the items without which its number means nothing."""
+        others = (self.unit_from, self.sign_from, self.ready)
+        named = (self.scale_from, *(other.item for other in others if other is not None))
+        return tuple(dict.fromkeys(name for name in named if name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +152,7 @@ class Modbus:
     readable: tuple[Readable, ...] = ()
 
 
-Way = Modbus  # the other protocols add theirs
+Way = Modbus | Sdi12 | Nmea | Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +163,7 @@ class Profile:
         name, version: identity, e.g. ``vega-vegapuls-c`` 1; title: for people.
         tier: how far it is proven (`TIERS`); items: by name.
         way: its protocol, and how it may be asked.
-        unit, baud, parity, stop_bits: factory settings.
+        unit, baud, parity, stop_bits: factory settings; address: on an SDI-12 line.
         file: where it was read from.
     """
 
@@ -125,11 +178,19 @@ class Profile:
     parity: str = "N"
     stop_bits: int = 1
     file: str = ""
+    address: str = "0"
 
     @property
     def ref(self) -> str:
         """Name and version as meta carries them: ``name@version``."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def modbus(self) -> Modbus:
+        """Its way where it speaks Modbus; TypeError elsewhere, which a checked file rules out."""
+        if not isinstance(self.way, Modbus):
+            raise TypeError(f"{self.name} speaks no Modbus")
+        return self.way
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +217,11 @@ class ChannelSettings:
         """``station/channel``."""
         return f"{self.station}/{self.channel}"
 
+    @property
+    def register(self) -> Register:
+        """Where its item lies on a Modbus device; TypeError elsewhere."""
+        return self.item.register
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceSettings:
@@ -164,6 +230,9 @@ class DeviceSettings:
     Attributes:
         unit: its Modbus address; profile: its family; station: the place it measures.
         period_s: how often it is read, scaled seconds; channels: the items wanted.
+        address: on an SDI-12 line, 0-9 A-Z a-z; on a line of text its NMEA talker, or what its
+            lines and commands call it; "" elsewhere.
+        base: where a GNSS receiver stood when its displacement was nothing.
     """
 
     unit: int
@@ -171,3 +240,12 @@ class DeviceSettings:
     station: str
     period_s: float
     channels: tuple[ChannelSettings, ...]
+    address: str = ""
+    base: Position | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it on its line: its address, else its family."""
+        if isinstance(self.profile.way, Modbus):
+            return str(self.unit)
+        return self.address or self.profile.name

@@ -1,12 +1,10 @@
 """Modbus RTU, the master's half: requests out, exact replies found in whatever came in.
 
-Wire table (MODBUS over Serial Line V1.02 2.5.1; Application Protocol V1.1b3 6.3, 6.4, 7):
+Wire table (MODBUS over Serial Line V1.02 2.5.1):
 
 | frame | bytes |
 |---|---|
-| read request | unit, fc 3 or 4, address hi lo, count hi lo, CRC lo hi |
-| reply | unit, fc, 2 x count, count x (hi lo), CRC lo hi |
-| exception | unit, fc + 0x80, code, CRC lo hi |
+| any | unit, what `modbus_pdu` says, CRC lo hi |
 
 CRC-16: start 0xFFFF, polynomial 0xA001 shifted right. An RTU reply carries neither address nor
 transaction number: only its unit, function code and length tell which request it answers. Hence
@@ -17,19 +15,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from egret_gateway.protocols.modbus_pdu import (
+    EXCEPTION_BIT,
+    UNIT_MAX,
+    Shape,
+    Write,
+    read_pdu,
+    unpacked,
+    write_pdu,
+    write_told,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-READ_HOLDING = 3
-READ_INPUT = 4
-FUNCTION_CODES = (READ_HOLDING, READ_INPUT)
-COUNT_MAX = 125  # registers in one reply (Application Protocol 6.3)
-UNIT_MAX = 255  # 248-255 are reserved, yet devices ship with 250; 0 is broadcast, never answered
 REQUEST_CHARS = 8
 EXCEPTION_CHARS = 5
 FRAME_MAX_B = 256  # the longest RTU frame
-_OVERHEAD = 5  # unit, fc, byte count, CRC
-_EXCEPTION_BIT = 0x80
 
 
 def _crc_table() -> tuple[int, ...]:
@@ -45,25 +47,13 @@ def _crc_table() -> tuple[int, ...]:
 _CRC = _crc_table()
 
 
-class Shape(NamedTuple):
-    """All that a reply tells about the request it answers."""
-
-    unit: int
-    fc: int
-    words: int
-
-    @property
-    def reply_chars(self) -> int:
-        """Length of the reply in characters."""
-        return _OVERHEAD + 2 * self.words
-
-
 class Frame(NamedTuple):
     """An exact reply or exception found in a buffer.
 
     Attributes:
         shape: the shape it answers; start, end: where it lies.
-        registers: the values, empty in an exception; exception: its code, 0 in a reply.
+        registers: the values (bits as 0 and 1), empty in an exception.
+        exception: its code, 0 in a reply.
     """
 
     shape: Shape
@@ -101,17 +91,38 @@ def sealed(body: bytes) -> bytes:
 
 
 def read_request(shape: Shape, address: int) -> bytes:
-    """Return the request for `shape.words` registers from 0-based wire `address`.
+    """Return the request for `shape.words` registers or bits from 0-based wire `address`.
 
     Raises:
         ValueError: a function code, count, unit or address that the wire cannot carry.
     """
-    if shape.fc not in FUNCTION_CODES or not 1 <= shape.words <= COUNT_MAX:
-        raise ValueError(f"{shape} cannot be asked")
-    if not 1 <= shape.unit <= UNIT_MAX or not 0 <= address <= 0x10000 - shape.words:
-        raise ValueError(f"unit {shape.unit} address {address} cannot be asked")
-    head = bytes((shape.unit, shape.fc))
-    return sealed(head + address.to_bytes(2, "big") + shape.words.to_bytes(2, "big"))
+    return _addressed(shape.unit, read_pdu(shape.fc, address, shape.words))
+
+
+def write_request(write: Write) -> bytes:
+    """Return the request that writes; ValueError for what the wire cannot carry."""
+    return _addressed(write.unit, write_pdu(write))
+
+
+def write_done(write: Write) -> bytes:
+    """Return the one frame that says that `write` was done."""
+    return _addressed(write.unit, write_told(write))
+
+
+def _addressed(unit: int, pdu: bytes) -> bytes:
+    if not 1 <= unit <= UNIT_MAX:  # 0 is broadcast, never answered
+        raise ValueError(f"unit {unit} cannot be asked")
+    return sealed(bytes((unit,)) + pdu)
+
+
+def find_exception(buffer: bytes, unit: int, fc: int) -> tuple[int, int] | None:
+    """Return (code, end) of the first exact refusal of function `fc` by `unit`."""
+    start = -1
+    while (start := buffer.find(bytes((unit, fc | EXCEPTION_BIT)), start + 1)) >= 0:
+        end = start + EXCEPTION_CHARS
+        if end <= len(buffer) and crc16(buffer[start:end]) == 0:
+            return buffer[start + 2], end
+    return None
 
 
 def hunt(buffer: bytes, shapes: Sequence[Shape]) -> Hunt:
@@ -141,17 +152,15 @@ def _need(buffer: bytes, start: int, shape: Shape) -> int:
     if buffer[start] != shape.unit:
         return 0
     head = buffer[start + 1 : start + 3]
-    if not head or head[0] == shape.fc | _EXCEPTION_BIT:
+    if not head or head[0] == shape.fc | EXCEPTION_BIT:
         return EXCEPTION_CHARS
-    if head[0] != shape.fc or (len(head) > 1 and head[1] != 2 * shape.words):
+    if head[0] != shape.fc or (len(head) > 1 and head[1] != shape.data_bytes):
         return 0
     return shape.reply_chars
 
 
 def _frame(buffer: bytes, start: int, need: int, shape: Shape) -> Frame:
     end = start + need
-    if buffer[start + 1] & _EXCEPTION_BIT:
+    if buffer[start + 1] & EXCEPTION_BIT:
         return Frame(shape, start, end, (), buffer[start + 2])
-    data = buffer[start + 3 : end - 2]
-    words = tuple(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
-    return Frame(shape, start, end, words, 0)
+    return Frame(shape, start, end, unpacked(buffer[start + 3 : end - 2], shape.fc, shape.words), 0)

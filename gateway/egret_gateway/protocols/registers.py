@@ -7,12 +7,16 @@
 | BADC | 4241 4443: bytes swapped in each word |
 | DCBA | 4443 4241: both |
 
-A 16-bit type knows ABCD and BADC only. `sign16` is bit 15 = minus (0x8005 = -5).
+64-bit types alike: words from the highest or from the lowest. A 16-bit type knows ABCD and BADC
+only. `sign16` is bit 15 = minus (0x8005 = -5). `bcd16` and `bcd32` carry a decimal digit in every
+four bits (0x1234 = 1234); other digits than 0 to 9 are no number. `bit` is a coil or a discrete
+input, 0 or 1.
 """
 
 from __future__ import annotations
 
 import struct
+from math import nan
 from typing import TYPE_CHECKING
 
 from egret_gateway.errors import DecodeError
@@ -20,24 +24,45 @@ from egret_gateway.errors import DecodeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+BIT = "bit"
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
-WORDS = {"u16": 1, "i16": 1, "sign16": 1, "u32": 2, "i32": 2, "f32": 2}
-_FORMATS = {"u16": ">H", "i16": ">h", "sign16": ">H", "u32": ">I", "i32": ">i", "f32": ">f"}
+_FORMATS = {
+    BIT: ">H",
+    "u16": ">H",
+    "i16": ">h",
+    "sign16": ">H",
+    "bcd16": ">H",
+    "u32": ">I",
+    "i32": ">i",
+    "f32": ">f",
+    "bcd32": ">I",
+    "u64": ">Q",
+    "i64": ">q",
+    "f64": ">d",
+}
+WORDS = {kind: struct.calcsize(code) // 2 for kind, code in _FORMATS.items()}
 _SIGN_BIT = 0x8000
 
 
 def decode(words: Sequence[int], kind: str, order: str) -> float:
-    """Return the number in `words`; an int for integer types, possibly NaN for f32.
+    """Return the number in `words`: an int for integer types, NaN where they hold none.
 
     Raises:
         DecodeError: not as many words as the type has.
     """
     if len(words) != WORDS[kind]:
         raise DecodeError(f"{kind} takes {WORDS[kind]} registers, got {len(words)}")
+    if kind == "u16" and order == "ABCD":  # most registers there are
+        return words[0]
     value: float = struct.unpack(_FORMATS[kind], _arranged(words, order))[0]
     if kind == "sign16" and int(value) & _SIGN_BIT:
         return -(int(value) & ~_SIGN_BIT)
-    return value
+    return _from_digits(int(value)) if kind.startswith("bcd") else value
+
+
+def bits_of(value: float, low: int, high: int) -> float:
+    """Return the number in bits `low` to `high`, 0 the lowest, of an unsigned integer."""
+    return int(value) >> low & (1 << high - low + 1) - 1
 
 
 def encode(value: float, kind: str, order: str) -> tuple[int, ...]:
@@ -46,9 +71,11 @@ def encode(value: float, kind: str, order: str) -> tuple[int, ...]:
     Raises:
         DecodeError: the type cannot hold the value.
     """
-    number: float = value if kind == "f32" else round(value)
+    number: float = value if kind[0] == "f" else round(value)
     if kind == "sign16" and number < 0:
         number = _SIGN_BIT | -int(number)
+    if kind.startswith("bcd"):
+        number = _to_digits(int(number))
     try:
         packed = struct.pack(_FORMATS[kind], number)
     except (struct.error, OverflowError) as error:
@@ -65,3 +92,12 @@ def _arranged(words: Sequence[int], order: str) -> bytes:
     if order in ("BADC", "DCBA"):
         return b"".join(word.to_bytes(2, "little") for word in words)
     return b"".join(word.to_bytes(2, "big") for word in words)
+
+
+def _from_digits(value: int) -> float:
+    digits = f"{value:x}"
+    return int(digits) if digits.isdecimal() else nan
+
+
+def _to_digits(value: int) -> int:
+    return int(str(value), 16) if value >= 0 else value  # a minus fits nowhere: struct refuses it

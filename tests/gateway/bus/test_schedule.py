@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,13 +20,14 @@ def run(
     turns: Schedule,
     jobs: Sequence[Job],
     until_s: float,
-    cost: Callable[[int, float], tuple[float, Fault]],
-) -> tuple[dict[int, list[float]], dict[int, int], list[int]]:
+    cost: Callable[[Any, float], tuple[float, Fault]],
+    free_s: Callable[[Any], float] = lambda _: 0.0,
+) -> tuple[dict[Any, list[float]], dict[Any, int], list[Any]]:
     """Live in virtual time; return times of success and numbers of polls by unit, and parkings."""
     now = 0.0
-    good: dict[int, list[float]] = {job.unit: [] for job in jobs}
+    good: dict[Any, list[float]] = {job.unit: [] for job in jobs}
     polls = {job.unit: 0 for job in jobs}
-    parked: list[int] = []
+    parked: list[Any] = []
     while now < until_s:
         pick = turns.pick(now)
         parked.extend(jobs[index].unit for index in pick.parked)
@@ -37,7 +38,7 @@ def run(
         polls[unit] += 1
         took_s, fault = cost(unit, now)
         now += took_s
-        if turns.done(pick.job, now, fault) is Next.DONE:
+        if turns.done(pick.job, now, fault, free_s=free_s(unit)) is Next.DONE:
             good[unit].append(now)
     return good, polls, parked
 
@@ -163,6 +164,57 @@ def test_a_quarantine_after_a_repeat_gets_its_turn_when_it_ends() -> None:
     assert turns.done(0, 3.0, Fault.QUARANTINED, free_s=4.0) is Next.FAILED
 
 
+def test_a_measurement_under_way_waits_while_others_take_their_turns() -> None:
+    jobs = [Job("slow", 10.0), Job("quick", 1.0)]
+    turns = schedule(*jobs)
+    started: dict[str, float] = {}
+
+    def cost(unit: str, now: float) -> tuple[float, Fault]:
+        if unit == "slow" and now < started.setdefault(unit, now) + 6.0:
+            return 0.02, Fault.PENDING
+        return 0.02, Fault.NONE
+
+    good, _, parked = run(turns, jobs, 7.0, cost, free_s=lambda _: started["slow"] + 6.0)
+    assert good["slow"] == [pytest.approx(6.02, abs=0.05)]
+    assert len(good["quick"]) == 7
+    assert parked == []
+    assert turns.breakers["slow"].fails == 0
+    assert turns.overruns == 0
+
+
+def test_a_measurement_is_waited_for_into_its_next_period_and_then_it_has_failed() -> None:
+    turns = schedule(Job("a", 10.0))
+    for at_s in (0.0, 9.0, 19.9):
+        assert turns.done(0, at_s, Fault.PENDING, free_s=at_s + 9.0) is Next.WAITS
+    assert turns.pick(19.95).job is None, "the wait ends with the second period"
+    assert turns.pick(20.0).job == 0
+    assert turns.done(0, 20.0, Fault.PENDING, free_s=29.0) is Next.FAILED
+    assert turns.breakers["a"].fails == 0, "it answers: only it never is ready"
+    assert turns.pick(29.9).job is None
+    assert turns.pick(30.0).job == 0
+
+
+def test_a_wait_takes_no_repeat_and_one_that_is_past_does_not_keep_the_bus() -> None:
+    turns = schedule(Job("a", 10.0))
+    assert turns.done(0, 0.1, Fault.PENDING, free_s=0.0) is Next.WAITS
+    assert turns.pick(0.1).job is None
+    assert turns.done(0, 0.2, Fault.TIMEOUT) is Next.LATER
+    assert turns.breakers["a"].fails == 1
+
+
+def test_what_a_parked_unit_has_begun_is_collected() -> None:
+    turns = schedule(Job("a", 10.0))
+    for at_s in (0.1, 2.6, 10.0):
+        turns.done(0, at_s, Fault.TIMEOUT)
+    assert turns.breakers["a"].open
+    turns.half_open()
+    assert turns.pick(20.0).job == 0
+    assert turns.done(0, 20.0, Fault.PENDING, free_s=33.0) is Next.WAITS
+    assert turns.pick(33.0) == (0, (), 33.0)
+    assert turns.done(0, 33.1, Fault.NONE) is Next.DONE
+    assert not turns.breakers["a"].open
+
+
 def test_missed_releases_are_skipped_and_counted() -> None:
     turns = schedule(Job(1, 1.0))
     turns.done(0, 5.5, Fault.NONE)
@@ -188,3 +240,15 @@ def test_all_open_tells_of_a_dead_line() -> None:
     assert turns.all_open
     turns.half_open()
     assert turns.breakers[1].probe_s == 0.0
+
+
+def test_an_unasked_answer_is_awaited_by_a_turn_under_way_and_of_a_parked_unit() -> None:
+    schedule = Schedule([Job("a", 10.0), Job("b", 10.0)], 0.0, lambda: 0.5)
+    assert not schedule.awaits(0)
+    assert schedule.done(0, 0.0, Fault.PENDING, free_s=15.0) is Next.WAITS
+    assert schedule.awaits(0)
+    assert not schedule.awaits(1)
+    assert schedule.done(0, 3.0, Fault.NONE) is Next.DONE
+    assert not schedule.awaits(0)
+    schedule.breakers["b"].open = True
+    assert schedule.awaits(1)

@@ -8,7 +8,8 @@ from rig.virtual_line import VirtualLine, Words
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.transaction import Ask, Transactions
 from egret_gateway.bus.unit import Patience, Span, Unit
-from egret_gateway.protocols.modbus_rtu import Shape, read_request, sealed
+from egret_gateway.protocols.modbus_pdu import Shape
+from egret_gateway.protocols.modbus_rtu import read_request, sealed
 from egret_gateway.protocols.modbus_rtu_slave import Request, exception, reply
 
 PATIENCE = Patience(least_s=0.05, most_s=0.2)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from egret_gateway.bus.unit import Patience, Span, Unit
-from egret_gateway.protocols.modbus_rtu import Shape
+from egret_gateway.protocols.modbus_pdu import Shape
 
 WAYS = (Span(10, 2), Span(10, 3), Span(10, 4))
 PATIENCE = Patience(least_s=0.05, most_s=1.0)

@@ -240,7 +240,7 @@ def test_every_command_has_json_in_its_help(capsys: Capture, command: str) -> No
     assert "--json" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["check", "a", "b"], ["run"], ["read", "x", "--unit", "a"]])
+@pytest.mark.parametrize("arguments", [["check", "a", "b"], ["run"], ["read", "x", "--unit"]])
 def test_wrong_usage_exits_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from egret_gateway.protocols.modbus_rtu import Shape, crc16, hunt, read_request
+from egret_gateway.protocols.modbus_pdu import Shape
+from egret_gateway.protocols.modbus_rtu import crc16, hunt, read_request
 from egret_gateway.protocols.modbus_rtu_slave import Request, find_request, reply
 from egret_gateway.protocols.registers import ORDERS, WORDS, decode, encode
 

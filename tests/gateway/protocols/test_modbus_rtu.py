@@ -7,14 +7,8 @@ from typing import Any
 
 import pytest
 
-from egret_gateway.protocols.modbus_rtu import (
-    COUNT_MAX,
-    Shape,
-    crc16,
-    hunt,
-    read_request,
-    sealed,
-)
+from egret_gateway.protocols.modbus_pdu import COUNT_MAX, Shape
+from egret_gateway.protocols.modbus_rtu import crc16, hunt, read_request, sealed
 from egret_gateway.protocols.modbus_rtu_slave import (
     ILLEGAL_FUNCTION,
     ILLEGAL_VALUE,
@@ -188,7 +182,7 @@ def test_what_the_wire_cannot_carry_is_refused(shape: Shape, address: int) -> No
 
 
 def test_a_slave_refuses_by_the_standard_s_codes() -> None:
-    assert why_refused(Request(1, 6, 0, 1, 8)) == ILLEGAL_FUNCTION
+    assert why_refused(Request(1, 7, 0, 1, 8)) == ILLEGAL_FUNCTION
     assert why_refused(Request(1, 3, 0, 0, 8)) == ILLEGAL_VALUE
     assert why_refused(Request(1, 3, 0, 126, 8)) == ILLEGAL_VALUE
     assert why_refused(Request(1, 4, 0, 125, 8)) == 0
