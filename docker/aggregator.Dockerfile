@@ -15,11 +15,12 @@ RUN uv sync --locked --no-dev --no-editable --compile-bytecode --extra aggregato
 FROM python:3.11.16-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
 RUN groupadd --gid 10001 egret \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin egret \
- && install -d -o egret -g egret -m 0750 /var/lib/egret-aggregator
+ && install -d -o egret -g egret -m 0750 /var/lib/egret-aggregator \
+ && install -d -o egret -g egret -m 2750 /etc/egret/broker
 COPY --from=build /opt/egret /opt/egret
 ENV PATH=/opt/egret/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
-VOLUME /var/lib/egret-aggregator
+VOLUME /var/lib/egret-aggregator /etc/egret/broker
 EXPOSE 8420
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
   CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8420/healthz', timeout=4)"]

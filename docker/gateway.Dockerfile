@@ -21,8 +21,8 @@ COPY --from=build /opt/egret /opt/egret
 ENV PATH=/opt/egret/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 VOLUME /var/lib/egret-gateway
-# Whether it reads and sends is seen at the centre; here only that its settings still hold.
+# Well is what reads and is heard by the centre: what `status` says, and its exit code.
 HEALTHCHECK --interval=60s --timeout=10s --start-period=30s --retries=3 \
-  CMD ["egret-gateway", "check", "/etc/egret/gateway.toml"]
+  CMD ["egret-gateway", "status", "/etc/egret/gateway.toml"]
 ENTRYPOINT ["egret-gateway"]
 CMD ["run", "/etc/egret/gateway.toml"]

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The city's own CA, and a certificate for each service of compose.yaml that is spoken to by TLS.
+# A local CA, and a certificate for each service of compose.yaml that is spoken to by HTTPS or SQL.
+# The broker has a CA of its own, which `egret-aggregator ca init` makes.
 # usage: local-ca.sh [NAME ...]     NAME: a name or address of this machine, as others call it
 #        local-ca.sh --renew [NAME ...]     new certificates from the same CA
 # What is there is never overwritten without --renew; the CA never is.
@@ -10,7 +11,7 @@ cd "$(dirname "$0")"
 CA_DAYS=7300 # twenty years: everyone who trusts it would have to be told of another
 DAYS=825     # what browsers accept at most
 GID="${EGRET_GID:-10001}"
-SERVICES="broker influxdb front grafana postgresql"
+SERVICES="influxdb front grafana postgresql"
 
 fail() {
     echo "local-ca.sh: $1" >&2

@@ -77,7 +77,7 @@ def test_commands_run(block: Block) -> None:
 
 def test_every_block_has_a_kind_that_is_tested() -> None:
     kinds = {match["info"] for page in PAGES for match in FENCE.finditer(page.read_text("utf-8"))}
-    assert kinds <= {"sh", "sh demo", "toml", "text"}
+    assert kinds <= {"sh", "sh demo", "sh production", "toml", "text"}
     assert len(SH) >= 5
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "recorder"
 AHEAD_MS = 60_000  # a clock this far ahead is named (DESIGN, clocks ahead)
-ENTRIES_MAX = 64  # of one transaction: 12,800 readings of full batches
+ENTRIES_MAX = 192  # of one transaction: 38,400 readings of full batches
 SLICE = 8  # entries before the event loop gets a turn: about 1 ms
 SAVE_EVERY = 2048  # entries between two notes to the journal of how far it may trim
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # after a failed write; the journal holds the data

@@ -5,6 +5,7 @@
 | `/dev/...` | `modbus-rtu` | a tty of this box |
 | `tcp://HOST:PORT` | `modbus-rtu` | a tty of a serial server; baud, parity and stop_bits are its |
 | `/dev/...` or `tcp://HOST:PORT` | `sdi-12` | SDI-12 sensors behind their adapter |
+| `/dev/...` or `tcp://HOST:PORT` | `nmea-0183`, `text` | devices that talk, or answer with a line |
 | `tcp://HOST:PORT` | `modbus-tcp` | a device or a gateway that speaks Modbus TCP |
 """
 
@@ -18,9 +19,19 @@ from egret_core.errors import ConfigError
 from egret_core.screening.range import ANY, Span
 from egret_core.units import UnitError, convert
 from egret_gateway import profiles
-from egret_gateway.profiles import ChannelSettings, DeviceSettings, Item, Profile, Sdi12
+from egret_gateway.profiles import (
+    ChannelSettings,
+    DeviceSettings,
+    Item,
+    Modbus,
+    Nmea,
+    Profile,
+    Sdi12,
+    Text,
+)
 from egret_gateway.protocols.modbus_pdu import UNIT_MAX
 from egret_gateway.protocols.sdi12 import ADDRESSES
+from egret_gateway.text_settings import base_of, check_line, line_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +42,10 @@ if TYPE_CHECKING:
 MODBUS_RTU = "modbus-rtu"
 MODBUS_TCP = "modbus-tcp"
 SDI_12 = "sdi-12"
-PROTOCOLS = (MODBUS_RTU, MODBUS_TCP, SDI_12)
+NMEA_0183 = "nmea-0183"
+TEXT = "text"
+LINES_OF_TEXT = (NMEA_0183, TEXT)
+PROTOCOLS = (MODBUS_RTU, MODBUS_TCP, SDI_12, NMEA_0183, TEXT)
 NATIVE, TRANSPARENT = "native", "transparent"
 ADAPTERS = (NATIVE, TRANSPARENT)
 BUSES_MAX = 1024  # a box has a few serial lines; a TCP device each is a bus of its own
@@ -132,7 +146,7 @@ def _bus(table: Table, shelf: _Shelf) -> BusSettings:
         cut_s=table.number("cut_s", 0, 3600, 1.0),
         devices=found,
         protocol=protocol,
-        **(_LINES[protocol](table)),
+        **_LINES[protocol](table),
     )
     table.done()
     return bus
@@ -190,11 +204,23 @@ def _sdi12_line(table: Table) -> _Line:
     return {"adapter": adapter, "baud": 1200, "parity": "E", "stop_bits": 1, "data_bits": 7}
 
 
+def _text_line(table: Table) -> _Line:
+    return {
+        "data_bits": table.integer("data_bits", 7, 8, 8),
+        "baud": table.integer("baud", 300, 1_000_000, 9600),
+        "parity": table.text("parity", "N", ("N", "E", "O")),
+        "stop_bits": table.integer("stop_bits", 1, 2, 1),
+    }
+
+
 _LINES: dict[str, Callable[[Table], _Line]] = {
     MODBUS_RTU: _line,
     MODBUS_TCP: lambda _: {},
     SDI_12: _sdi12_line,
+    NMEA_0183: _text_line,
+    TEXT: _text_line,
 }
+_SPOKEN = {Modbus: "modbus", Sdi12: SDI_12, Nmea: NMEA_0183, Text: TEXT}
 
 
 def _devices(table: Table, shelf: _Shelf, protocol: str) -> tuple[DeviceSettings, ...]:
@@ -204,19 +230,20 @@ def _devices(table: Table, shelf: _Shelf, protocol: str) -> tuple[DeviceSettings
         device = _device(entry, shelf, protocol)
         if device.name in names:
             first = f"{table.path}.device[{names[device.name]}]"
-            key = "address" if device.address else "unit"
+            key = "unit" if isinstance(device.profile.way, Modbus) else "address"
             entry.fail(key, f"{first} has this address too: give one device another")
         names[device.name] = index
         found.append(device)
     if not 1 <= len(found) <= DEVICES_MAX:
         table.fail("device", f"write one [[bus.device]] per device, 1 to {DEVICES_MAX}")
+    check_line(table, found)
     return tuple(found)
 
 
 def _device(table: Table, shelf: _Shelf, protocol: str) -> DeviceSettings:
     profile = shelf.profile(table)
-    if isinstance(profile.way, Sdi12) != (protocol == SDI_12):
-        spoken = SDI_12 if isinstance(profile.way, Sdi12) else "Modbus"
+    spoken = next(word for way, word in _SPOKEN.items() if isinstance(profile.way, way))
+    if not protocol.startswith(spoken):
         table.fail("profile", f"this family speaks {spoken}, the bus {protocol}: put it on another")
     station = table.id("station")
     wanted = table.table("channels")
@@ -237,6 +264,7 @@ def _device(table: Table, shelf: _Shelf, protocol: str) -> DeviceSettings:
         station=station,
         period_s=table.number("period_s", PERIOD_MIN_S, PERIOD_MAX_S),
         channels=tuple(channels),
+        base=base_of(table, channels),
     )
     table.done()
     return settings
@@ -250,6 +278,8 @@ class _Address(TypedDict, total=False):
 def _address(table: Table, profile: Profile, protocol: str) -> _Address:
     if protocol == SDI_12:
         return {"unit": 0, "address": table.text("address", profile.address, ADDRESSES)}
+    if protocol in LINES_OF_TEXT:
+        return {"unit": 0, "address": line_address(table, profile)}
     least = 0 if protocol == MODBUS_TCP else 1
     return {"unit": table.integer("unit", least, UNIT_MAX, profile.unit)}
 

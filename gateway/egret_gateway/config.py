@@ -134,6 +134,8 @@ def channel_meta(bus: BusSettings, device: DeviceSettings, channel: ChannelSetti
                 span.low if span.low > ANY.low else None,
                 span.high if span.high < ANY.high else None,
             ]
+    if device.base is not None:
+        extra["base"] = list(device.base)  # another base is another calibration
     return ChannelMeta(
         station=channel.station,
         channel=channel.channel,

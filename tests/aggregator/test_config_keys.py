@@ -59,6 +59,7 @@ KEYS = (
     Key("enrolment", "days", 400, NUMBER, (0, -1, 3651)),
     Key("enrolment", "bundle_days", 3, NUMBER, (0, -1, 61)),
     Key("enrolment", "overlap_h", 0, NUMBER, (-1, 8761)),
+    Key("enrolment", "broker_data", "/mosquitto/data", TEXT, ("data", "/a b", "/a\nb")),
     Key("enrolment", "reload", ["true"], ("a", 5, True, {"a": 1})),
     Key("journal", "max_mb", 64, WHOLE, (0, -5, 1024 * 1024 + 1)),
     Key("journal", "keep_days", 7.5, NUMBER, (0, 0.009, 3651, float("inf"), float("nan"))),

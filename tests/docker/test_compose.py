@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,8 +68,10 @@ def test_the_gateways_service_is_bound_in_the_same_way() -> None:
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
     assert service["security_opt"] == ["no-new-privileges:true"]
     text = (docker.DOCKER / "gateway/gateway.toml").read_text("utf-8")
-    named = set(re.findall(r"/run/secrets/(\w+)", text))
-    assert named == set(service["secrets"]) == GATEWAY["secrets"].keys()
+    assert "secrets" not in {*service, *GATEWAY}, "its bundle is kept with its data"
+    (data,) = [mount.split(":")[1] for mount in service["volumes"] if mount.startswith("gateway-")]
+    kept = tomllib.loads(text)["broker"]
+    assert all(kept[key].startswith(f"{data}/") for key in ("ca_file", "credentials"))
     (device,) = service["devices"]
     assert f'port = "{device.rpartition(":")[2]}"' in text
     assert "ports" not in service
@@ -127,7 +130,7 @@ def test_every_secret_that_is_named_is_given() -> None:
     """What a service's settings read from /run/secrets is a secret of that service."""
     named = re.compile(r"/run/secrets/(\w+)")
     files = {
-        "broker": ["broker/mosquitto.conf"],
+        "broker": ["broker/run.sh"],
         "front": ["front/nginx.conf"],
         "aggregator": ["aggregator/aggregator.toml"],
         "grafana": [
@@ -139,6 +142,22 @@ def test_every_secret_that_is_named_is_given() -> None:
         text = json.dumps([service.get("environment", {}), service.get("command", [])])
         text += "".join((docker.DOCKER / path).read_text("utf-8") for path in files.get(name, []))
         assert set(named.findall(text)) == set(service.get("secrets", [])), name
+
+
+def test_centre_and_broker_share_what_enrolment_writes_and_the_broker_only_reads() -> None:
+    settings = tomllib.loads((docker.DOCKER / "aggregator/aggregator.toml").read_text("utf-8"))
+    enrolment = settings["enrolment"]
+    assert f"enrolment:{enrolment['folder']}" in SERVICES["aggregator"]["volumes"]
+    assert f"enrolment:{enrolment['folder']}:ro" in SERVICES["broker"]["volumes"]
+    assert f"broker-data:{enrolment['broker_data']}" in SERVICES["broker"]["volumes"]
+    assert settings["broker"]["host"] in enrolment["names"], "its certificate bears both names"
+    # A new volume takes owner and modes of the image's folder; the broker is of its group.
+    made = dict(docker.steps("aggregator.Dockerfile"))["RUN"]
+    assert f"install -d -o egret -g egret -m 2750 {enrolment['folder']}" in made
+    (group,) = re.findall(r"groupadd --gid (\d+) egret", made)
+    assert SERVICES["broker"]["group_add"] == [group]
+    run = (docker.DOCKER / "broker/run.sh").read_text("utf-8")
+    assert f'FOLDER="${{1:-{enrolment["folder"]}}}"' in run
 
 
 def test_the_hosts_in_settings_are_services() -> None:

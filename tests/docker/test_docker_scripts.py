@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here"),
 ]
-SERVICES = ("broker", "influxdb", "front", "grafana", "postgresql")
+SERVICES = ("influxdb", "front", "grafana", "postgresql")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -77,7 +77,7 @@ def test_every_secret_of_compose_is_made(tmp_path: Path) -> None:
     made = docker.prepared(tmp_path)
     there = contents(made / "secrets")
     assert there.keys() == docker.compose()["secrets"].keys()
-    # These two come from the running services, as README.md says.
+    # These two come from the running services, as the page says.
     later = {"egret_viewer_token", "influxdb_grafana_token"}
     assert {name for name, text in there.items() if not text} == later
     random = [name for name in there if name.endswith(("password", "influxdb_token"))]
@@ -85,29 +85,10 @@ def test_every_secret_of_compose_is_made(tmp_path: Path) -> None:
     assert all(len(there[name]) == 64 for name in random)
 
 
-def test_an_account_is_one_line_and_its_password_is_told_once(tmp_path: Path) -> None:
-    made = docker.prepared(tmp_path)
-    done = docker.run(made / "secrets.sh", "account", "XM-TA-0042")
-    assert done.returncode == 0, done.stderr
-    password = done.stdout.strip()
-    assert len(password) == 64
-    lines = (made / "secrets/broker_accounts").read_text().splitlines()
-    assert [line.split(":")[0] for line in lines] == ["centre", "XM-TA-0042"]
-    assert password not in "".join(lines)
-    again = docker.run(made / "secrets.sh", "account", "XM-TA-0042")
-    assert again.returncode == 1
-    assert "has an account" in again.stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("secrets.sh", "account"), "no gateway's id"),
-        (("secrets.sh", "account", "a b"), "no gateway's id"),
-        (("secrets.sh", "account", "#"), "no gateway's id"),
-        (("secrets.sh", "account", "centre"), "no gateway's id"),
-        (("secrets.sh", "account", "x" * 49), "at most 48"),
-        (("secrets.sh", "accuont"), "account GATEWAY"),
+        (("secrets.sh", "account", "XM-TA-0042"), "it takes nothing"),
         (("local-ca.sh", "--renw"), "unknown option"),
         (("local-ca.sh", "a,b"), "no name and no address"),
         (("local-ca.sh", "city;id"), "no name and no address"),

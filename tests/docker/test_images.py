@@ -132,9 +132,13 @@ def healthcheck(name: str) -> list[str]:
 def test_the_aggregators_image_reads_its_settings(tmp_path: Path) -> None:
     built = Built(FILES[0], tmp_path)
     settings = (docker.DOCKER / "aggregator/aggregator.toml").read_text("utf-8")
+    settings = settings.replace("/etc/egret/broker", str(tmp_path / "broker"))
     settings = settings.replace("/etc/egret", str(docker.DOCKER / "aggregator"))
     settings = settings.replace("/run/secrets", str(docker.prepared(tmp_path) / "secrets"))
     (tmp_path / "aggregator.toml").write_text(settings)
+    done = built.run("egret-aggregator", "ca", "init", tmp_path / "aggregator.toml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "broker/mosquitto.conf").exists()
     done = built.run("egret-aggregator", "check", tmp_path / "aggregator.toml", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert built.has("influxdb_client")
@@ -148,26 +152,30 @@ def test_the_aggregators_image_reads_its_settings(tmp_path: Path) -> None:
 @pytest.mark.system
 def test_the_gateways_image_reads_its_settings_and_profiles(tmp_path: Path) -> None:
     built = Built(FILES[1], tmp_path)
-    secrets = docker.prepared(tmp_path) / "secrets"
-    (secrets / "broker_password").write_text("as secrets.sh printed it")
     text = (docker.DOCKER / "gateway/gateway.toml").read_text("utf-8")
     settings = tmp_path / "gateway.toml"
-    settings.write_text(text.replace("/run/secrets", str(secrets)))
+    settings.write_text(text.replace("/var/lib/egret-gateway", str(tmp_path / "data")))
+    (tmp_path / "data/credentials").mkdir(parents=True)
+    (tmp_path / "data/credentials/XM-TA-0042.1.password").write_text("as enrol wrote it")
+    shutil.copy(docker.prepared(tmp_path) / "ca/ca.pem", tmp_path / "data/ca.pem")
+    done = built.run("egret-gateway", "check", settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not built.has("fastapi"), "the gateway's dependencies alone"
+    # Nobody runs: the health check says so.
     command = [
         part.replace("/etc/egret/gateway.toml", str(settings)) for part in healthcheck(FILES[1])
     ]
+    assert command[:2] == ["egret-gateway", "status"]
     done = built.run(*command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert not built.has("fastapi"), "the gateway's dependencies alone"
-    command[-1] = str(tmp_path / "none.toml")
-    assert built.run(*command).returncode != 0
+    assert done.returncode == 3, done.stdout + done.stderr
 
 
 def test_settings_in_docker_are_those_of_the_image() -> None:
     settings: dict[str, Any] = tomllib.loads(
         (docker.DOCKER / "aggregator/aggregator.toml").read_text("utf-8")
     )
-    assert settings["centre"]["data"] in texts(FILES[0], "VOLUME")
+    places = {settings["centre"]["data"], settings["enrolment"]["folder"]}
+    assert places == set(texts(FILES[0], "VOLUME")[0].split())
     assert str(settings["api"]["port"]) in texts(FILES[0], "EXPOSE")
     assert f"127.0.0.1:{settings['api']['port']}/healthz" in " ".join(healthcheck(FILES[0]))
     assert settings["broker"]["host"] in docker.compose()["services"]

@@ -2,8 +2,8 @@
 
 And the place to make trouble: `Alias.faults`.
 
-Also a program, `python -m rig.influx_alias UPSTREAM`: it prints its address and serves until its
-standard input ends, so that a measurement does not share its interpreter.
+Also a program, `python -m rig.influx_alias UPSTREAM [PORT]`: it prints its address and serves
+until its standard input ends, so that a measurement does not share its interpreter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import aiohttp
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 BODY_MAX_B = 64 * 1024 * 1024
 SEEN_MAX = 10_000  # requests kept for a test to look at
@@ -153,15 +153,15 @@ def _health(answer: aiohttp.ClientResponse) -> web.Response:
 
 
 @asynccontextmanager
-async def running_alias(upstream: str) -> AsyncIterator[Alias]:
-    """Serve on a free loopback port."""
+async def running_alias(upstream: str, port: int = 0) -> AsyncIterator[Alias]:
+    """Serve on a loopback port, 0 for a free one."""
     alias = Alias(upstream)
     # Bodies pass as they are, still compressed.
     app = web.Application(client_max_size=BODY_MAX_B, handler_args={"auto_decompress": False})
     app.router.add_route("*", "/{rest:.*}", alias.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     host, port = runner.addresses[0][:2]
     alias.url = f"http://{host}:{port}"
@@ -173,13 +173,17 @@ async def running_alias(upstream: str) -> AsyncIterator[Alias]:
 
 
 @asynccontextmanager
-async def alias_process(upstream: str) -> AsyncIterator[str]:
-    """Serve from a process of its own; gives the address."""
+async def alias_process(
+    upstream: str, port: int = 0, within: Sequence[str] = ()
+) -> AsyncIterator[str]:
+    """Serve from a process of its own, started by `within`; gives the address."""
     child = await asyncio.create_subprocess_exec(
+        *within,
         sys.executable,
         "-m",
         "rig.influx_alias",
         upstream,
+        str(port),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=Path(__file__).parent.parent,
@@ -197,8 +201,8 @@ async def alias_process(upstream: str) -> AsyncIterator[str]:
         await child.communicate()
 
 
-async def _serve(upstream: str) -> None:
-    async with running_alias(upstream) as alias:
+async def _serve(upstream: str, port: int = 0) -> None:
+    async with running_alias(upstream, port) as alias:
         alias.keep = False
         sys.stdout.write(f"{alias.url}\n")
         sys.stdout.flush()
@@ -206,4 +210,4 @@ async def _serve(upstream: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1]))
+    asyncio.run(_serve(sys.argv[1], *map(int, sys.argv[2:])))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from egret_aggregator.cli.output import Output
     from egret_aggregator.cli.verb import Verbs
+    from egret_aggregator.config import CentreConfig
     from egret_aggregator.doctor import Result
 
 _MOSQUITTO = Path("/etc/mosquitto/mosquitto.conf")  # Debian's
@@ -36,10 +37,7 @@ def add_verbs(verbs: Verbs) -> None:
 def doctor(arguments: argparse.Namespace, output: Output) -> int:
     """Look at every room of a centre that runs or not; 1 where there is something to act on."""
     settings = config.load(arguments.config)
-    conf = arguments.broker_conf
-    ours = settings.broker.embedded or settings.broker.host not in _LOOPBACK
-    if conf is None and not ours and _MOSQUITTO.exists():
-        conf = _MOSQUITTO
+    conf = arguments.broker_conf or _conf(settings)
     results = asyncio.run(examine(settings, Clock(settings.timescale), conf))
     found = any(result.findings for result in results)
     output.said(
@@ -58,6 +56,14 @@ def doctor(arguments: argparse.Namespace, output: Output) -> int:
         },
     )
     return 1 if found else 0
+
+
+def _conf(settings: CentreConfig) -> Path | None:
+    """Return the configuration of a broker beside us: the one we wrote, else Debian's."""
+    if settings.broker.embedded or settings.broker.host not in _LOOPBACK:
+        return None
+    written = settings.enrolment and settings.enrolment.folder / f"{settings.enrolment.broker}.conf"
+    return next((path for path in (written, _MOSQUITTO) if path and path.exists()), None)
 
 
 def _lines(result: Result) -> list[str]:

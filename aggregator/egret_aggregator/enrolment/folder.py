@@ -180,7 +180,8 @@ class BrokerFolder:
         write(self.path / "mosquitto.acl", mosquitto_acl(book), BROKER)
         if self._reload is None:
             here = str(self.path.absolute())
-            main = configuration(program, by, here, STORES[program], self._port)
+            data = self._settings.broker_data or STORES[program]
+            main = configuration(program, by, here, data, self._port)
             write(self.path / f"{program}.conf", main, BROKER)
 
 

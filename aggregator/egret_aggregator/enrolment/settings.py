@@ -43,6 +43,7 @@ class EnrolmentSettings:
         days: life of a credential; it is renewed while two thirds of it are left.
         bundle_days: how long a bundle can be used.
         overlap_h: how long the former credential stays good once the next one has served.
+        broker_data: the broker's own data folder as it sees it, "" for its usual one.
         reload: command that makes the broker read its accounts anew, () for none.
     """
 
@@ -54,6 +55,7 @@ class EnrolmentSettings:
     days: float = float(DAYS)
     bundle_days: float = 7.0
     overlap_h: float = OVERLAP_H
+    broker_data: str = ""
     reload: tuple[str, ...] = ()
 
 
@@ -75,17 +77,26 @@ def read_enrolment(table: TomlTable, data: Path, *, embedded: bool) -> Enrolment
         days=table.number("days", float(DAYS), 0.01, 3650.0),
         bundle_days=table.number("bundle_days", 7.0, 0.01, BUNDLE_DAYS_MAX),
         overlap_h=table.number("overlap_h", OVERLAP_H, 0.0, 8760.0),
+        broker_data=table.text("broker_data", ""),
         reload=tuple(table.texts("reload")),
     )
     table.done()
     for name in (settings.host, *settings.names):
-        if not name or any(letter.isspace() or letter in '"\\' for letter in name):
+        if not name or _breaks(name):
             raise table.error("host", name, "name a host or an address, as gateways reach it")
+    place = settings.broker_data
+    if place and (not place.startswith("/") or _breaks(place)):
+        raise table.error("broker_data", place, "name a folder by its whole path, without a blank")
     if embedded and settings.broker is not Program.NATS:
         raise table.error(
             "broker", broker, "the embedded broker is nats: set broker.embedded=false"
         )
     return settings
+
+
+def _breaks(word: str) -> bool:
+    """Tell whether a word would end, or end a line of, a broker's configuration."""
+    return any(letter.isspace() or letter in '"\\' for letter in word)
 
 
 def _one_of(table: TomlTable, key: str, seen: str, words: type[StrEnum]) -> str:

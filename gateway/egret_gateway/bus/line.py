@@ -8,12 +8,13 @@ the line take that turn, and turns what came back into samples.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from egret_core.screening.verdict import Verdict
     from egret_gateway.bus.fault import Fault
     from egret_gateway.profiles import ChannelSettings
 
@@ -45,6 +46,7 @@ class Polled(NamedTuple):
         exception: a Modbus device's code.
         free_s: monotonic time before which asking again is in vain: the end of a quarantine, or
             when a measurement that was started is ready.
+        verdicts: what the device itself says each raw number is worth, () for nothing.
     """
 
     fault: Fault
@@ -52,6 +54,7 @@ class Polled(NamedTuple):
     raws: tuple[float | None, ...] = ()
     exception: int = 0
     free_s: float = 0.0
+    verdicts: tuple[Verdict, ...] = ()
 
 
 class Line(Protocol):
@@ -68,6 +71,17 @@ class Line(Protocol):
 
     def close(self) -> None:
         """Close the port, also one that has gone."""
+
+
+@runtime_checkable
+class Talking(Protocol):
+    """A line on which devices speak unasked; its `idle` returns as soon as one has."""
+
+    def overheard(self) -> Sequence[tuple[int, Polled]]:
+        """Return what was said since the last call, oldest first, each with its turn."""
+
+    def took(self, polled: Polled) -> None:
+        """Take in that `polled` has been used: no turn gets it again."""
 
 
 class Plan(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egret_gateway.bus.modbus import ModbusPlan
-from egret_gateway.profiles import Sdi12
+from egret_gateway.profiles import Nmea, Sdi12, Text
 
 if TYPE_CHECKING:
     from egret_gateway.bus.line import Plan
@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 def plan_of(settings: BusSettings) -> Plan:
     """Return the plan of a bus; its devices' profiles speak the bus's protocol."""
-    if isinstance(settings.devices[0].profile.way, Sdi12):
+    way = settings.devices[0].profile.way
+    if isinstance(way, Sdi12):
         from egret_gateway.bus.sdi12 import Sdi12Plan  # noqa: PLC0415  (only where it is spoken)
 
         return Sdi12Plan(settings)
+    if isinstance(way, Nmea | Text):
+        from egret_gateway.bus.text import TextPlan  # noqa: PLC0415  (only where it is spoken)
+
+        return TextPlan(settings)
     return ModbusPlan(settings)

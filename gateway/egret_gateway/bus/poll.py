@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from egret_core.progress import Pulse
 from egret_core.quality import Reason
 from egret_gateway.bus.fault import Fault
+from egret_gateway.bus.line import Talking
 from egret_gateway.bus.plans import plan_of
 from egret_gateway.bus.sampler import Sampler
 from egret_gateway.bus.schedule import BACKOFF_MAX_S, Job, Next, Schedule
@@ -162,6 +163,9 @@ class Bus:
         self._rests(time.monotonic() + LISTEN_MAX_S)
         await line.listen()
         while True:
+            if isinstance(line, Talking):
+                async with self._turn:
+                    self._overhear(line)
             pick = self._schedule.pick(time.monotonic())
             for index in pick.parked:
                 self._missing(self._plan.turns[index].channels, Reason.BACKED_OFF)
@@ -200,9 +204,21 @@ class Bus:
         elif turn is Next.FAILED:
             self._missing(channels, _REASONS[polled.fault])
 
+    def _overhear(self, line: Talking) -> None:
+        """Take what came unasked where a turn waits for it, or where it must travel at once."""
+        for index, polled in line.overheard():
+            turn = self._plan.turns[index]
+            if self._schedule.awaits(index):
+                self._schedule.done(index, time.monotonic(), Fault.NONE)
+                self._silent = False
+            elif not self._sampler.urgent(turn, polled.raws, polled.at_s, polled.verdicts):
+                continue
+            line.took(polled)
+            self._values(index, polled)
+
     def _values(self, index: int, polled: Polled) -> None:
         turn = self._plan.turns[index]
-        self._emit(*self._sampler.values(turn, polled.raws, polled.at_s))
+        self._emit(*self._sampler.values(turn, polled.raws, polled.at_s, polled.verdicts))
         # The shorter way after a timeout did not reach every value.
         pairs = zip(turn.channels, polled.raws, strict=True)
         if left_out := [channel for channel, raw in pairs if raw is None]:

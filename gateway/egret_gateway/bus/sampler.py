@@ -45,19 +45,51 @@ class Sampler:
         self._counted_ms: dict[str, int] = {}
         self._watched: dict[str, bool] = {}
 
-    def values(self, turn: Turn, raws: Sequence[float | None], at_s: float) -> Sampled:
-        """Return samples of the channels that have a raw number."""
+    def values(
+        self,
+        turn: Turn,
+        raws: Sequence[float | None],
+        at_s: float,
+        verdicts: Sequence[Verdict] = (),
+    ) -> Sampled:
+        """Return samples of the channels that have a raw number.
+
+        Args:
+            turn: whose they are.
+            raws: by their place in the turn's channels.
+            at_s: monotonic time of the last byte.
+            verdicts: what the device itself says of each, () for nothing.
+        """
         at_ms = int(at_s * 1000)
         samples: list[Sample] = []
         changed: dict[str, str] = {}
-        for channel, raw in zip(turn.channels, raws, strict=True):
+        for index, (channel, raw) in enumerate(zip(turn.channels, raws, strict=True)):
             if raw is None:
                 continue
-            converted = self._converted(channel, raw, at_ms)
+            converted = _with(self._converted(channel, raw, at_ms), verdicts, index)
             if converted.memory:
                 self._memory[channel.key] = changed[channel.key] = converted.memory
             samples.append(self._sample(channel, turn.period_s, at_ms, converted))
         return Sampled(samples, changed)
+
+    def urgent(
+        self,
+        turn: Turn,
+        raws: Sequence[float | None],
+        at_s: float,
+        verdicts: Sequence[Verdict] = (),
+    ) -> bool:
+        """Tell whether a value would travel at once; nothing of it is remembered."""
+        if self._maintenance():
+            return False
+        for index, (channel, raw) in enumerate(zip(turn.channels, raws, strict=True)):
+            if raw is None or channel.watch_at is None or self._watched.get(channel.key):
+                continue
+            # No counter has a watch, so that converting leaves no trace.
+            converted = self._converted(channel, raw, int(at_s * 1000))
+            if _over(channel.watch_at, _with(converted, verdicts, index)):
+                return True
+        return False
 
     def missing(self, channels: Sequence[ChannelSettings], why: Reason, at_s: float) -> Sampled:
         """Return samples that say that there is no value, and why."""
@@ -102,7 +134,20 @@ class Sampler:
         """Tell whether the value crosses its watch from below; a failed value crosses nothing."""
         if channel.watch_at is None or converted.value is None or converted.flag == Flag.FAIL:
             return False
-        over = converted.value >= channel.watch_at
+        over = _over(channel.watch_at, converted)
         crossed = over and not self._watched.get(channel.key, False)
         self._watched[channel.key] = over
         return crossed
+
+
+def _over(watch_at: float, converted: Converted) -> bool:
+    value = converted.value
+    return value is not None and converted.flag != Flag.FAIL and value >= watch_at
+
+
+def _with(converted: Converted, verdicts: Sequence[Verdict], index: int) -> Converted:
+    """Return a value with what its device says of it."""
+    if not verdicts:
+        return converted
+    both = combined(Verdict(converted.flag, converted.reasons), verdicts[index])
+    return converted._replace(flag=both.flag, reasons=both.reasons)

@@ -187,6 +187,10 @@ class Schedule:
             self._advance(index, now_s)
         return tuple(due)
 
+    def awaits(self, index: int) -> bool:
+        """Tell whether an unasked answer would do: the turn is under way, or its unit parked."""
+        return self._turns[index].waits or self.breakers[self._jobs[index].unit].open
+
     def half_open(self) -> None:
         """Probe every parked unit at its next turn, e.g. after a replug."""
         for breaker in self.breakers.values():

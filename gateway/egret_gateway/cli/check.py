@@ -12,7 +12,7 @@ from egret_gateway import config as settings
 from egret_gateway.bus import sdi12
 from egret_gateway.bus.modbus import wire_times
 from egret_gateway.bus.plan import blocks, wire_s
-from egret_gateway.bus_settings import MODBUS_RTU, MODBUS_TCP, SDI_12
+from egret_gateway.bus_settings import LINES_OF_TEXT, MODBUS_RTU, MODBUS_TCP, SDI_12
 from egret_gateway.certificate import validity
 from egret_gateway.clock import Clock
 from egret_gateway.credentials import logins
@@ -57,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def load(config: GatewayConfig, bus: BusSettings) -> float:
     """Return the share of the wire's time that a bus's polls take."""
+    if bus.protocol in LINES_OF_TEXT:
+        return 0.0  # a talker talks whether it is heard or not; a line asked for is one at a time
     if bus.protocol == SDI_12:
         return sum(
             sdi12.wire_s(work) / config.clock.timescale.real_s(work.period_s)
@@ -93,7 +95,7 @@ def warnings(config: GatewayConfig) -> list[str]:
             f"{bus.name}: profile {device.profile.name} is set for {device.profile.baud} baud "
             f"{device.profile.parity} by its maker, the bus runs {bus.baud} {bus.parity}"
             for device in bus.devices
-            if bus.protocol == MODBUS_RTU
+            if bus.protocol in (MODBUS_RTU, *LINES_OF_TEXT)
             and (device.profile.baud, device.profile.parity) != (bus.baud, bus.parity)
         )
     return found

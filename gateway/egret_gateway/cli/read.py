@@ -13,9 +13,10 @@ from egret_core.errors import ConfigError
 from egret_gateway import config as settings
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.modbus import ModbusPlan
-from egret_gateway.bus_settings import SDI_12
-from egret_gateway.cli import read_sdi12
+from egret_gateway.bus_settings import LINES_OF_TEXT, SDI_12
+from egret_gateway.cli import read_sdi12, read_text
 from egret_gateway.cli.meaning import meaning
+from egret_gateway.profiles import Modbus
 
 if TYPE_CHECKING:
     import argparse
@@ -58,11 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     bus, device = _chosen(config, arguments.bus, arguments.unit)
     if bus.protocol == SDI_12:
         reports = asyncio.run(read_sdi12.reports(bus, device))
+    elif bus.protocol in LINES_OF_TEXT:
+        reports = asyncio.run(read_text.reports(bus, device))
     else:
         taken = asyncio.run(_read(bus, device))
         reports = [_report(bus, turn, one) for turn, one in taken]
     if arguments.json:
-        head = {"bus": bus.name, "port": bus.port, "unit": device.address or device.unit}
+        unit = device.unit if isinstance(device.profile.way, Modbus) else device.name
+        head = {"bus": bus.name, "port": bus.port, "unit": unit}
         sys.stdout.write(json.dumps({**head, "reads": reports}) + "\n")
     else:
         sys.stdout.write(f"{bus.name} {bus.port} unit {device.name} {device.profile.ref}\n")
@@ -119,6 +123,8 @@ def _show(report: dict[str, Any]) -> None:
     one = [(report["sent"], report["got"])] if "sent" in report else []
     for sent, got in report.get("exchanges", one):
         out(f"  out {sent}\n  in  {got or '(nothing)'}\n")
+    for heard in report.get("lines", ()):
+        out(f"  in  {heard['line']}  {heard['flaw']}\n")
     if "identity" in report:
         out("  " + " ".join(f"{key} {word}" for key, word in report["identity"].items()) + "\n")
     for words in report.get("described", ()):

@@ -8,10 +8,15 @@ A profile is a TOML file named after its family.
 | `[line] unit, baud, parity, stop_bits` | factory settings, for people |
 | `[modbus] address_base, max_block, single_read, min_gap_ms, timeout_min_ms, timeout_max_ms, late_window_ms` | how it may be asked |
 | `[[modbus.readable]] fc, first, last, step` | registers that may be read without harm |
+| `[nmea] mode, command, checksum, pause_ms, timeout_ms, late_window_ms` | how sentences come |
+| `[nmea.sentence.ADDRESS] fields` | names of a proprietary sentence's fields, in their order |
+| `[text] patterns, prefix, terminator, checksum`, and as for `[nmea]` | how lines come, what stands in one |
 | `[item.NAME] fc, address, type, order, bits, quantity, unit, scale, offset, min, max, sentinels` | one value |
 | `[item.NAME] scale_from, unit_from, sign_from, ready` | what it means is told by another item, see `needs` |
 | `[sdi12] crc, timeout_ms, ready_max_s` | how an SDI-12 sensor may be asked |
 | `[item.NAME] command, value, decimals` | on SDI-12, in place of fc to order: which value of which measurement |
+| `[item.NAME] sentence, field, gate` or `group, gate` | the same in `[nmea]` or `[text]`, in place of fc to order |
+| `[item.NAME.gate] field, good, suspect` | a field of the same line that says what its value is worth |
 | `[item.NAME.counter] bits, max_step` | it counts up, wraps and may start again |
 """  # noqa: E501  (a table row cannot be broken)
 
@@ -33,6 +38,7 @@ from egret_gateway.profiles.model import (
     When,
 )
 from egret_gateway.profiles.sdi12 import Measured, Sdi12
+from egret_gateway.profiles.talk import Field, Gate, Group, Nmea, Talk, Text
 
 __all__ = [
     "ETC",
@@ -41,14 +47,20 @@ __all__ = [
     "ChannelSettings",
     "Counter",
     "DeviceSettings",
+    "Field",
+    "Gate",
+    "Group",
     "Item",
     "Measured",
     "Modbus",
+    "Nmea",
     "Place",
     "Profile",
     "Readable",
     "Register",
     "Sdi12",
+    "Talk",
+    "Text",
     "UnitFrom",
     "Way",
     "When",

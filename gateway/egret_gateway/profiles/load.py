@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 
 from egret_core.screening.range import ANY, Span
 from egret_core.units import CANONICAL, UnitError, convert, factor
-from egret_gateway.profiles import modbus, needs, sdi12
-from egret_gateway.profiles.model import TIERS, Counter, Item, Modbus, Place, Profile, Register, Way
-from egret_gateway.profiles.sdi12 import Sdi12
+from egret_gateway.profiles import modbus, needs, sdi12, text
+from egret_gateway.profiles.model import (
+    TIERS,
+    Counter,
+    Item,
+    Modbus,
+    Place,
+    Profile,
+    Register,
+    Way,
+)
+from egret_gateway.profiles.sdi12 import Measured, Sdi12
 from egret_gateway.protocols.modbus_pdu import UNIT_MAX
 from egret_gateway.protocols.sdi12 import ADDRESSES
 from egret_gateway.table import Table, read_table
@@ -17,7 +26,7 @@ from egret_gateway.table import Table, read_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROTOCOLS = ("modbus", "sdi12")  # the section that a profile has says what it speaks
+PROTOCOLS = ("modbus", "sdi12", "nmea", "text")  # the section a profile has: what it speaks
 _HUGE = 1e300  # no bound of ours: the value's own type is
 
 
@@ -78,11 +87,18 @@ def _way(table: Table) -> Way:
         table.fail(spoken[1], f"a family speaks one protocol: leave [{spoken[0]}] or this one out")
     if spoken == ["sdi12"]:
         return sdi12.way(table.table("sdi12"))
+    if spoken == ["nmea"]:
+        return text.nmea_way(table.table("nmea"))
+    if spoken == ["text"]:
+        return text.text_way(table.table("text"))
     return modbus.way(table.table("modbus"))
 
 
 def _item(name: str, table: Table, way: Way) -> Item:
-    at: Place = sdi12.place(table, way) if isinstance(way, Sdi12) else modbus.place(table)
+    if isinstance(way, Modbus):
+        at: Place = modbus.place(table)
+    else:
+        at = sdi12.place(table, way) if isinstance(way, Sdi12) else text.place(table, way)
     quantity = table.text("quantity", one_of=tuple(CANONICAL))
     unit = table.text("unit")
     try:
@@ -123,8 +139,13 @@ def span(table: Table, quantity: str, unit: str) -> Span:
 
 def _counter(table: Table, at: Place) -> Counter:
     own = table.table("counter")
-    most = modbus.counter_bits(table, at) if isinstance(at, Register) else sdi12.COUNTER_BITS_MAX
-    bits = own.integer("bits", 1, most, most)
+    if isinstance(at, Register):
+        most = modbus.counter_bits(table, at)
+        bits = own.integer("bits", 1, most, most)
+    elif isinstance(at, Measured):
+        bits = own.integer("bits", 1, sdi12.COUNTER_BITS_MAX, sdi12.COUNTER_BITS_MAX)
+    else:
+        bits = own.integer("bits", 1, text.COUNTER_BITS_MAX)
     counter = Counter(bits, own.integer("max_step", 1, 2**bits // 2))
     own.done()
     return counter

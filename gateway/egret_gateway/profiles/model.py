@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from egret_core.screening.range import ANY, Span
 from egret_gateway.profiles.sdi12 import Measured, Sdi12
+from egret_gateway.profiles.talk import Field, Group, Nmea, Text
 from egret_gateway.protocols.modbus_pdu import COUNT_MAX
 from egret_gateway.protocols.registers import WORDS
+
+if TYPE_CHECKING:
+    from egret_gateway.protocols.geodesy import Position
 
 TIERS = ("drafted", "simulated", "bench", "field")
 
@@ -71,7 +76,7 @@ class UnitFrom:
         return dict(self.units).get(number)
 
 
-Place = Register | Measured
+Place = Register | Measured | Field | Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ class Modbus:
     readable: tuple[Readable, ...] = ()
 
 
-Way = Modbus | Sdi12
+Way = Modbus | Sdi12 | Nmea | Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +230,9 @@ class DeviceSettings:
     Attributes:
         unit: its Modbus address; profile: its family; station: the place it measures.
         period_s: how often it is read, scaled seconds; channels: the items wanted.
-        address: on an SDI-12 line, 0-9 A-Z a-z; "" elsewhere.
+        address: on an SDI-12 line, 0-9 A-Z a-z; on a line of text its NMEA talker, or what its
+            lines and commands call it; "" elsewhere.
+        base: where a GNSS receiver stood when its displacement was nothing.
     """
 
     unit: int
@@ -234,8 +241,11 @@ class DeviceSettings:
     period_s: float
     channels: tuple[ChannelSettings, ...]
     address: str = ""
+    base: Position | None = None
 
     @property
     def name(self) -> str:
-        """What people call it on its line: its address."""
-        return self.address or str(self.unit)
+        """What people call it on its line: its address, else its family."""
+        if isinstance(self.profile.way, Modbus):
+            return str(self.unit)
+        return self.address or self.profile.name

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from egret_aggregator import config
+from egret_aggregator.cli import doctor
 from egret_aggregator.doctor.broker import read
 from egret_aggregator.doctor.broker_conf import findings, mosquitto_settings
 from egret_aggregator.intake.nats import render
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from egret_aggregator.config import CentreConfig
 
 GOOD = """\
 # comment
@@ -99,3 +103,28 @@ def test_a_nats_account_for_everybody_is_named() -> None:
     assert [finding.what for finding in found] == [
         "no_auth_user: anybody may publish as any gateway"
     ]
+
+
+def settings(folder: Path, host: str = "127.0.0.1", *, embedded: bool = False) -> CentreConfig:
+    path = folder / "aggregator.toml"
+    path.write_text(
+        f'[centre]\ndata = "data"\ncatalogue = "catalogue"\n'
+        f'[broker]\nhost = "{host}"\nembedded = {str(embedded).lower()}\n'
+        f'[enrolment]\nhost = "mqtt.city"\nfolder = "{folder}"\n'
+        + ("" if embedded else 'broker = "mosquitto"\n')
+    )
+    return config.load(path)
+
+
+def test_the_file_that_the_centre_wrote_is_looked_at_before_debians(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debians, ours = tmp_path / "debian.conf", tmp_path / "mosquitto.conf"
+    monkeypatch.setattr(doctor, "_MOSQUITTO", debians)
+    assert doctor._conf(settings(tmp_path)) is None
+    debians.touch()
+    assert doctor._conf(settings(tmp_path)) == debians
+    ours.touch()
+    assert doctor._conf(settings(tmp_path)) == ours
+    assert doctor._conf(settings(tmp_path, "10.0.0.7")) is None, "it is on another machine"
+    assert doctor._conf(settings(tmp_path, embedded=True)) is None

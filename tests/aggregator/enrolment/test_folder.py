@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import threading
 from typing import TYPE_CHECKING
@@ -174,3 +175,17 @@ def test_a_file_keeps_its_former_content_where_the_new_one_cannot_be_written(
     with pytest.raises(OSError, match="directory"):
         write(tmp_path / "f", "new", PRIVATE)
     assert (tmp_path / "f").read_text() == "old"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_what_root_writes_belongs_to_the_folders_owner_and_group(tmp_path: Path) -> None:
+    """`sudo egret-aggregator gateway add` must not lock out a centre that runs as another."""
+    office = folder(tmp_path)
+    office.path.mkdir()
+    os.chown(office.path, 12_345, 23_456)
+    office.path.chmod(0o2750)
+    office.found(NOW_MS)
+    office.change(lambda book: book.added(account()))
+    owners = {(one.stat().st_uid, one.stat().st_gid) for one in office.path.iterdir()}
+    assert owners == {(12_345, 23_456)}
+    assert modes(office.path)["mosquitto.acl"] == 0o640

@@ -240,3 +240,15 @@ def test_all_open_tells_of_a_dead_line() -> None:
     assert turns.all_open
     turns.half_open()
     assert turns.breakers[1].probe_s == 0.0
+
+
+def test_an_unasked_answer_is_awaited_by_a_turn_under_way_and_of_a_parked_unit() -> None:
+    schedule = Schedule([Job("a", 10.0), Job("b", 10.0)], 0.0, lambda: 0.5)
+    assert not schedule.awaits(0)
+    assert schedule.done(0, 0.0, Fault.PENDING, free_s=15.0) is Next.WAITS
+    assert schedule.awaits(0)
+    assert not schedule.awaits(1)
+    assert schedule.done(0, 3.0, Fault.NONE) is Next.DONE
+    assert not schedule.awaits(0)
+    schedule.breakers["b"].open = True
+    assert schedule.awaits(1)
