@@ -122,7 +122,7 @@ def test_a_serial_server_may_have_the_adapter(tmp_path: Path) -> None:
         ('"0"', '"?"', "bus[0].device[0].address", "0"),
         ('"0"', '"10"', "bus[0].device[0].address", "0"),
         ("address =", "unit =", "bus[0].device[0].unit", "unknown key"),
-        ('"ott-pls"', '"vega-vegapuls-c"', "bus[0].device[0].profile", "Modbus"),
+        ('"ott-pls"', '"vega-vegapuls-c"', "bus[0].device[0].profile", "modbus"),
         ('protocol = "sdi-12"\n', "", "bus[0].device[0].profile", "sdi-12"),
         (
             '"transparent"\nport = "/dev/serial/by-id/none"',
