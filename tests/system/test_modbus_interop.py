@@ -7,6 +7,8 @@ divides its address.
 from __future__ import annotations
 
 import asyncio
+import re
+import shutil
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from rig.broker import free_port
 from rig.libmodbus import LibmodbusSlave, why_missing
 from rig.modbus_peers import NPM, peer, why_no_peer
 from rig.pty import Bridge, PtyPair, why_no_pair
+from rig.tcp_device import Peer, modbus_tcp
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.tcp_transaction import TcpTransactions
@@ -25,6 +28,7 @@ from egret_gateway.errors import PortError
 from egret_gateway.ports.serial_port import line_times, open_serial
 from egret_gateway.ports.tcp_port import open_tcp
 from egret_gateway.protocols.modbus_pdu import Write
+from egret_gateway.protocols.modbus_rtu_slave import ILLEGAL_ADDRESS, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -196,3 +200,28 @@ async def test_late_replies_of_a_foreign_server_are_never_the_next_value(tmp_pat
             elif outcome.fault is Fault.QUARANTINED:
                 await master.idle(outcome.free_s)
     assert accepted >= 20
+
+
+@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed")
+async def test_mbpoll_reads_our_server_s_half_over_tcp() -> None:
+    def answer(request: Request) -> list[int] | int:
+        if request.address >= 200:
+            return ILLEGAL_ADDRESS
+        return [5000 + request.address + k for k in range(request.words)]
+
+    async def asked(peer_: Peer, first: int) -> tuple[int | None, str]:
+        command = ["mbpoll", "-m", "tcp", "-p", str(peer_.endpoint.port), "-a", "5", "-t", "4"]
+        command += ["-r", str(first), "-c", "4", "-1", "127.0.0.1"]
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        out, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
+        return process.returncode, out.decode()
+
+    async with Peer(modbus_tcp(answer)) as server:
+        code, out = await asked(server, 11)
+        assert code == 0, out
+        found = re.findall(r"^\[\d+\]:\s+(\d+)", out, re.MULTILINE)
+        assert found == ["5010", "5011", "5012", "5013"]
+        _, out = await asked(server, 301)
+        assert "Illegal data address" in out
