@@ -10,20 +10,28 @@ import asyncio
 import errno
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from egret_gateway.errors import PortError, PortFault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from egret_gateway.bus_settings import Endpoint
 
 CONNECT_S = 3.0  # a link by satellite takes 0.7 s, a lost SYN one second more
 KEEPALIVE_IDLE_S = 30  # silence after which the other side is asked whether it is there
 KEEPALIVE_EVERY_S = 10
 KEEPALIVE_PROBES = 3
+ADDRESSES_MAX = 4  # of one name
 UNACKNOWLEDGED_MS = 10_000  # sent and not acknowledged for so long: half-open
 UNTAKEN_MAX_B = 16_384  # more than any reply: the other side sends without being asked
 UNSENT_MAX_B = 4_096  # more than any request: the other side takes nothing
+# Names are looked up apart: a dead resolver must not hold the threads that read the outbox.
+_NAMES = ThreadPoolExecutor(2, thread_name_prefix="names")
 
 
 class TcpPort(asyncio.Protocol):
@@ -132,17 +140,38 @@ async def open_tcp(endpoint: Endpoint, char_s: float = 0.0, gap_s: float = 0.0) 
     """
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     path = f"tcp://{host}:{endpoint.port}"
-    port = TcpPort(path, char_s, gap_s)
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_S):
-            await loop.create_connection(lambda: port, *endpoint)
+            return await _connected(endpoint, lambda: TcpPort(path, char_s, gap_s))
     except TimeoutError as error:
         why = f"no connection within {CONNECT_S:g} s"
         raise PortError(path, PortFault.UNREACHABLE, why) from error
     except OSError as error:
-        raise PortError(path, _fault(error), str(error)) from error
-    return port
+        refused = error.errno == errno.ECONNREFUSED
+        fault = PortFault.REFUSED if refused else PortFault.UNREACHABLE
+        raise PortError(path, fault, str(error)) from error
+
+
+async def _connected(endpoint: Endpoint, new: Callable[[], TcpPort]) -> TcpPort:
+    """Return the port at the first address of a host that takes us; OSError of the last one."""
+    loop = asyncio.get_running_loop()
+    found = await _addresses(endpoint)
+    for address in found[:-1]:
+        try:
+            return (await loop.create_connection(new, address, endpoint.port))[1]
+        except OSError:
+            continue
+    return (await loop.create_connection(new, found[-1], endpoint.port))[1]
+
+
+async def _addresses(endpoint: Endpoint) -> list[str]:
+    try:
+        ip_address(endpoint.host)
+    except ValueError:
+        ask = partial(socket.getaddrinfo, *endpoint, type=socket.SOCK_STREAM)
+        infos = await asyncio.get_running_loop().run_in_executor(_NAMES, ask)
+        return list(dict.fromkeys(str(info[4][0]) for info in infos))[:ADDRESSES_MAX]
+    return [endpoint.host]
 
 
 def _watched(sock: socket.socket) -> None:
@@ -157,9 +186,3 @@ def _watched(sock: socket.socket) -> None:
     ):
         if hasattr(socket, name):  # Linux has them all
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _fault(error: OSError) -> PortFault:
-    # Where a name has several addresses, asyncio tells their errors in one text without a number.
-    refused = error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error)
-    return PortFault.REFUSED if refused else PortFault.UNREACHABLE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -197,3 +198,34 @@ async def test_a_closed_port_stays_closed() -> None:
             port.take()
         async with asyncio.timeout(LIMIT_S):
             await port.wait(time.monotonic() + LIMIT_S)
+
+
+async def test_a_host_s_second_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(echo) as endpoint:
+        monkeypatch.setattr(
+            tcp_port.socket,
+            "getaddrinfo",
+            lambda *_, **__: [(0, 0, 0, "", (host, 0)) for host in ("127.0.0.9", "127.0.0.1")],
+        )
+        port = await open_tcp(Endpoint("two.example", endpoint.port))
+        assert port.path == f"tcp://two.example:{endpoint.port}"
+        port.close()
+
+
+async def test_names_that_nobody_answers_for_leave_other_threads_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stuck = threading.Event()
+    monkeypatch.setattr(tcp_port, "CONNECT_S", 0.05)
+    monkeypatch.setattr(tcp_port.socket, "getaddrinfo", lambda *_, **__: stuck.wait(LIMIT_S))
+    try:
+        for number in range(40):
+            with pytest.raises(PortError) as caught:
+                await open_tcp(Endpoint(f"h{number}.example", 502))
+            assert caught.value.fault is PortFault.UNREACHABLE
+        async with asyncio.timeout(LIMIT_S):
+            assert await asyncio.to_thread(sum, (1, 2)) == 3
+        names = [t.name for t in threading.enumerate() if t.name.startswith("names")]
+        assert len(names) <= 2
+    finally:
+        stuck.set()
