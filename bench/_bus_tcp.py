@@ -61,11 +61,13 @@ class Raw:
     def __init__(self, counted: Counted) -> None:
         self._counted = counted
 
-    def values(self, _: object, raws: Sequence[float | None], __: float) -> Sampled:
+    def values(
+        self, _: object, raws: Sequence[float | None], *__: object, **___: object
+    ) -> Sampled:
         self._counted.values += len(raws)
         return Sampled([], {})
 
-    def missing(self, channels: Sequence[object], *_: object) -> Sampled:
+    def missing(self, channels: Sequence[object], *_: object, **__: object) -> Sampled:
         self._counted.missing += len(channels)
         return Sampled([], {})
 
@@ -103,6 +105,8 @@ async def run(port: int, devices: int, name: str) -> dict[str, float]:
     reads, missing = counted.values / REGISTERS, counted.missing
     taus = [unit["tau_ms"] for bus in buses for unit in bus.health()["units"].values()]
     for task in tasks:
+        if task.done():
+            task.result()  # a bus never ends by itself: its error is the finding
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return {
