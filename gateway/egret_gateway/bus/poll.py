@@ -162,10 +162,11 @@ class Bus:
     async def _serve(self, line: Line) -> None:
         self._rests(time.monotonic() + LISTEN_MAX_S)
         await line.listen()
+        talking = line if isinstance(line, Talking) else None  # asked once: it is a slow question
         while True:
-            if isinstance(line, Talking):
+            if talking is not None:
                 async with self._turn:
-                    self._overhear(line)
+                    self._overhear(talking)
             pick = self._schedule.pick(time.monotonic())
             for index in pick.parked:
                 self._missing(self._plan.turns[index].channels, Reason.BACKED_OFF)

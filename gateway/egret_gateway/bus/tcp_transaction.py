@@ -172,6 +172,8 @@ class TcpTransactions:
         return data
 
     def _cut(self) -> Envelope | None:
+        if not self._buffer:
+            return None
         found = cut(bytes(self._buffer))
         if found.broken:
             self._broken = found.broken
@@ -181,7 +183,7 @@ class TcpTransactions:
 
     def _worth(self, envelope: Envelope, unit: int) -> Reply | None:
         """Return why a frame with our number is no answer, None for one that may be."""
-        rest = cut(bytes(self._buffer)).broken
+        rest = cut(bytes(self._buffer)).broken if self._buffer else ""
         if rest:  # where no frame begins behind it, it did not end there
             return Reply(wrong=f"behind it {rest}")
         if envelope.unit != unit:
