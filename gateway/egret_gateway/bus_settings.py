@@ -75,7 +75,8 @@ class BusSettings:
         name: id of the bus, shown in health; port: device path, or ``tcp://HOST:PORT``.
         baud, parity (N, E, O), stop_bits: line settings; of a serial server's line, for pacing.
         cut_s: a batch of this bus waits at most so long before it is committed.
-        post_timeout_quiet_ms: silence kept after a timeout, for slaves that go deaf.
+        post_timeout_quiet_ms: silence kept after a timeout, for slaves that go deaf; None to
+            learn whether there are any.
         devices: what hangs on it.
         protocol: one of `PROTOCOLS`.
         local_echo: the adapter is known to hand back what is sent.
@@ -89,7 +90,7 @@ class BusSettings:
     parity: str = "N"
     stop_bits: int = 1
     cut_s: float = 1.0
-    post_timeout_quiet_ms: int = 0
+    post_timeout_quiet_ms: int | None = None
     devices: tuple[DeviceSettings, ...] = ()
     protocol: str = MODBUS_RTU
     local_echo: bool = False
@@ -170,7 +171,7 @@ class _Line(TypedDict, total=False):
     baud: int
     parity: str
     stop_bits: int
-    post_timeout_quiet_ms: int
+    post_timeout_quiet_ms: int | None
     local_echo: bool
     adapter: str
     data_bits: int
@@ -181,9 +182,14 @@ def _line(table: Table) -> _Line:
         "baud": table.integer("baud", 300, 1_000_000, 9600),
         "parity": table.text("parity", "N", ("N", "E", "O")),
         "stop_bits": table.integer("stop_bits", 1, 2, 1),
-        "post_timeout_quiet_ms": table.integer("post_timeout_quiet_ms", 0, 500, 0),
+        "post_timeout_quiet_ms": _quiet_ms(table),
         "local_echo": table.flag("local_echo", default=False),
     }
+
+
+def _quiet_ms(table: Table) -> int | None:
+    key = "post_timeout_quiet_ms"
+    return table.integer(key, 0, 500) if table.has(key) else None
 
 
 def _sdi12_line(table: Table) -> _Line:

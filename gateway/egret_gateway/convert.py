@@ -63,7 +63,8 @@ def formula_of(channel: ChannelSettings) -> tuple[str, dict[str, float]]:
         return "identity", {}
     numbers = {"scale": item.scale, "offset": item.offset}
     if item.counter is not None:
-        return COUNTER, {**numbers, "bits": float(item.counter.bits)}
+        cleared = {"read_clears": 1.0} if item.read_clears else {}
+        return COUNTER, {**numbers, "bits": float(item.counter.bits), **cleared}
     if channel.datum:
         numbers["datum_offset_m"] = channel.datum_offset_m
     return "linear", numbers
@@ -115,7 +116,10 @@ def _counted(
         verdict = _RESET_UNCOUNTED if memory else GOOD
         total = _linear(item, raw)
     else:
-        step, verdict = _step(counter, before.last, raw)
+        if item.read_clears:
+            step, verdict = _since_cleared(counter, raw)
+        else:
+            step, verdict = _step(counter, before.last, raw)
         if since_s is not None and _linear(item, step) > rain_most_mm(since_s):
             # No rain: another device, or a wrong number. A false sum would be a false alarm.
             step, verdict = 0, _RESET_UNCOUNTED
@@ -124,6 +128,11 @@ def _counted(
     return Converted(
         total, float(raw), verdict.flag, verdict.reasons, fresh if fresh != memory else ""
     )
+
+
+def _since_cleared(counter: Counter, raw: int) -> tuple[int, Verdict]:
+    """Return what a register counted since the last read set it back."""
+    return (raw, GOOD) if raw <= counter.max_step else (0, _RESET_UNCOUNTED)
 
 
 def _step(counter: Counter, last: int, raw: int) -> tuple[int, Verdict]:

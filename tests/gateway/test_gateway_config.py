@@ -36,7 +36,9 @@ def test_defaults_are_the_promised_ones(tmp_path: Path) -> None:
     assert (config.clock.source, config.clock.timescale.scale) == ("ntp", 1.0)
     assert (config.broker.host, config.status_s) == ("127.0.0.1", 120.0)
     bus = config.buses[0]
-    assert (bus.parity, bus.stop_bits, bus.cut_s, bus.post_timeout_quiet_ms) == ("N", 1, 1.0, 0)
+    assert (bus.parity, bus.stop_bits, bus.cut_s, bus.post_timeout_quiet_ms) == ("N", 1, 1.0, None)
+    fixed = load(site(tmp_path, bus="post_timeout_quiet_ms = 0")).buses[0]
+    assert fixed.post_timeout_quiet_ms == 0, "and not learnt"
 
 
 def test_thresholds_come_in_any_unit_that_fits(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from egret_core.quality import Flag, Reason
+from egret_core.quality import Flag, Reason, worst
 from egret_core.screening.gap import GAP_PERIODS, check_gap
 from egret_core.screening.verdict import Verdict, combined
 from egret_gateway.convert import Converted, to_canonical
@@ -51,6 +51,8 @@ class Sampler:
         raws: Sequence[float | None],
         at_s: float,
         verdicts: Sequence[Verdict] = (),
+        *,
+        lost: bool = False,
     ) -> Sampled:
         """Return samples of the channels that have a raw number.
 
@@ -59,6 +61,7 @@ class Sampler:
             raws: by their place in the turn's channels.
             at_s: monotonic time of the last byte.
             verdicts: what the device itself says of each, () for nothing.
+            lost: what was cleared by a read before this one never came: the values are doubtful.
         """
         at_ms = int(at_s * 1000)
         samples: list[Sample] = []
@@ -69,7 +72,8 @@ class Sampler:
             converted = _with(self._converted(channel, raw, at_ms), verdicts, index)
             if converted.memory:
                 self._memory[channel.key] = changed[channel.key] = converted.memory
-            samples.append(self._sample(channel, turn.period_s, at_ms, converted))
+            sample = self._sample(channel, turn.period_s, at_ms, converted)
+            samples.append(_doubted(sample) if lost else sample)
         return Sampled(samples, changed)
 
     def urgent(
@@ -151,3 +155,9 @@ def _with(converted: Converted, verdicts: Sequence[Verdict], index: int) -> Conv
         return converted
     both = combined(Verdict(converted.flag, converted.reasons), verdicts[index])
     return converted._replace(flag=both.flag, reasons=both.reasons)
+
+
+def _doubted(sample: Sample) -> Sample:
+    """Return a sample that says that what came before it is lacking."""
+    flag = worst(sample.flag, int(Flag.SUSPECT))
+    return sample._replace(flag=flag, reasons=sample.reasons | int(Reason.GAP))

@@ -41,6 +41,7 @@ def load(path: Path) -> Profile:
     if isinstance(way, Modbus):
         modbus.no_overlap(table, items)
         needs.check(table, way, items)
+        modbus.no_item_in_a_hole(table, items, way.holes)
     line = table.table("line")
     profile = Profile(
         name=about[0],
@@ -116,6 +117,7 @@ def _item(name: str, table: Table, way: Way) -> Item:
         sentinels=tuple(float(raw) for raw in table.array("sentinels", float)),
         counter=_counter(table, at) if table.has("counter") else None,
         **(needs.others(table, quantity) if isinstance(at, Register) else {}),
+        read_clears=table.flag("read_clears", default=False),
     )
     if item.scale == 0:
         table.fail("scale", "write a number other than 0")

@@ -92,6 +92,7 @@ class Item:
         scale_from: another item whose number n makes this one x 10^-n, "" for none.
         unit_from: another item that tells the unit of this one's number.
         sign_from: the number is minus where this holds; ready: there is none where it does not.
+        read_clears: reading it sets it back: what it shows was counted since the last read.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Item:
     unit_from: UnitFrom | None = None
     sign_from: When | None = None
     ready: When | None = None
+    read_clears: bool = False
 
     @property
     def register(self) -> Register:
@@ -121,6 +123,15 @@ class Item:
         others = (self.unit_from, self.sign_from, self.ready)
         named = (self.scale_from, *(other.item for other in others if other is not None))
         return tuple(dict.fromkeys(name for name in named if name))
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Registers first to last that no read may touch: refused, or never answered."""
+
+    fc: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +152,7 @@ class Modbus:
         max_block: registers in one read; single_read: every item needs a read of its own.
         min_gap_ms, timeout_min_ms, timeout_max_ms, late_window_ms: its patience on the line.
         readable: what may be read beside the items, e.g. to bridge a hole.
+        holes: what may not, within `readable` too.
     """
 
     max_block: int = COUNT_MAX
@@ -150,6 +162,7 @@ class Modbus:
     timeout_max_ms: float = 1000.0
     late_window_ms: float = 0.0
     readable: tuple[Readable, ...] = ()
+    holes: tuple[Hole, ...] = ()
 
 
 Way = Modbus | Sdi12 | Nmea | Text
