@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from egret_gateway.bus.poll import Bus
 from egret_gateway.clock import Clock
+from egret_gateway.diagnosis import report
+from egret_gateway.errors import AskError
 from egret_gateway.health import Health
 from egret_gateway.maintenance import Maintenance
 from egret_gateway.outbox import Outbox
@@ -103,7 +105,7 @@ class Service:
         stop = asyncio.create_task(self._stop.wait())
         _log.info("gateway=%s buses=%d started", self._config.gateway, len(self._buses))
         self._manager.ready(self._status())
-        async with answering(self._config.data, lambda: self._facts(uplink)):
+        async with answering(self._config.data, lambda: self._facts(uplink), self._read):
             await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
         self._manager.stopping()
         code = OK if self._stop.is_set() else PEER
@@ -125,6 +127,14 @@ class Service:
             async with asyncio.timeout(FAREWELL_S):
                 await self._outbox.flush()
                 await uplink.settled()
+
+    async def _read(self, bus: str, unit: str) -> list[dict[str, Any]]:
+        """Have a unit read between the polls, for a technician."""
+        settings = next((one for one in self._config.buses if one.name == bus), None)
+        if settings is None:
+            raise AskError(f"there is no bus {bus!r}")
+        found = await self._buses[bus].ask(unit)
+        return [report(settings, turn, polled) for turn, polled in found]
 
     def _pulses(self) -> Mapping[str, Pulse]:
         """Return the parts that must get further: each line, and what commits to disk."""

@@ -171,7 +171,7 @@ class Bus:
         """Take up the plan's new turns: each in the place of the one that served its channels."""
         former, self._turns = self._turns, self._plan.turns
         heirs = [_heir(turn, former) for turn in self._turns]
-        self._schedule.relay(self._jobs(), heirs, time.monotonic())
+        self._schedule.relay(self._jobs(), heirs)
         LOG.info("bus=%s event=replanned turns=%d", self._settings.name, len(self._turns))
 
     def _lay(self) -> Schedule:
@@ -256,7 +256,7 @@ class Bus:
         polled = await line.poll(index)
         now_s = time.monotonic()
         if polled.fault is Fault.NONE:
-            self._schedule.heard(ask.turns[0].unit, now_s)
+            self._schedule.heard(ask.turns[0].unit)
             self._values(self._turns[index], polled)
         if self._plan.turns is not self._turns:
             ask.turns.extend(one for one in self._plan.turns if one not in self._turns)

@@ -211,16 +211,19 @@ class Schedule:
             breaker.back_off(now_s, BACKOFF_PERIODS * job.period_s, most_s, self._jitter())
         elif turn.repeats < (REPEATS_MAX + (fault is Fault.QUARANTINED)):
             again_s = self._again(job, now_s, fault, exception, free_s)
-            if again_s is not None and again_s < turn.release_s + job.period_s:
-                turn.repeats, turn.due_s = turn.repeats + 1, again_s
-                if fault is not Fault.CRC:
-                    return Next.LATER
-                self._began_s = now_s
-                return Next.NOW
+            if again_s is not None and again_s < self._deadline(index):
+                return self._repeat(turn, now_s, again_s)
         self._advance(index, now_s)
         return Next.FAILED
 
-    def heard(self, unit: str, now_s: float) -> None:
+    def _repeat(self, turn: _Turn, now_s: float, again_s: float) -> Next:
+        turn.repeats, turn.due_s = turn.repeats + 1, again_s
+        if again_s > now_s:
+            return Next.LATER
+        self._began_s = now_s
+        return Next.NOW
+
+    def heard(self, unit: str) -> None:
         """Take in that a unit answered out of its turn."""
         self._began_s, self._blamed = None, None
         self.breakers[unit].close()
@@ -241,13 +244,12 @@ class Schedule:
         for breaker in self.breakers.values():
             breaker.probe_s = 0.0
 
-    def relay(self, jobs: Sequence[Job], heirs: Sequence[int], now_s: float) -> None:
+    def relay(self, jobs: Sequence[Job], heirs: Sequence[int]) -> None:
         """Take other jobs in place of the former, on the same grid.
 
         Args:
             jobs: all reads of the bus as they are now, of the same units.
             heirs: for each the index of the former job whose place in time it takes.
-            now_s: now.
         """
         former = self._turns
         self._jobs = tuple(jobs)

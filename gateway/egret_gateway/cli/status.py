@@ -55,9 +55,17 @@ def findings(facts: dict[str, Any]) -> Iterator[str]:
 def _bus_findings(name: str, bus: dict[str, Any]) -> Iterator[str]:
     if bus["fault"]:
         yield f"{name}: {bus['port']}: {bus['fault']}"
+    for rank, stride in bus.get("strides", {}).items():
+        yield (
+            f"{name}: polls take {bus['load']:.0%} of the line's time: {rank} channels are read "
+            f"only every {stride}. time; `egret-gateway plan` says what to change"
+        )
     for unit, health in bus["units"].items():
         if health["open"]:
             yield f"{name}: unit {unit} does not answer: try `egret-gateway read --unit {unit}`"
+        for word in health.get("suggestions", ()):
+            what = "its profile lacks\n" if word.startswith("[[") else ""
+            yield f"{name}: unit {unit}: {what}{word}"
 
 
 def lines(facts: dict[str, Any]) -> Iterator[str]:

@@ -210,7 +210,7 @@ def test_a_unit_heard_out_of_its_turn_is_no_longer_parked() -> None:
     for at_s in (0.0, 2.6, 10.1):
         timed_out(turns, 0, at_s, 0.1)
     assert turns.breakers["a"].open
-    turns.heard("a", 12.0)
+    turns.heard("a")
     assert not turns.breakers["a"].open
     assert turns.breakers["a"].fails == 0
 

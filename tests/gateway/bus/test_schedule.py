@@ -193,7 +193,7 @@ def test_an_overloaded_line_thins_out_the_lowest_class_and_never_rain_and_level(
 def test_new_jobs_take_the_places_in_time_of_the_old_ones() -> None:
     turns = schedule(Job("a", 10.0), Job("b", 10.0))
     turns.done(0, 0.1, Fault.NONE)
-    turns.relay([Job("a", 10.0), Job("a", 10.0), Job("b", 10.0)], [0, 0, 1], 0.2)
+    turns.relay([Job("a", 10.0), Job("a", 10.0), Job("b", 10.0)], [0, 0, 1])
     assert turns.pick(4.9).job is None
     assert turns.pick(5.0).job == 2
     turns.done(2, 5.1, Fault.NONE)
@@ -205,7 +205,7 @@ def test_new_jobs_take_the_places_in_time_of_the_old_ones() -> None:
 def test_what_is_split_within_its_turn_is_due_at_once() -> None:
     turns = schedule(Job("a", 10.0))
     assert turns.pick(0.0).job == 0
-    turns.relay([Job("a", 10.0), Job("a", 10.0)], [0, 0], 0.1)
+    turns.relay([Job("a", 10.0), Job("a", 10.0)], [0, 0])
     assert turns.pick(0.1).job == 0
     turns.done(0, 0.2, Fault.NONE)
     assert turns.pick(0.2).job == 1
