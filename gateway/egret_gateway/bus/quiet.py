@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-QUIET_S = 0.5  # a deaf slave hears again after so long (libmodbus's response time-out)
+QUIET_S = 0.55  # a deaf slave hears again: libmodbus's response time-out, 0.5 s, and its lag
 CERTAIN_FAILS = 3  # in a row: the unit itself is dead, and the next failure may be the test
 BUSY_LOAD = 0.5  # below it there is time enough for half a second after a failure
 USELESS_MAX = 3  # failures in a row in spite of the silence: the cause is another one

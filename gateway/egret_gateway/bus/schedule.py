@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 REPEATS_MAX = 1  # in one period; a quarantine asked nothing, so that one more may follow it
 REPEAT_SHARE = 0.25  # of a period: when a poll that timed out is repeated
-REPEAT_COST = 0.1  # of the shortest period: what a repeat in vain may keep its neighbours waiting
+REPEAT_COST = 0.1  # of a neighbour's period: what a repeat in vain may keep it waiting
 PROBE_SHARE = 0.5  # of a period: so long a probe waits for a pause that is long enough
 WEIGH_S = 10.0  # how often the line's load is weighed
 BUSY_S = 1.0  # exception 5 or 6: the device asks for patience
@@ -350,8 +350,13 @@ class Schedule:
         if fault is Fault.CRC:
             return now_s
         cost_s = self.breakers[job.unit].cost_s
-        shortest_s = min(other.period_s for other in self._jobs)
-        if cost_s > REPEAT_COST * shortest_s or not self._bucket.has(cost_s, now_s):
+        others = [
+            other.period_s
+            for other in self._jobs
+            if other.unit != job.unit and not self.breakers[other.unit].open
+        ]
+        dear = others and cost_s > REPEAT_COST * min(others)
+        if dear or (others and not self._bucket.has(cost_s, now_s)):
             return None  # the next period will do
         return now_s + job.period_s * REPEAT_SHARE
 

@@ -112,7 +112,7 @@ class Sdi12Plan:
                 work.period_s,
                 wire_s(work),
                 len(work.places),
-                str(work.asked),
+                f"{work.address}{work.asked.kind}{work.asked.number or ''}!",
                 work.channels,
             )
             for work in self.works

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from egret_gateway.bus.budget import budget, remedies
 from egret_gateway.bus.line import Priced
 from egret_gateway.bus.load import LOAD_MAX
-from egret_gateway.bus.poll import plan_of
+from egret_gateway.bus.plans import plan_of
 
 if TYPE_CHECKING:
     from egret_gateway.bus.budget import Budget

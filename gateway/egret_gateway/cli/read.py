@@ -14,7 +14,7 @@ from egret_core.errors import ConfigError
 from egret_gateway import config as settings
 from egret_gateway import diagnosis, status
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.poll import plan_of
+from egret_gateway.bus.plans import plan_of
 from egret_gateway.bus_settings import LINES_OF_TEXT, SDI_12
 from egret_gateway.cli import read_sdi12, read_text
 from egret_gateway.errors import NotRunningError, StatusError

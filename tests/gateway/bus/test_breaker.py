@@ -188,7 +188,9 @@ def test_a_line_that_has_failed_enough_repeats_nothing() -> None:
 def test_a_repeat_that_would_keep_a_quick_neighbour_waiting_is_left_out() -> None:
     assert timed_out(schedule(Job("a", 10.0), Job("b", 5.0)), 0, 0.0, 0.45) is Next.LATER
     assert timed_out(schedule(Job("a", 10.0), Job("b", 4.0)), 0, 0.0, 0.45) is Next.FAILED
-    turns = schedule(Job("a", 10.0))
+    alone = schedule(Job("a", 1.0), Job("a", 1.0))
+    assert timed_out(alone, 0, 0.0, 0.2) is Next.LATER, "it has no neighbour"
+    turns = schedule(Job("a", 10.0), Job("b", 10.0))
     assert turns.pick(0.0).job == 0
     silent = turns.done(0, 0.1, Fault.TIMEOUT, free_s=1.2)
     assert silent is Next.FAILED, "the silence after it counts too"

@@ -7,7 +7,7 @@ from rig.virtual_turns import run, schedule
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.rank import Rank
-from egret_gateway.bus.schedule import Job, Next
+from egret_gateway.bus.schedule import Job, Next, Schedule
 
 
 def test_polls_stay_on_their_phase_grid() -> None:
