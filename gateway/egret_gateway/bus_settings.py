@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from egret_core.errors import ConfigError
-from egret_core.screening.range import ANY, Span
-from egret_core.units import UnitError, convert
 from egret_gateway import profiles
+from egret_gateway.calibration import read_calibration
+from egret_gateway.limits import read_datum, read_range, read_watch
 from egret_gateway.profiles import (
     ChannelSettings,
     DeviceSettings,
@@ -34,7 +34,7 @@ from egret_gateway.protocols.sdi12 import ADDRESSES
 from egret_gateway.text_settings import base_of, check_line, line_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from egret_gateway.table import Table
@@ -52,7 +52,6 @@ BUSES_MAX = 1024  # a box has a few serial lines; a TCP device each is a bus of 
 DEVICES_MAX = 256  # units that one Modbus TCP connection can address; a serial line has fewer
 PERIOD_MIN_S = 0.05  # about two reads at 9600 baud; faster than any sensor we know
 PERIOD_MAX_S = 86_400.0
-DATUMED = ("water_level",)  # heights that mean nothing without a datum
 TCP_PORT_MAX = 65_535
 _SERIAL_KEYS = ("baud", "parity", "stop_bits", "post_timeout_quiet_ms", "local_echo")
 _TCP = re.compile(
@@ -254,6 +253,7 @@ def _device(table: Table, shelf: _Shelf, protocol: str) -> DeviceSettings:
     station = table.id("station")
     wanted = table.table("channels")
     channels = []
+    siblings = {name: f"{station}/{one.id('channel')}" for name, one in wanted.named().items()}
     for name, entry in wanted.named().items():
         item = next((item for item in profile.items if item.name == name), None)
         if item is None:
@@ -261,7 +261,7 @@ def _device(table: Table, shelf: _Shelf, protocol: str) -> DeviceSettings:
             raise ConfigError(
                 entry.file, entry.path, name, f"profile {profile.name!r} has the items: {known}"
             )
-        channels.append(_channel(entry, station, item))
+        channels.append(_channel(entry, station, item, siblings))
     if not channels:
         table.fail("channels", "write one [bus.device.channels.ITEM] per value wanted")
     settings = DeviceSettings(
@@ -309,12 +309,14 @@ class _Shelf:
         return self._read.setdefault(name, profiles.load(path))
 
 
-def _channel(table: Table, station: str, item: Item) -> ChannelSettings:
-    datum = table.text("datum", "")
-    if item.quantity in DATUMED and not datum:
-        table.fail("datum", f"a {item.quantity} needs the name of its vertical datum")
-    if datum and item.quantity not in DATUMED:
-        table.fail("datum", f"a {item.quantity} has no vertical datum: leave it out")
+def _channel(
+    table: Table, station: str, item: Item, siblings: Mapping[str, str]
+) -> ChannelSettings:
+    calibration = None
+    if table.has("calibration"):
+        calibration = read_calibration(table.table("calibration"), item, siblings)
+    quantity = item.quantity if calibration is None else calibration.quantity
+    datum = read_datum(table, quantity)
     if table.has("datum_offset_m") and not datum:
         table.fail("datum_offset_m", "an offset is measured from a datum: write datum = ...")
     settings = ChannelSettings(
@@ -323,34 +325,9 @@ def _channel(table: Table, station: str, item: Item) -> ChannelSettings:
         item=item,
         datum=datum,
         datum_offset_m=table.number("datum_offset_m", -1e5, 1e5, 0.0),
-        watch_at=_watch(table, item, datum) if table.has("watch_at") else None,
-        operator=_range(table, item) if table.has("range") else ANY,
+        watch_at=read_watch(table, quantity, datum),
+        operator=read_range(table, quantity),
+        calibration=calibration,
     )
     table.done()
     return settings
-
-
-def _watch(table: Table, item: Item, datum: str) -> float:
-    watch = table.table("watch_at")
-    if item.counter is not None:
-        table.fail("watch_at", "a total has no threshold of its own: leave it out")
-    value = watch.number("value", -1e9, 1e9)
-    unit = watch.text("unit")
-    seen = watch.text("datum", "")
-    if seen != datum:
-        watch.fail("datum", f"write the channel's own datum, {datum!r}")
-    watch.done()
-    try:
-        return convert(item.quantity, value, unit)
-    except UnitError as error:
-        watch.fail("unit", str(error))
-
-
-def _range(table: Table, item: Item) -> Span:
-    own = table.table("range")
-    try:
-        span = profiles.span(own, item.quantity, own.text("unit"))
-    except UnitError as error:
-        own.fail("unit", str(error))
-    own.done()
-    return span

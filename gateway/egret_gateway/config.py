@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,17 @@ from egret_core.topics import CENTRE
 from egret_core.units import canonical
 from egret_gateway.broker import BrokerSettings, read_broker
 from egret_gateway.bus_settings import BusSettings, read_buses
+from egret_gateway.calibration import check_inputs, sheet_fact
 from egret_gateway.convert import formula_of
+from egret_gateway.derived import Source, derived_meta, read_derived
+from egret_gateway.limits import span_fact
 from egret_gateway.table import Table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from egret_gateway.convert.derived import DerivedSettings
+    from egret_gateway.convert.formula import Input
     from egret_gateway.profiles import ChannelSettings, DeviceSettings
 
 __all__ = [
@@ -70,6 +75,7 @@ class GatewayConfig:
     Attributes:
         gateway: id on the wire; data: folder of the outbox and other state.
         buses: lines and connections; file: where it was read from.
+        derived: channels worked out from theirs.
     """
 
     gateway: str
@@ -80,15 +86,18 @@ class GatewayConfig:
     clock: ClockSettings = field(default_factory=ClockSettings)
     status_s: float = 120.0
     file: str = ""
+    derived: tuple[DerivedSettings, ...] = ()
 
     def channels(self) -> tuple[ChannelMeta, ...]:
         """Return the facts of every configured channel, as they travel."""
-        return tuple(
+        cut_s = max(bus.cut_s for bus in self.buses)  # a derived one travels with any of them
+        measured = (
             channel_meta(bus, device, channel)
             for bus in self.buses
             for device in bus.devices
             for channel in device.channels
         )
+        return (*measured, *(derived_meta(one, cut_s) for one in self.derived))
 
 
 def load(path: Path, devices: Sequence[Path] | None = None) -> GatewayConfig:
@@ -117,9 +126,10 @@ def load(path: Path, devices: Sequence[Path] | None = None) -> GatewayConfig:
         clock=_clock(top.table("clock"), broker),
         file=str(path),
     )
+    _unique_channels(top, config)
+    config = replace(config, derived=read_derived(top, _sources(top, config)))
     own.done()
     top.done()
-    _unique_channels(top, config)
     return config
 
 
@@ -130,17 +140,16 @@ def channel_meta(bus: BusSettings, device: DeviceSettings, channel: ChannelSetti
     extra: dict[str, Any] = {"item": item.name, "tier": device.profile.tier}
     for name, span in (("sensor_range", item.sensor), ("range", channel.operator)):
         if span != ANY:
-            extra[name] = [
-                span.low if span.low > ANY.low else None,
-                span.high if span.high < ANY.high else None,
-            ]
+            extra[name] = span_fact(span)
     if device.base is not None:
         extra["base"] = list(device.base)  # another base is another calibration
+    if channel.calibration is not None:
+        extra["calibration"] = sheet_fact(channel.calibration)
     return ChannelMeta(
         station=channel.station,
         channel=channel.channel,
-        quantity=item.quantity,
-        unit=canonical(item.quantity),
+        quantity=channel.quantity,
+        unit=canonical(channel.quantity),
         datum=channel.datum,
         profile=device.profile.ref,
         period_s=device.period_s,
@@ -184,6 +193,21 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _sources(top: Table, config: GatewayConfig) -> dict[str, Source]:
+    """Return what derived channels can be made of; every calibration finds its inputs there."""
+    found: dict[str, Source] = {}
+    needs: dict[str, tuple[str, tuple[Input, ...]]] = {}
+    for b, bus in enumerate(config.buses):
+        for d, device in enumerate(bus.devices):
+            for channel in device.channels:
+                found[channel.key] = Source(channel.quantity, device.period_s)
+                if channel.calibration is not None:
+                    path = f"bus[{b}].device[{d}].channels.{channel.item.name}.calibration"
+                    needs[channel.key] = (path, channel.calibration.inputs)
+    check_inputs(top.file, needs, {key: source.quantity for key, source in found.items()})
+    return found
 
 
 def _unique_channels(top: Table, config: GatewayConfig) -> None:

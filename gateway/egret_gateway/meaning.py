@@ -28,7 +28,7 @@ def meaning(channel: ChannelSettings, raw: float, said: Verdict = GOOD) -> dict[
         "item": channel.item.name,
         "raw": raw if converted.raw is not None or converted.value is not None else None,
         "value": converted.value,
-        "unit": canonical(channel.item.quantity),
+        "unit": canonical(channel.quantity),
         "quality": Flag(verdict.flag).name,
         "reasons": [bit.name for bit in Reason(verdict.reasons)],
     }

@@ -13,6 +13,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
+from egret_gateway.bus.latest import Latest
 from egret_gateway.bus.poll import Bus
 from egret_gateway.clock import Clock
 from egret_gateway.diagnosis import report
@@ -75,10 +76,11 @@ class Service:
     async def _until_stopped(self) -> int:
         memory = self._outbox.memory()
         timescale = self._config.clock.timescale
+        latest = Latest(timescale, self._config.derived)
         for settings in self._config.buses:
             emit = self._outbox.emitter(timescale.real_s(settings.cut_s))
             self._buses[settings.name] = Bus(
-                settings, timescale, emit, memory, self._maintenance.active
+                settings, timescale, emit, memory, self._maintenance.active, latest=latest
             )
         health = Health(
             self._config.gateway, self._outbox, self._clock, self._health, self._maintenance.active

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from egret_core.timescale import Timescale
     from egret_gateway.bus.asks import Ask
+    from egret_gateway.bus.latest import Latest
     from egret_gateway.bus.line import Line, Polled, Turn
     from egret_gateway.bus_settings import BusSettings
     from egret_gateway.profiles import ChannelSettings
@@ -64,6 +65,8 @@ class Bus:
         emit: Emit,
         memory: Mapping[str, str],
         maintenance: Callable[[], bool],
+        *,
+        latest: Latest | None = None,
     ) -> None:
         """Store what is given and lay the plan.
 
@@ -73,12 +76,13 @@ class Bus:
             emit: takes samples and, for the same commit, changed counter memories.
             memory: counters' memories at the start, by `station/channel`.
             maintenance: tells whether a technician has declared work on the site.
+            latest: the last number of every channel of the gateway; None where a bus is alone.
         """
         self._settings = settings
         self._timescale = timescale
         self._emit = emit
         self._plan = plan_of(settings)
-        self._sampler = Sampler(timescale, memory, maintenance)
+        self._sampler = Sampler(timescale, memory, maintenance, latest)
         self._turns: Sequence[Turn] = self._plan.turns
         self._schedule = self._lay()
         self._asks = Asks()

@@ -28,6 +28,6 @@ def rank_of(channels: Sequence[ChannelSettings]) -> Rank:
 
 
 def _rank(channel: ChannelSettings) -> Rank:
-    if channel.watch_at is not None or channel.item.quantity in _WARNING:
+    if channel.watch_at is not None or channel.quantity in _WARNING:
         return Rank.WARNING
-    return Rank.SERVICE if channel.item.quantity in _SERVICE else Rank.MEASUREMENT
+    return Rank.SERVICE if channel.quantity in _SERVICE else Rank.MEASUREMENT

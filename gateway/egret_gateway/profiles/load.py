@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROTOCOLS = ("modbus", "sdi12", "nmea", "text")  # the section a profile has: what it speaks
+COUNTED = ("rain_total", "count")  # totals that a counter makes
 _HUGE = 1e300  # no bound of ours: the value's own type is
 
 
@@ -121,8 +122,9 @@ def _item(name: str, table: Table, way: Way) -> Item:
     )
     if item.scale == 0:
         table.fail("scale", "write a number other than 0")
-    if (quantity == "rain_total") != (item.counter is not None):
-        table.fail("counter", "a rain_total, and only a rain_total, has [item.NAME.counter]")
+    if (quantity in COUNTED) != (item.counter is not None):
+        words = " or ".join(COUNTED)
+        table.fail("counter", f"a {words}, and nothing else, has [item.NAME.counter]")
     table.done()
     return item
 

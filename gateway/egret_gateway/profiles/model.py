@@ -12,6 +12,7 @@ from egret_gateway.protocols.modbus_pdu import COUNT_MAX
 from egret_gateway.protocols.registers import WORDS
 
 if TYPE_CHECKING:
+    from egret_gateway.convert.formula import Calibration
     from egret_gateway.protocols.geodesy import Position
 
 TIERS = ("drafted", "simulated", "bench", "field")
@@ -215,6 +216,7 @@ class ChannelSettings:
         datum: vertical datum of a level; datum_offset_m: staff-gauge zero, added to the value.
         watch_at: canonical value at which it travels at once, None for never.
         operator: canonical bounds beyond which the value is suspect.
+        calibration: the formula of its sheet, None where the item's number is the value.
     """
 
     station: str
@@ -224,6 +226,7 @@ class ChannelSettings:
     datum_offset_m: float = 0.0
     watch_at: float | None = None
     operator: Span = ANY
+    calibration: Calibration | None = None
 
     @property
     def key(self) -> str:
@@ -234,6 +237,11 @@ class ChannelSettings:
     def register(self) -> Register:
         """Where its item lies on a Modbus device; TypeError elsewhere."""
         return self.item.register
+
+    @property
+    def quantity(self) -> str:
+        """What the channel measures: what its calibration gives, else what its item is."""
+        return self.item.quantity if self.calibration is None else self.calibration.quantity
 
 
 @dataclass(frozen=True, slots=True)
