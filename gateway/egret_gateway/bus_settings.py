@@ -19,6 +19,7 @@ from egret_core.errors import ConfigError
 from egret_gateway import profiles
 from egret_gateway.calibration import read_calibration
 from egret_gateway.limits import read_datum, read_range, read_watch
+from egret_gateway.pacing import read_periods
 from egret_gateway.profiles import (
     ChannelSettings,
     DeviceSettings,
@@ -264,13 +265,17 @@ def _device(table: Table, shelf: _Shelf, protocol: str) -> DeviceSettings:
         channels.append(_channel(entry, station, item, siblings))
     if not channels:
         table.fail("channels", "write one [bus.device.channels.ITEM] per value wanted")
+    period_s = table.number("period_s", PERIOD_MIN_S, PERIOD_MAX_S)
+    watch_s, event_s = read_periods(table, period_s, PERIOD_MIN_S)
     settings = DeviceSettings(
         **_address(table, profile, protocol),
         profile=profile,
         station=station,
-        period_s=table.number("period_s", PERIOD_MIN_S, PERIOD_MAX_S),
+        period_s=period_s,
         channels=tuple(channels),
         base=base_of(table, channels),
+        watch_s=watch_s,
+        event_s=event_s,
     )
     table.done()
     return settings

@@ -19,11 +19,13 @@ from egret_gateway.calibration import check_inputs, sheet_fact
 from egret_gateway.convert import formula_of
 from egret_gateway.derived import Source, derived_meta, read_derived
 from egret_gateway.limits import span_fact
+from egret_gateway.pacing import Channel, read_pace
 from egret_gateway.table import Table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from egret_gateway.bus.pace import Trigger
     from egret_gateway.convert.derived import DerivedSettings
     from egret_gateway.convert.formula import Input
     from egret_gateway.profiles import ChannelSettings, DeviceSettings
@@ -75,7 +77,7 @@ class GatewayConfig:
     Attributes:
         gateway: id on the wire; data: folder of the outbox and other state.
         buses: lines and connections; file: where it was read from.
-        derived: channels worked out from theirs.
+        derived: channels worked out from theirs; pace: what makes stations go faster.
     """
 
     gateway: str
@@ -87,6 +89,7 @@ class GatewayConfig:
     status_s: float = 120.0
     file: str = ""
     derived: tuple[DerivedSettings, ...] = ()
+    pace: tuple[Trigger, ...] = ()
 
     def channels(self) -> tuple[ChannelMeta, ...]:
         """Return the facts of every configured channel, as they travel."""
@@ -128,6 +131,7 @@ def load(path: Path, devices: Sequence[Path] | None = None) -> GatewayConfig:
     )
     _unique_channels(top, config)
     config = replace(config, derived=read_derived(top, _sources(top, config)))
+    config = replace(config, pace=read_pace(top, _watchable(config), _paced(config)))
     own.done()
     top.done()
     return config
@@ -208,6 +212,19 @@ def _sources(top: Table, config: GatewayConfig) -> dict[str, Source]:
                     needs[channel.key] = (path, channel.calibration.inputs)
     check_inputs(top.file, needs, {key: source.quantity for key, source in found.items()})
     return found
+
+
+def _watchable(config: GatewayConfig) -> dict[str, Channel]:
+    measured = (c for bus in config.buses for device in bus.devices for c in device.channels)
+    return {
+        one.key: Channel(one.quantity, one.datum, one.watch_at)
+        for one in (*measured, *config.derived)
+    }
+
+
+def _paced(config: GatewayConfig) -> list[str]:
+    devices = [device for bus in config.buses for device in bus.devices]
+    return sorted({device.station for device in devices if device.paced})
 
 
 def _unique_channels(top: Table, config: GatewayConfig) -> None:

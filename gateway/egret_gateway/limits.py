@@ -32,16 +32,22 @@ def read_watch(table: Table, quantity: str, datum: str) -> float | None:
     watch = table.table("watch_at")
     if quantity in TOTALS:
         table.fail("watch_at", "a total has no threshold of its own: leave it out")
-    value = watch.number("value", -1e9, 1e9)
-    unit = watch.text("unit")
-    seen = watch.text("datum", "")
-    if seen != datum:
-        watch.fail("datum", f"write the channel's own datum, {datum!r}")
+    found = read_threshold(watch, quantity, datum)
     watch.done()
+    return found
+
+
+def read_threshold(own: Table, quantity: str, datum: str) -> float:
+    """Return `value`, given in `unit` over `datum`, as a canonical value."""
+    value = own.number("value", -1e9, 1e9)
+    unit = own.text("unit")
+    seen = own.text("datum", "")
+    if seen != datum:
+        own.fail("datum", f"write the channel's own datum, {datum!r}")
     try:
         return convert(quantity, value, unit)
     except UnitError as error:
-        watch.fail("unit", str(error))
+        own.fail("unit", str(error))
 
 
 def read_range(table: Table, quantity: str) -> Span:

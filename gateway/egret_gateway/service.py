@@ -14,6 +14,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from egret_gateway.bus.latest import Latest
+from egret_gateway.bus.pacer import Pacer
 from egret_gateway.bus.poll import Bus
 from egret_gateway.clock import Clock
 from egret_gateway.diagnosis import report
@@ -50,6 +51,8 @@ class Service:
             config.data, config.gateway, self._clock, config.channels(), config.outbox
         )
         self._maintenance = Maintenance(config.data, self._clock)
+        devices = [device for bus in config.buses for device in bus.devices]
+        self._pacer = Pacer(config.pace, devices, timescale, lambda: self._clock.mono_ms() / 1000)
         self._buses: dict[str, Bus] = {}
         self._stop = asyncio.Event()
         self._since_ms = self._clock.mono_ms()
@@ -76,14 +79,25 @@ class Service:
     async def _until_stopped(self) -> int:
         memory = self._outbox.memory()
         timescale = self._config.clock.timescale
-        latest = Latest(timescale, self._config.derived)
+        latest = Latest(timescale, self._config.derived, self._pacer)
         for settings in self._config.buses:
             emit = self._outbox.emitter(timescale.real_s(settings.cut_s))
             self._buses[settings.name] = Bus(
-                settings, timescale, emit, memory, self._maintenance.active, latest=latest
+                settings,
+                timescale,
+                emit,
+                memory,
+                self._maintenance.active,
+                latest=latest,
+                paced=self._pacer.bus(settings.devices),
             )
         health = Health(
-            self._config.gateway, self._outbox, self._clock, self._health, self._maintenance.active
+            self._config.gateway,
+            self._outbox,
+            self._clock,
+            self._health,
+            self._maintenance.active,
+            more=lambda: {"pace": self._pacer.states()},
         )
         uplink = Uplink(
             self._config.gateway,
@@ -92,6 +106,7 @@ class Service:
             self._clock,
             health,
             status_s=self._config.status_s,
+            pacer=self._pacer,
         )
         buses = [
             asyncio.create_task(bus.run(), name=f"bus {name}") for name, bus in self._buses.items()
@@ -157,6 +172,7 @@ class Service:
             "outbox": self._outbox.stats(),
             "clock": {"source": str(clock.source), "offset_ms": clock.offset_ms},
             "maintenance": self._maintenance.active(),
+            "pace": self._pacer.states(),
             "buses": self._health(),
         }
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from egret_core.timescale import Timescale
+    from egret_gateway.bus.pacer import Pacer
     from egret_gateway.convert import Converted
     from egret_gateway.convert.derived import DerivedSettings
     from egret_gateway.convert.formula import Input
@@ -25,8 +26,20 @@ if TYPE_CHECKING:
 class Latest:
     """What was last measured."""
 
-    def __init__(self, timescale: Timescale, derived: Sequence[DerivedSettings] = ()) -> None:
-        """Store what is given; ages are scaled seconds, `derived` stand in their order."""
+    def __init__(
+        self,
+        timescale: Timescale,
+        derived: Sequence[DerivedSettings] = (),
+        pacer: Pacer | None = None,
+    ) -> None:
+        """Store what is given.
+
+        Args:
+            timescale: ages are scaled seconds.
+            derived: in their order.
+            pacer: it sees every sample, None where nothing goes faster.
+        """
+        self._pacer = pacer
         self._real_s = timescale.real_s
         self._derived = tuple(derived)
         self._held: dict[str, Held] = {}
@@ -38,6 +51,8 @@ class Latest:
         key = f"{sample.station}/{sample.channel}"
         if sample.value is not None and sample.flag != Flag.FAIL:
             self._held[key] = Held(sample.value, sample.mono_ms, sample.flag)
+        if self._pacer is not None:
+            self._pacer.take(sample)
         for spoke, wanted in zip(self._spoke, self._wanted, strict=True):
             if key in wanted:
                 spoke.add(key)

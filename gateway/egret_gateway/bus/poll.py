@@ -19,6 +19,7 @@ from egret_gateway.bus.asks import Asks
 from egret_gateway.bus.breaker import BACKOFF_MAX_S
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.line import Patient, Talking
+from egret_gateway.bus.pace import Pace, Paced
 from egret_gateway.bus.plans import plan_of
 from egret_gateway.bus.rank import rank_of
 from egret_gateway.bus.sampler import Sampler
@@ -67,6 +68,7 @@ class Bus:
         maintenance: Callable[[], bool],
         *,
         latest: Latest | None = None,
+        paced: Paced | None = None,
     ) -> None:
         """Store what is given and lay the plan.
 
@@ -77,6 +79,7 @@ class Bus:
             memory: counters' memories at the start, by `station/channel`.
             maintenance: tells whether a technician has declared work on the site.
             latest: the last number of every channel of the gateway; None where a bus is alone.
+            paced: which of its turns come faster now; None for none ever.
         """
         self._settings = settings
         self._timescale = timescale
@@ -84,6 +87,8 @@ class Bus:
         self._plan = plan_of(settings)
         self._sampler = Sampler(timescale, memory, maintenance, latest)
         self._turns: Sequence[Turn] = self._plan.turns
+        self._paced = paced or Paced(Pace(), {})
+        self._keys = [[channel.key for channel in turn.channels] for turn in self._turns]
         self._schedule = self._lay()
         self._asks = Asks()
         self._nap: asyncio.Timeout | None = None  # ends early for an ask
@@ -96,6 +101,7 @@ class Bus:
     async def run(self) -> None:
         """Poll until cancelled; the port is taken up again whenever it comes back."""
         self._schedule = self._lay()
+        self._paced.relaid()
         delay_s = REOPEN_MIN_S
         longest_s = REOPEN_TCP_MAX_S if self._settings.endpoint else REOPEN_TTY_MAX_S
         while True:
@@ -220,6 +226,9 @@ class Bus:
             if isinstance(line, Talking):
                 async with self._turn:
                     self._overhear(line)
+            now_s = time.monotonic()
+            for index, period_s in self._paced.due(self._keys, now_s):
+                self._schedule.pace(index, period_s, now_s)
             pick = self._schedule.pick(time.monotonic())
             for index in pick.parked:
                 self._missing(self._turns[index].channels, Reason.BACKED_OFF)
@@ -230,7 +239,7 @@ class Bus:
                 async with self._turn:
                     await self._answer(line, ask)
             elif pick.job is None:
-                wake_s = self._asks.wake_s(pick.wake_s, now_s)
+                wake_s = min(self._asks.wake_s(pick.wake_s, now_s), self._paced.look_s(now_s))
                 self._rests(wake_s)
                 await self._idle(line, wake_s)
             else:

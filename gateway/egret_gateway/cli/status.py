@@ -78,6 +78,9 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
     yield f"uplink   {link}, {acked}, {uplink['in_flight']} in flight, {uplink['ack_ms']} ms an ack"
     yield f"outbox   {outbox['unsettled']} batches wait, {outbox['bytes'] / 1e6:.1f} MB"
     yield f"clock    {clock['source']}, {clock['offset_ms']} ms to walk off"
+    for station, state in facts.get("pace", {}).items():
+        if state != "normal":
+            yield f"pace     {station}: {state}"
     for name, bus in facts["buses"].items():
         units = ", ".join(
             f"unit {unit} {health['ok']} good" for unit, health in bus["units"].items()

@@ -254,6 +254,7 @@ class DeviceSettings:
         address: on an SDI-12 line, 0-9 A-Z a-z; on a line of text its NMEA talker, or what its
             lines and commands call it; "" elsewhere.
         base: where a GNSS receiver stood when its displacement was nothing.
+        watch_s, event_s: how often while its station is watched, None for no faster.
     """
 
     unit: int
@@ -263,6 +264,8 @@ class DeviceSettings:
     channels: tuple[ChannelSettings, ...]
     address: str = ""
     base: Position | None = None
+    watch_s: float | None = None
+    event_s: float | None = None
 
     @property
     def name(self) -> str:
@@ -270,3 +273,8 @@ class DeviceSettings:
         if isinstance(self.profile.way, Modbus):
             return str(self.unit)
         return self.address or self.profile.name
+
+    @property
+    def paced(self) -> bool:
+        """Whether it is ever read faster."""
+        return self.watch_s is not None or self.event_s is not None
