@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from egret_core.errors import ConfigError
 from egret_gateway import profiles
 from egret_gateway.calibration import read_calibration
+from egret_gateway.feeding import read_supply
 from egret_gateway.limits import read_datum, read_range, read_watch
 from egret_gateway.pacing import read_periods
 from egret_gateway.profiles import (
@@ -267,6 +268,9 @@ def _device(table: Table, shelf: _Shelf, protocol: str) -> DeviceSettings:
         table.fail("channels", "write one [bus.device.channels.ITEM] per value wanted")
     period_s = table.number("period_s", PERIOD_MIN_S, PERIOD_MAX_S)
     watch_s, event_s = read_periods(table, period_s, PERIOD_MIN_S)
+    supply, warmup_s = read_supply(table, event_s or watch_s or period_s)
+    if supply is not None and not isinstance(profile.way, Modbus):
+        table.fail("supply", f"a relay speaks modbus, the bus {protocol}: feed this device always")
     settings = DeviceSettings(
         **_address(table, profile, protocol),
         profile=profile,
@@ -276,6 +280,8 @@ def _device(table: Table, shelf: _Shelf, protocol: str) -> DeviceSettings:
         base=base_of(table, channels),
         watch_s=watch_s,
         event_s=event_s,
+        supply=supply,
+        warmup_s=warmup_s,
     )
     table.done()
     return settings

@@ -13,21 +13,23 @@ from egret_core.screening.range import ANY
 from egret_core.timescale import REAL, SCALE_MAX, Timescale
 from egret_core.topics import CENTRE
 from egret_core.units import canonical
+from egret_gateway import roster
+from egret_gateway.battery import read_battery
 from egret_gateway.broker import BrokerSettings, read_broker
 from egret_gateway.bus_settings import BusSettings, read_buses
-from egret_gateway.calibration import check_inputs, sheet_fact
+from egret_gateway.calibration import sheet_fact
 from egret_gateway.convert import formula_of
-from egret_gateway.derived import Source, derived_meta, read_derived
+from egret_gateway.derived import derived_meta, read_derived
 from egret_gateway.limits import span_fact
-from egret_gateway.pacing import Channel, read_pace
+from egret_gateway.pacing import read_pace
 from egret_gateway.table import Table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from egret_gateway.bus.pace import Trigger
+    from egret_gateway.bus.shed import BatterySettings
     from egret_gateway.convert.derived import DerivedSettings
-    from egret_gateway.convert.formula import Input
     from egret_gateway.profiles import ChannelSettings, DeviceSettings
 
 __all__ = [
@@ -78,6 +80,7 @@ class GatewayConfig:
         gateway: id on the wire; data: folder of the outbox and other state.
         buses: lines and connections; file: where it was read from.
         derived: channels worked out from theirs; pace: what makes stations go faster.
+        battery: what is shed as it runs down, None for nothing ever.
     """
 
     gateway: str
@@ -90,6 +93,7 @@ class GatewayConfig:
     file: str = ""
     derived: tuple[DerivedSettings, ...] = ()
     pace: tuple[Trigger, ...] = ()
+    battery: BatterySettings | None = None
 
     def channels(self) -> tuple[ChannelMeta, ...]:
         """Return the facts of every configured channel, as they travel."""
@@ -130,8 +134,15 @@ def load(path: Path, devices: Sequence[Path] | None = None) -> GatewayConfig:
         file=str(path),
     )
     _unique_channels(top, config)
-    config = replace(config, derived=read_derived(top, _sources(top, config)))
-    config = replace(config, pace=read_pace(top, _watchable(config), _paced(config)))
+    sources = roster.sources(top.file, config.buses)
+    config = replace(config, derived=read_derived(top, sources))
+    config = replace(
+        config,
+        pace=read_pace(
+            top, roster.watchable(config.buses, config.derived), roster.paced(config.buses)
+        ),
+        battery=read_battery(top, roster.measured(config.buses)),
+    )
     own.done()
     top.done()
     return config
@@ -197,34 +208,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _sources(top: Table, config: GatewayConfig) -> dict[str, Source]:
-    """Return what derived channels can be made of; every calibration finds its inputs there."""
-    found: dict[str, Source] = {}
-    needs: dict[str, tuple[str, tuple[Input, ...]]] = {}
-    for b, bus in enumerate(config.buses):
-        for d, device in enumerate(bus.devices):
-            for channel in device.channels:
-                found[channel.key] = Source(channel.quantity, device.period_s)
-                if channel.calibration is not None:
-                    path = f"bus[{b}].device[{d}].channels.{channel.item.name}.calibration"
-                    needs[channel.key] = (path, channel.calibration.inputs)
-    check_inputs(top.file, needs, {key: source.quantity for key, source in found.items()})
-    return found
-
-
-def _watchable(config: GatewayConfig) -> dict[str, Channel]:
-    measured = (c for bus in config.buses for device in bus.devices for c in device.channels)
-    return {
-        one.key: Channel(one.quantity, one.datum, one.watch_at)
-        for one in (*measured, *config.derived)
-    }
-
-
-def _paced(config: GatewayConfig) -> list[str]:
-    devices = [device for bus in config.buses for device in bus.devices]
-    return sorted({device.station for device in devices if device.paced})
 
 
 def _unique_channels(top: Table, config: GatewayConfig) -> None:

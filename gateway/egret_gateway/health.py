@@ -26,7 +26,7 @@ class Health:
         buses: Callable[[], Mapping[str, Mapping[str, Any]]],
         maintenance: Callable[[], bool],
         *,
-        more: Callable[[], Mapping[str, Mapping[str, str]]] = dict,
+        more: Callable[[], Mapping[str, Mapping[str, object]]] = dict,
     ) -> None:
         """Store what is given; `more` are facts by name that a change of makes a status."""
         self._gateway = gateway
@@ -76,7 +76,7 @@ class Health:
             (name, str(health.get("fault", ""))) for name, health in self._buses().items()
         )
         clock: ClockStamp = self._clock.stamped()
-        more = tuple((name, tuple(facts.items())) for name, facts in self._more().items())
+        more = tuple((name, str(facts)) for name, facts in self._more().items())
         return (
             self._outbox.current_log,
             str(clock.source),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from egret_gateway.bus.latest import Latest
 from egret_gateway.bus.pacer import Pacer
 from egret_gateway.bus.poll import Bus
+from egret_gateway.bus.shedding import Shedding
 from egret_gateway.clock import Clock
 from egret_gateway.diagnosis import report
 from egret_gateway.errors import AskError
@@ -53,6 +54,7 @@ class Service:
         self._maintenance = Maintenance(config.data, self._clock)
         devices = [device for bus in config.buses for device in bus.devices]
         self._pacer = Pacer(config.pace, devices, timescale, lambda: self._clock.mono_ms() / 1000)
+        self._shedding = Shedding(config.battery)
         self._buses: dict[str, Bus] = {}
         self._stop = asyncio.Event()
         self._since_ms = self._clock.mono_ms()
@@ -79,7 +81,7 @@ class Service:
     async def _until_stopped(self) -> int:
         memory = self._outbox.memory()
         timescale = self._config.clock.timescale
-        latest = Latest(timescale, self._config.derived, self._pacer)
+        latest = Latest(timescale, self._config.derived, (self._pacer.take, self._shedding.take))
         for settings in self._config.buses:
             emit = self._outbox.emitter(timescale.real_s(settings.cut_s))
             self._buses[settings.name] = Bus(
@@ -90,6 +92,7 @@ class Service:
                 self._maintenance.active,
                 latest=latest,
                 paced=self._pacer.bus(settings.devices),
+                shedding=self._shedding,
             )
         health = Health(
             self._config.gateway,
@@ -97,7 +100,7 @@ class Service:
             self._clock,
             self._health,
             self._maintenance.active,
-            more=lambda: {"pace": self._pacer.states()},
+            more=self._more,
         )
         uplink = Uplink(
             self._config.gateway,
@@ -172,9 +175,13 @@ class Service:
             "outbox": self._outbox.stats(),
             "clock": {"source": str(clock.source), "offset_ms": clock.offset_ms},
             "maintenance": self._maintenance.active(),
-            "pace": self._pacer.states(),
+            **self._more(),
             "buses": self._health(),
         }
+
+    def _more(self) -> Mapping[str, Mapping[str, object]]:
+        battery = self._shedding.facts()
+        return {"pace": self._pacer.states(), **({"battery": battery} if battery else {})}
 
     def _health(self) -> Mapping[str, Mapping[str, Any]]:
         return {name: bus.health() for name, bus in self._buses.items()}

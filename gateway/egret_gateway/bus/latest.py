@@ -12,10 +12,9 @@ from egret_gateway.convert.derived import derive
 from egret_gateway.convert.inputs import Held, look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from egret_core.timescale import Timescale
-    from egret_gateway.bus.pacer import Pacer
     from egret_gateway.convert import Converted
     from egret_gateway.convert.derived import DerivedSettings
     from egret_gateway.convert.formula import Input
@@ -30,16 +29,16 @@ class Latest:
         self,
         timescale: Timescale,
         derived: Sequence[DerivedSettings] = (),
-        pacer: Pacer | None = None,
+        watchers: Sequence[Callable[[Sample], None]] = (),
     ) -> None:
         """Store what is given.
 
         Args:
             timescale: ages are scaled seconds.
             derived: in their order.
-            pacer: it sees every sample, None where nothing goes faster.
+            watchers: they see every sample.
         """
-        self._pacer = pacer
+        self._watchers = tuple(watchers)
         self._real_s = timescale.real_s
         self._derived = tuple(derived)
         self._held: dict[str, Held] = {}
@@ -51,8 +50,8 @@ class Latest:
         key = f"{sample.station}/{sample.channel}"
         if sample.value is not None and sample.flag != Flag.FAIL:
             self._held[key] = Held(sample.value, sample.mono_ms, sample.flag)
-        if self._pacer is not None:
-            self._pacer.take(sample)
+        for take in self._watchers:
+            take(sample)
         for spoke, wanted in zip(self._spoke, self._wanted, strict=True):
             if key in wanted:
                 spoke.add(key)

@@ -24,6 +24,8 @@ from egret_gateway.bus.plans import plan_of
 from egret_gateway.bus.rank import rank_of
 from egret_gateway.bus.sampler import Sampler
 from egret_gateway.bus.schedule import Job, Next, Schedule
+from egret_gateway.bus.shedding import Shedding
+from egret_gateway.bus.supply import SuppliedLine, Supplies, Switching
 from egret_gateway.errors import AskError, PortError
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class Bus:
         *,
         latest: Latest | None = None,
         paced: Paced | None = None,
+        shedding: Shedding | None = None,
     ) -> None:
         """Store what is given and lay the plan.
 
@@ -80,6 +83,7 @@ class Bus:
             maintenance: tells whether a technician has declared work on the site.
             latest: the last number of every channel of the gateway; None where a bus is alone.
             paced: which of its turns come faster now; None for none ever.
+            shedding: which are left out because the battery is low; None for none ever.
         """
         self._settings = settings
         self._timescale = timescale
@@ -87,8 +91,10 @@ class Bus:
         self._plan = plan_of(settings)
         self._sampler = Sampler(timescale, memory, maintenance, latest)
         self._turns: Sequence[Turn] = self._plan.turns
+        self._shedding = shedding or Shedding()
         self._paced = paced or Paced(Pace(), {})
         self._keys = [[channel.key for channel in turn.channels] for turn in self._turns]
+        self._supplies = Supplies(settings.devices)
         self._schedule = self._lay()
         self._asks = Asks()
         self._nap: asyncio.Timeout | None = None  # ends early for an ask
@@ -106,7 +112,7 @@ class Bus:
         longest_s = REOPEN_TCP_MAX_S if self._settings.endpoint else REOPEN_TTY_MAX_S
         while True:
             try:
-                line = await self._plan.open()
+                line = self._fed(await self._plan.open())
             except PortError as error:
                 self._gone(error)
                 await self._away(delay_s)
@@ -164,6 +170,7 @@ class Bus:
                 for rank, stride in self._schedule.strides.of.items()
                 if stride > 1
             },
+            **({"supplies": supplies} if (supplies := self._supplies.health()) else {}),
             "units": {
                 unit: {**facts, "open": self._schedule.breakers[unit].open}
                 for unit, facts in self._plan.health().items()
@@ -186,13 +193,22 @@ class Bus:
 
     def _lay(self) -> Schedule:
         real_s = self._timescale.real_s
-        return Schedule(
+        schedule = Schedule(
             self._jobs(),
             time.monotonic(),
             random.random,
             backoff_max_s=real_s(BACKOFF_MAX_S),
             deaf_neighbours=self._plan.deaf,
         )
+        for group in self._supplies.groups(self._turns):
+            schedule.align(group)
+        return schedule
+
+    def _fed(self, line: Line) -> Line:
+        """Return the line with the supplies of its devices, where it has some."""
+        if not self._supplies.feeds or not isinstance(line, Switching):
+            return line
+        return SuppliedLine(line, line, self._plan, self._supplies)
 
     def _gone(self, error: PortError) -> None:
         if self._fault != error.fault:
@@ -242,6 +258,9 @@ class Bus:
                 wake_s = min(self._asks.wake_s(pick.wake_s, now_s), self._paced.look_s(now_s))
                 self._rests(wake_s)
                 await self._idle(line, wake_s)
+            elif self._shedding.all_shed(self._turns[pick.job].channels):
+                self._schedule.leave_out(pick.job, time.monotonic())
+                self._missing(self._turns[pick.job].channels, Reason.SHED)
             else:
                 self._rests(0.0)
                 async with self._turn:

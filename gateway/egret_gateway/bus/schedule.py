@@ -239,6 +239,12 @@ class Schedule:
         """Tell whether an unasked answer would do: the turn is under way, or its unit parked."""
         return self._turns[index].waits or self.breakers[self._jobs[index].unit].open
 
+    def align(self, group: Sequence[int]) -> None:
+        """Put jobs on the grid of the first of them, e.g. because they share a warm-up."""
+        first = self._turns[group[0]]
+        for index in group[1:]:
+            self._turns[index] = _Turn(first.release_s, first.due_s)
+
     def pace(self, index: int, period_s: float, now_s: float) -> None:
         """Give a job another period, counted from its last release on: faster is at once."""
         job, turn = self._jobs[index], self._turns[index]
@@ -246,6 +252,10 @@ class Schedule:
         if turn.repeats == 0 and not turn.waits:
             turn.due_s = release_s
         self._jobs[index], turn.release_s = job._replace(period_s=period_s), release_s
+
+    def leave_out(self, index: int, now_s: float) -> None:
+        """Pass over one job until its next period, nobody's fault."""
+        self._advance(index, now_s)
 
     def half_open(self) -> None:
         """Probe every parked unit at its next turn, e.g. after a replug."""

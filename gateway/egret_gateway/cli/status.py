@@ -48,6 +48,8 @@ def findings(facts: dict[str, Any]) -> Iterator[str]:
         yield "no time is known: readings wait until the centre answers, or set the clock"
     if facts["maintenance"]:
         yield "maintenance is on: readings raise no alarm; `egret-gateway maintenance off` ends it"
+    if shed := facts.get("battery", {}).get("shed"):
+        yield f"the battery is low, not read are: {', '.join(shed)}"
     for name, bus in facts["buses"].items():
         yield from _bus_findings(name, bus)
 

@@ -245,6 +245,18 @@ class ChannelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Supply:
+    """A relay that feeds devices; key `supply`.
+
+    Attributes:
+        unit: the relay module's address on the same bus; coil: 0-based, on the wire.
+    """
+
+    unit: int
+    coil: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceSettings:
     """One device on a bus; key `[[bus.device]]`.
 
@@ -255,6 +267,8 @@ class DeviceSettings:
             lines and commands call it; "" elsewhere.
         base: where a GNSS receiver stood when its displacement was nothing.
         watch_s, event_s: how often while its station is watched, None for no faster.
+        supply: the relay that feeds it while it is read, None where it is always fed.
+        warmup_s: real seconds from then until it may be asked.
     """
 
     unit: int
@@ -266,6 +280,8 @@ class DeviceSettings:
     base: Position | None = None
     watch_s: float | None = None
     event_s: float | None = None
+    supply: Supply | None = None
+    warmup_s: float = 0.0
 
     @property
     def name(self) -> str:

@@ -51,7 +51,7 @@ async def test_ten_minutes_become_ten_seconds_within_one_sample(tmp_path: Path) 
             tmp_path, port=far.path, baud=115200, devices=paced(7, "wl", OVER) + paced(8, "up")
         )
         config, pacer = pacer_of(path)
-        sink, latest = Sink(), Latest(REAL, (), pacer)
+        sink, latest = Sink(), Latest(REAL, (), [pacer.take])
         settings = config.buses[0]
         bus = Bus(settings, REAL, sink.emit, {}, lambda: False, latest=latest,
                   paced=pacer.bus(settings.devices))  # fmt: skip
@@ -71,7 +71,8 @@ async def test_another_bus_wakes_from_its_long_pause(tmp_path: Path) -> None:
         path = site(tmp_path, port=far.path, baud=115200, devices=paced())
         config, pacer = pacer_of(path)
         sink, settings = Sink(), config.buses[0]
-        bus = Bus(settings, REAL, sink.emit, {}, lambda: False, latest=Latest(REAL, (), pacer),
+        latest = Latest(REAL, (), [pacer.take])
+        bus = Bus(settings, REAL, sink.emit, {}, lambda: False, latest=latest,
                   paced=pacer.bus(settings.devices))  # fmt: skip
         task = asyncio.create_task(bus.run())
         await sink.until(lambda: len(sink.values()) == 1)
