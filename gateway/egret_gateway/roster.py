@@ -41,10 +41,8 @@ def watchable(
     buses: Sequence[BusSettings], derived: Sequence[DerivedSettings]
 ) -> dict[str, Channel]:
     """Return every channel with what a threshold of it must know."""
-    return {
-        one.key: Channel(one.quantity, one.datum, one.watch_at)
-        for one in (*_channels(buses), *derived)
-    }
+    everything: list[ChannelSettings | DerivedSettings] = [*_channels(buses), *derived]
+    return {one.key: Channel(one.quantity, one.datum, one.watch_at) for one in everything}
 
 
 def measured(buses: Sequence[BusSettings]) -> dict[str, Measured]:

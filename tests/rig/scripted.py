@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class ScriptedDevice:
     """Several units: registers by a function of request and count, silence for dead ones."""
 
-    def __init__(self, value: Callable[[Request, int], int] | None = None) -> None:
+    def __init__(self, value: Callable[[Request, int], int | list[int]] | None = None) -> None:
         self.value = value or (lambda request, _: 100 * request.unit)
         self.dead: set[int] = set()
         self.refusing: set[int] = set()
@@ -32,4 +32,4 @@ class ScriptedDevice:
         if request.unit in self.refusing:
             return exception(request, 2)
         value = self.value(request, len(self.asked))
-        return reply(request, [value] * request.words)
+        return reply(request, value if isinstance(value, list) else [value] * request.words)
