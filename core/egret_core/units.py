@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from math import isfinite
 
+from egret_core.spelling import meant
+
 CANONICAL: dict[str, str] = {
     "water_level": "m",
     "water_depth": "m",
@@ -101,7 +103,9 @@ def canonical(quantity: str) -> str:
         return CANONICAL[quantity]
     except KeyError:
         known = ", ".join(sorted(CANONICAL))
-        raise UnitError(f"unknown quantity {quantity!r}; known: {known}") from None
+        raise UnitError(
+            f"unknown quantity {quantity!r}{meant(quantity, CANONICAL)}; known: {known}"
+        ) from None
 
 
 def factor(quantity: str, unit: str) -> tuple[float, float]:
@@ -112,7 +116,7 @@ def factor(quantity: str, unit: str) -> tuple[float, float]:
     """
     home = canonical(quantity)
     if unit not in _UNITS:
-        raise UnitError(f"unknown unit {unit!r}; known: {', '.join(_UNITS)}")
+        raise UnitError(f"unknown unit {unit!r}{meant(unit, _UNITS)}; known: {', '.join(_UNITS)}")
     dimension, scale, offset = _UNITS[unit]
     home_dimension, home_scale, home_offset = _UNITS[home]
     if dimension != home_dimension:

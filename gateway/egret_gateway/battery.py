@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from egret_core.spelling import meant
 from egret_gateway.bus.shed import STEPS_MAX, VOLTS_MAX, BatterySettings, Step
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def _step(table: Table, battery: str, channels: Mapping[str, Measured], most_v: 
         table.fail("shed", "name the channels that are no longer read")
     for key in shed:
         if key not in channels:
-            table.fail("shed", f"{key!r} is no measured channel; there are: {_listed(channels)}")
+            near = meant(key, channels)
+            table.fail("shed", f"{key!r} is not measured{near}; there are: {_listed(channels)}")
         if key == battery:
             table.fail("shed", f"{key!r} is the battery itself: nothing would end the step")
     step = Step(below_v, table.number("back_v", below_v, VOLTS_MAX), tuple(shed))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from egret_core.errors import ConfigError
+from egret_core.spelling import meant
 from egret_gateway import profiles
 from egret_gateway.calibration import read_calibration
 from egret_gateway.feeding import read_supply
@@ -259,10 +260,9 @@ def _device(table: Table, shelf: _Shelf, protocol: str) -> DeviceSettings:
     for name, entry in wanted.named().items():
         item = next((item for item in profile.items if item.name == name), None)
         if item is None:
-            known = ", ".join(item.name for item in profile.items)
-            raise ConfigError(
-                entry.file, entry.path, name, f"profile {profile.name!r} has the items: {known}"
-            )
+            known = [item.name for item in profile.items]
+            remedy = f"profile {profile.name!r} has the items: {', '.join(known)}"
+            raise ConfigError(entry.file, entry.path, name, remedy + meant(name, known))
         channels.append(_channel(entry, station, item, siblings))
     if not channels:
         table.fail("channels", "write one [bus.device.channels.ITEM] per value wanted")
@@ -315,8 +315,9 @@ class _Shelf:
             return self._read[name]
         path = profiles.find(name, self._folders) if "/" not in name else None
         if path is None:
-            known = ", ".join(profiles.names(self._folders))
-            table.fail("profile", f"no such profile; there are: {known}")
+            known = profiles.names(self._folders)
+            near = meant(name, known)
+            table.fail("profile", f"no such profile{near}; there are: {', '.join(known)}")
         return self._read.setdefault(name, profiles.load(path))
 
 

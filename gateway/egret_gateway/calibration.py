@@ -8,9 +8,10 @@ prints them. An input is another channel: `{ item = "..." }` of the same device,
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core.errors import ConfigError
+from egret_core.spelling import meant
 from egret_core.units import CANONICAL, UnitError, canonical, factor
 from egret_gateway.convert.formula import Calibration, Formula, Input
 from egret_gateway.convert.formulas import FORMULAS
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from egret_gateway.table import Table
 
 AGE_MAX_S = 86_400.0  # weather of yesterday corrects nothing
+
+
+class Source(NamedTuple):
+    """What those who are made of a channel must know of it: its quantity, how often it comes."""
+
+    quantity: str
+    period_s: float
 
 
 def read_calibration(table: Table, item: Item, siblings: Mapping[str, str]) -> Calibration:
@@ -95,24 +103,20 @@ def sheet_fact(calibration: Calibration) -> dict[str, Any]:
 
 
 def check_inputs(
-    file: str, needs: Mapping[str, tuple[str, tuple[Input, ...]]], quantities: Mapping[str, str]
+    file: str,
+    needs: Mapping[str, tuple[str, tuple[Input, ...]]],
+    channels: Mapping[str, Source],
 ) -> None:
     """Check that every input is a channel of this gateway that fits, and that none needs itself.
 
     Args:
         file: of the settings.
         needs: by `station/channel` the path of its inputs in the file, and the inputs.
-        quantities: by `station/channel` what it measures.
+        channels: all that are measured, by `station/channel`.
     """
     for path, inputs in needs.values():
         for one in inputs:
-            seen = quantities.get(one.source)
-            if seen is None:
-                known = ", ".join(sorted(k for k, q in quantities.items() if q == one.quantity))
-                remedy = f"no such channel here; of {one.quantity} there are: {known or 'none'}"
-                raise ConfigError(file, f"{path}.{one.name}", one.source, remedy)
-            if seen != one.quantity:
-                remedy = f"it measures {seen}: name a channel that measures {one.quantity}"
+            if remedy := _unfit(one, channels):
                 raise ConfigError(file, f"{path}.{one.name}", one.source, remedy)
     graph = {key: {one.source for one in inputs} for key, (_, inputs) in needs.items()}
     try:
@@ -123,6 +127,25 @@ def check_inputs(
         raise ConfigError(
             file, path, " needs ".join(reversed(around)), "a channel cannot need itself"
         ) from None
+
+
+def too_young(max_age_s: float, source: Source) -> str:
+    """Return why a channel would always be old, "" where it comes often enough."""
+    if max_age_s >= source.period_s:
+        return ""
+    return f"it comes every {source.period_s:g} s: write a max_age_s of at least that"
+
+
+def _unfit(one: Input, channels: Mapping[str, Source]) -> str:
+    seen = channels.get(one.source)
+    if seen is None:
+        known = sorted(key for key, source in channels.items() if source.quantity == one.quantity)
+        listed = ", ".join(known) or "none"
+        near = meant(one.source, known)
+        return f"no such channel here{near}; of {one.quantity} there are: {listed}"
+    if seen.quantity != one.quantity:
+        return f"it measures {seen.quantity}: name a channel that measures {one.quantity}"
+    return too_young(one.max_age_s, seen)
 
 
 def _fits(table: Table, formula: Formula, item: Item) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from egret_core.messages import ChannelMeta
 from egret_core.screening.range import ANY
+from egret_core.spelling import meant
 from egret_core.units import UnitError, canonical, factor
-from egret_gateway.calibration import AGE_MAX_S, read_constants
+from egret_gateway.calibration import AGE_MAX_S, Source, read_constants, too_young
 from egret_gateway.convert.derived import DERIVED, DerivedSettings
 from egret_gateway.convert.formula import Input
 from egret_gateway.limits import TOTALS, read_datum, read_range, read_watch, span_fact
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
     from egret_gateway.table import Table
 
 DERIVED_MAX = 256  # derived channels of one gateway
-
-
-class Source(NamedTuple):
-    """What a derived channel must know of a channel: its quantity, and how often it comes."""
-
-    quantity: str
-    period_s: float
 
 
 def read_derived(top: Table, sources: Mapping[str, Source]) -> tuple[DerivedSettings, ...]:
@@ -71,6 +65,9 @@ def _derived(table: Table, known: Mapping[str, Source]) -> DerivedSettings:
     taken = known[names[0]].quantity
     quantity, unit, input_unit = _units(table, formula, taken)
     max_age_s = table.number("max_age_s", 0.05, AGE_MAX_S)
+    for name in names:
+        if why := too_young(max_age_s, known[name]):
+            table.fail("max_age_s", f"{name}: {why}")
     datum = read_datum(table, quantity)
     settings = DerivedSettings(
         station=table.id("station"),
@@ -102,7 +99,8 @@ def _names(table: Table, formula: DerivedFormula, known: Mapping[str, Source]) -
         table.fail("of", "name each channel once")
     for name in names:
         if name not in known:
-            table.fail("of", f"{name!r} is no channel of this gateway; there are: {_listed(known)}")
+            near = meant(name, known)
+            table.fail("of", f"{name!r} is no channel here{near}; there are: {_listed(known)}")
         if known[name].quantity in TOTALS:
             table.fail("of", f"{name!r} is a total: the centre adds it up")
         if known[name].quantity != known[names[0]].quantity:

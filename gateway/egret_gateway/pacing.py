@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from egret_core.spelling import meant
 from egret_core.units import UnitError, factor
 from egret_gateway.bus.pace import STATES, State, Trigger
 from egret_gateway.limits import TOTALS, read_threshold
@@ -67,7 +68,9 @@ def read_periods(
 def _trigger(table: Table, channels: Mapping[str, Channel], paced: Sequence[str]) -> Trigger:
     key = table.text("channel")
     if key not in channels:
-        table.fail("channel", f"no such channel here; there are: {', '.join(sorted(channels))}")
+        near = meant(key, channels)
+        listed = ", ".join(sorted(channels))
+        table.fail("channel", f"no such channel here{near}; there are: {listed}")
     channel = channels[key]
     stations = table.array("stations", str, [key.partition("/")[0]])
     for name in stations:

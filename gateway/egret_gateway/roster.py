@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egret_gateway.battery import Measured
-from egret_gateway.calibration import check_inputs
-from egret_gateway.derived import Source
+from egret_gateway.calibration import Source, check_inputs
 from egret_gateway.pacing import Channel
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def sources(file: str, buses: Sequence[BusSettings]) -> dict[str, Source]:
                 if channel.calibration is not None:
                     path = f"bus[{b}].device[{d}].channels.{channel.item.name}.calibration"
                     needs[channel.key] = (path, channel.calibration.inputs)
-    check_inputs(file, needs, {key: source.quantity for key, source in found.items()})
+    check_inputs(file, needs, found)
     return found
 
 

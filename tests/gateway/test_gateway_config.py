@@ -64,6 +64,15 @@ BAD = {
     "id too long": (('"wl"', f'"{"w" * 49}"'), "bus[0].device[0].channels.stage.channel", "48"),
     "unit 0": (("unit = 7", "unit = 0"), "bus[0].device[0].unit", "from 1 to 255"),
     "unknown profile": (("generic-", "genric-"), "bus[0].device[0].profile", "vega-vegapuls-c"),
+    "misspelt profile": (
+        ("generic-", "genric-"), "bus[0].device[0].profile", "did you mean 'generic-stage-u16'"
+    ),
+    "misspelt item": (
+        ("channels.stage", "channels.stge"),
+        "bus[0].device[0].channels.stge",
+        "did you mean 'stage'",
+    ),
+    "key in capitals": (("baud =", "BAUD ="), "bus[0].BAUD", "did you mean 'baud'"),
     "profile path": (("generic-stage-u16", "../x"), "bus[0].device[0].profile", "no such profile"),
     "unknown item": (
         ("channels.stage", "channels.depth"), "bus[0].device[0].channels.depth", "stage"

@@ -29,21 +29,25 @@ class Latest:
         self,
         timescale: Timescale,
         derived: Sequence[DerivedSettings] = (),
-        watchers: Sequence[Callable[[Sample], None]] = (),
+        watchers: Sequence[Callable[[str, Sample], None]] = (),
     ) -> None:
         """Store what is given.
 
         Args:
             timescale: ages are scaled seconds.
             derived: in their order.
-            watchers: they see every sample.
+            watchers: they see every sample, with its `station/channel`.
         """
         self._watchers = tuple(watchers)
         self._real_s = timescale.real_s
         self._derived = tuple(derived)
         self._held: dict[str, Held] = {}
-        self._spoke: list[set[str]] = [set() for _ in self._derived]
-        self._wanted = [{one.source for one in settings.of} for settings in self._derived]
+        self._silent = [{one.source for one in settings.of} for settings in self._derived]
+        self._parts: dict[str, list[int]] = {}
+        for index, sources in enumerate(self._silent):
+            for key in sources:
+                self._parts.setdefault(key, []).append(index)
+        self._due: list[int] = []
 
     def note(self, sample: Sample) -> None:
         """Take a sample; one without a number that counts only says that its channel spoke."""
@@ -51,10 +55,13 @@ class Latest:
         if sample.value is not None and sample.flag != Flag.FAIL:
             self._held[key] = Held(sample.value, sample.mono_ms, sample.flag)
         for take in self._watchers:
-            take(sample)
-        for spoke, wanted in zip(self._spoke, self._wanted, strict=True):
-            if key in wanted:
-                spoke.add(key)
+            take(key, sample)
+        for index in self._parts.get(key, ()):
+            silent = self._silent[index]
+            if key in silent:
+                silent.remove(key)
+                if not silent:
+                    self._due.append(index)
 
     def look(self, inputs: Iterable[Input], at_ms: int) -> Looked:
         """Return what the inputs of a conversion give at an instant, monotonic ms."""
@@ -62,8 +69,9 @@ class Latest:
 
     def due(self, at_ms: int) -> tuple[DerivedSettings, Converted] | None:
         """Return the next derived channel all of whose channels spoke since its last value."""
-        for index, settings in enumerate(self._derived):
-            if self._spoke[index] >= self._wanted[index]:
-                self._spoke[index] = set()
-                return settings, derive(settings, self.look(settings.of, at_ms))
-        return None
+        if not self._due:
+            return None
+        index = self._due.pop(0)
+        settings = self._derived[index]
+        self._silent[index] = {one.source for one in settings.of}
+        return settings, derive(settings, self.look(settings.of, at_ms))

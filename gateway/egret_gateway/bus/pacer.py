@@ -44,10 +44,9 @@ class Pacer:
         self._stations = sorted({device.station for device in self._paced})
         self._pace = Pace([one.scaled(timescale.real_s) for one in triggers])
 
-    def take(self, sample: Sample) -> None:
-        """Take a sample; one that does not count moves nothing."""
+    def take(self, key: str, sample: Sample) -> None:
+        """Take a sample of `station/channel`; one that does not count moves nothing."""
         if sample.value is not None and counts(sample.flag, sample.reasons):
-            key = f"{sample.station}/{sample.channel}"
             self._pace.take(key, sample.value, sample.mono_ms / 1000)
 
     def order(self, station: str, word: str, for_s: float) -> str:

@@ -25,9 +25,9 @@ class Shedding:
         self._key = "" if settings is None else settings.channel
         self._battery = Battery(() if settings is None else settings.step)
 
-    def take(self, sample: Sample) -> None:
-        """Take a sample; only a battery's that counts moves anything."""
-        if f"{sample.station}/{sample.channel}" != self._key or sample.value is None:
+    def take(self, key: str, sample: Sample) -> None:
+        """Take a sample of `station/channel`; only a battery's that counts moves anything."""
+        if key != self._key or sample.value is None:
             return
         if not counts(sample.flag, sample.reasons):
             return

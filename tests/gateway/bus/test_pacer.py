@@ -104,7 +104,7 @@ class HandPacer:
         self.pacer = Pacer(config.pace, devices, Timescale(scale, 0, 0), lambda: self.now_s)
 
     def see(self, value: float, **how: int) -> str:
-        self.pacer.take(fed(value, self.now_s, **how))
+        self.pacer.take("st0007/wl", fed(value, self.now_s, **how))
         return self.pacer.states()["st0007"]
 
 

@@ -66,18 +66,22 @@ def sample(volts: float | None, flag: int = 1, name: str = "battery") -> Sample:
     return Sample("st", name, 0, volts, None, flag)
 
 
+def give(shedding: Shedding, one: Sample) -> None:
+    shedding.take(f"{one.station}/{one.channel}", one)
+
+
 def test_only_good_readings_of_the_battery_move_it(caplog: pytest.LogCaptureFixture) -> None:
     shedding = Shedding(BatterySettings("st/battery", STEPS))
     for _ in range(5):
-        shedding.take(sample(11.0, name="other"))
-        shedding.take(sample(None, Flag.MISSING))
-        shedding.take(sample(11.0, Flag.FAIL))
+        give(shedding, sample(11.0, name="other"))
+        give(shedding, sample(None, Flag.MISSING))
+        give(shedding, sample(11.0, Flag.FAIL))
     assert shedding.facts() == {"step": 0, "shed": []}
     for _ in range(3):
-        shedding.take(sample(11.0))
+        give(shedding, sample(11.0))
     assert shedding.facts() == {"step": 1, "shed": ["st/a"]}
     for _ in range(9):
-        shedding.take(sample(None, Flag.MISSING))
+        give(shedding, sample(None, Flag.MISSING))
     assert shedding.facts()["step"] == 1, "a battery that is not read changes nothing"
     found = [record.getMessage() for record in caplog.records]
     assert found == ["event=battery_step was=0 now=1 volts=11.00 shed=1"]
@@ -154,7 +158,7 @@ def test_a_good_order_is_kept(tmp_path: Path) -> None:
         (("back_v = 12.4", "back_v = 11"), "step[0].back_v", "from 12"),
         (("below_v = 12.0", "below_v = 200"), "step[0].below_v", "to 100"),
         (('["st0007/angle"]', "[]"), "step[0].shed", "name the channels"),
-        (("st0007/angle", "st0007/angel"), "step[0].shed", "no measured channel"),
+        (("st0007/angle", "st0007/angel"), "step[0].shed", "did you mean 'st0007/angle'"),
         (("st0007/angle", "st0007/volts"), "step[0].shed", "the battery itself"),
         (("st0007/angle", "st0007/wl"), "step[0].shed", "rain and level go last"),
         (("st0007/angle", "st0007/baro"), "step[0].shed", "'st0007/wire' needs 'st0007/baro'"),

@@ -40,7 +40,7 @@ range = { min = -50, max = 50, unit = "cm" }
 
 def borehole(folder: Path, more: str = SUM) -> GatewayConfig:
     devices = [
-        logger(channel("angle", SEGMENT, name=f"seg{n}"), unit=n, period_s=60 * n)
+        logger(channel("angle", SEGMENT, name=f"seg{n}"), unit=n, period_s=40 * n)
         for n in (1, 2, 3)
     ]
     return bench(folder, *devices, more)
@@ -178,7 +178,7 @@ max_age_s = 120
 def test_the_meta_says_what_it_is_made_of_and_the_centre_reads_it(tmp_path: Path) -> None:
     meta = borehole(tmp_path).channels()[-1]
     assert (meta.quantity, meta.unit, meta.formula) == ("displacement", "mm", "sum")
-    assert (meta.period_s, meta.watch_at) == (180.0, 400.0), "it comes with the slowest"
+    assert (meta.period_s, meta.watch_at) == (120.0, 400.0), "it comes with the slowest"
     assert meta.extra["of"] == ["st0007/seg1", "st0007/seg2", "st0007/seg3"]
     batch = Batch("g", "a" * 32, 1, "meta", "", 0, 0, ClockStamp(), (meta_entry(meta),))
     read = read_metas(batch)
@@ -190,7 +190,8 @@ def test_the_meta_says_what_it_is_made_of_and_the_centre_reads_it(tmp_path: Path
     ("swap", "key", "remedy"),
     [
         (('"sum"', '"summ"'), "formula", "did you mean 'sum'"),
-        (("st0007/seg3", "st0007/seg9"), "of", "'st0007/seg9' is no channel"),
+        (("st0007/seg3", "st0007/seg9"), "of", "did you mean 'st0007/seg"),
+        (("max_age_s = 120", "max_age_s = 100"), "max_age_s", "comes every 120 s"),
         (("st0007/seg3", "st0007/seg1"), "of", "each channel once"),
         (('["st0007/seg1", "st0007/seg2", "st0007/seg3"]', "[]"), "of", "1 to 64"),
         (('"head"', '"seg1"'), "channel", "there already"),
