@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from egret_gateway.bus.line import Turn
+
 WINDOW_MAX = 512  # numbers kept of one channel's window: an hour at 7 s
 SILENT_HOLDS = 12.0  # so many holds a silent trigger lasts: half a day at an hour's hold
 RISE_BACK_SHARE = 0.5  # a rise that has halved is over
@@ -224,6 +226,7 @@ class Paced:
         self._tell = looked
         self._pace = pace
         self._periods = periods
+        self._turns: Sequence[Turn] = ()
         self._at: dict[int, State] = {}
         self._looked = (-1, 0.0)
 
@@ -235,20 +238,23 @@ class Paced:
         """Take in that the turns were laid anew: at their normal periods."""
         self._at, self._looked = {}, (-1, 0.0)
 
-    def due(self, turns: Sequence[Sequence[str]], now_s: float) -> list[tuple[int, float]]:
-        """Return the turns whose period changes now, each with its new one.
+    def due(self, turns: Sequence[Turn], now_s: float) -> list[tuple[int, float]]:
+        """Return the turns whose period changes now, each with its new one, real seconds.
 
         Args:
-            turns: of each turn the channels, by `station/channel`.
+            turns: of the bus; another sequence than before was laid anew, at normal periods.
             now_s: now.
         """
+        if turns is not self._turns:
+            self.relaid()
+            self._turns = turns
         if self._looked[0] == self._pace.turns and now_s < self._looked[1] + LOOK_S:
             return []
         self._looked = (self._pace.turns, now_s)
         self._tell()
         found = []
-        for index, channels in enumerate(turns):
-            known = [self._periods[key] for key in channels if key in self._periods]
+        for index, turn in enumerate(turns):
+            known = [self._periods[c.key] for c in turn.channels if c.key in self._periods]
             if not known:
                 continue
             state = max(self._pace.state(one.station, now_s) for one in known)

@@ -93,7 +93,6 @@ class Bus:
         self._turns: Sequence[Turn] = self._plan.turns
         self._shedding = shedding or Shedding()
         self._paced = paced or Paced(Pace(), {})
-        self._keys = [[channel.key for channel in turn.channels] for turn in self._turns]
         self._supplies = Supplies(settings.devices)
         self._schedule = self._lay()
         self._asks = Asks()
@@ -243,7 +242,7 @@ class Bus:
                 async with self._turn:
                     self._overhear(line)
             now_s = time.monotonic()
-            for index, period_s in self._paced.due(self._keys, now_s):
+            for index, period_s in self._paced.due(self._turns, now_s):
                 self._schedule.pace(index, period_s, now_s)
             pick = self._schedule.pick(time.monotonic())
             for index in pick.parked:

@@ -7,6 +7,7 @@ from math import inf
 
 import pytest
 
+from egret_gateway.bus.line import Turn
 from egret_gateway.bus.pace import (
     LOOK_S,
     ORDERS_MAX,
@@ -20,6 +21,7 @@ from egret_gateway.bus.pace import (
     Trigger,
     _Rising,
 )
+from egret_gateway.profiles import ChannelSettings, Item, Register
 
 OVER = Trigger("st/wl", ("st",), State.EVENT, at=3.0, back=0.2, hold_s=600)
 RISE = Trigger("st/wl", ("st", "up"), State.WATCH, rise=0.5, in_s=900, hold_s=600)
@@ -147,21 +149,28 @@ def test_a_change_is_told_once_with_its_reason() -> None:
 PERIODS = Periods("st", {State.NORMAL: 600.0, State.WATCH: 60.0, State.EVENT: 10.0})
 
 
+def turn(*keys: str) -> Turn:
+    item = Item("x", Register(3, 0, "u16"), "state", "1")
+    return Turn("7", tuple(ChannelSettings(*key.split("/"), item) for key in keys), 600.0)
+
+
 def test_a_bus_is_told_only_the_turns_that_change() -> None:
     pace = Pace([OVER])
     paced = Paced(pace, {"st/wl": PERIODS})
-    turns = [["st/wl", "st/temp"], ["other/wl"]]
+    turns = [turn("st/wl", "st/temp"), turn("other/wl")]
     assert paced.look_s(5) == 5 + LOOK_S
     assert paced.due(turns, 0) == []
     pace.take("st/wl", 3.0, 1)
     assert paced.due(turns, 1) == [(0, 10.0)]
     assert paced.due(turns, 2) == []
+    turns = [turn("other/wl"), turn("st/wl")]
+    assert paced.due(turns, 3) == [(1, 10.0)], "turns laid anew begin at their normal period"
     paced.relaid()
-    assert paced.due(turns, 3) == [(0, 10.0)], "turns laid anew begin at their normal period"
+    assert paced.due(turns, 3) == [(1, 10.0)], "and so does the whole bus"
     pace.take("st/wl", 0.0, 4)
-    assert paced.due(turns, 601) == [(0, 600.0)]
+    assert paced.due(turns, 601) == [(1, 600.0)]
 
 
 def test_a_bus_without_paced_devices_has_nothing_to_look_at() -> None:
     assert Paced(Pace(), {}).look_s(5) == inf
-    assert Paced(Pace(), {}).due([["a/b"]], 0) == []
+    assert Paced(Pace(), {}).due([turn("a/b")], 0) == []

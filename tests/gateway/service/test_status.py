@@ -32,6 +32,8 @@ WELL: dict[str, Any] = {
     "outbox": {"bytes": 2_500_000, "unsettled": 0, "drafts": 0, "buffered": 0},
     "clock": {"source": "ntp", "offset_ms": 0},
     "maintenance": False,
+    "pace": {"st0007": "normal"},
+    "battery": {"step": 0, "shed": []},
     "buses": {
         "bus0": {"port": "/dev/x", "fault": "", "units": {"7": {"ok": 3, "open": False}}},
     },
@@ -54,9 +56,14 @@ def test_a_box_that_is_well_has_nothing_to_look_at() -> None:
     ]
 
 
+def test_a_station_that_is_read_faster_is_shown() -> None:
+    assert "pace     st0007: event" in list(lines({**WELL, "pace": {"st0007": "event"}}))
+
+
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
+        ({"battery": {"step": 1, "shed": ["st/a", "st/b"]}}, "not read are: st/a, st/b"),
         ({"uplink": {"connected": False}}, "no connection to the broker"),
         ({"outbox": {"unsettled": 4}, "uplink": {"last_ack_s": 61.0}}, "acknowledges nothing"),
         ({"outbox": {"unsettled": 4}, "uplink": {"last_ack_s": None}}, "acknowledges nothing"),
