@@ -83,7 +83,8 @@ class Service:
         timescale = self._config.clock.timescale
         latest = Latest(timescale, self._config.derived, (self._pacer.take, self._shedding.take))
         for settings in self._config.buses:
-            emit = self._outbox.emitter(timescale.real_s(settings.cut_s))
+            cut_s = timescale.real_s(settings.cut_s)
+            emit = self._outbox.emitter(cut_s, self._pacer.cut_s)
             self._buses[settings.name] = Bus(
                 settings,
                 timescale,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from math import inf
 from typing import TYPE_CHECKING
 
 from egret_core.quality import counts
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from egret_gateway.profiles import DeviceSettings
     from egret_gateway.sample import Sample
 
+CUT_S = 1.0  # scaled: what is read faster is worth sending sooner, however dear the link
 ORDER_MAX_S = 7 * 86_400.0  # a week: who wants longer says so again, or sets another period
 _log = logging.getLogger(__name__)
 
@@ -68,6 +70,16 @@ class Pacer:
         if all(self._pace.order(name, STATES[word], now_s, real_s) for name in chosen):
             return ""
         return "too many stations are under orders"
+
+    def cut_s(self, samples: Sequence[Sample]) -> float:
+        """Return how long samples may wait for their commit, real seconds.
+
+        A bus with a long `cut_s` would else tell of a rising river every ten minutes, though it is
+        read every ten seconds.
+        """
+        now_s, stations = self._mono_s(), {sample.station for sample in samples}
+        states = (self._pace.state(name, now_s) for name in stations)
+        return self._timescale.real_s(CUT_S) if any(states) else inf
 
     def states(self) -> Mapping[str, str]:
         """Return the state of every station that has paced devices."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,6 +114,16 @@ def test_a_failed_value_and_one_read_during_work_move_nothing(tmp_path: Path) ->
     assert hand.see(20.0, flag=4) == "normal"
     assert hand.see(20.0, reasons=1) == "normal"
     assert hand.see(20.0, flag=3) == "event", "a true flood may well look suspect"
+
+
+def test_what_is_read_faster_is_sent_sooner(tmp_path: Path) -> None:
+    hand = HandPacer(site(tmp_path, devices=paced(more=OVER)), scale=2)
+    one = fed(0.0, 1000)
+    assert hand.pacer.cut_s([one]) == inf, "a normal station waits as its bus does"
+    hand.see(20.0)
+    assert hand.pacer.cut_s([one._replace(station="far"), one]) == 0.5
+    assert hand.pacer.cut_s([one._replace(station="far")]) == inf
+    assert hand.pacer.cut_s([]) == inf
 
 
 def test_spans_are_scaled_seconds(tmp_path: Path) -> None:
