@@ -20,6 +20,7 @@ from egret_gateway.bus_settings import MODBUS_TCP
 from egret_gateway.errors import PortError
 from egret_gateway.ports.serial_port import line_times, open_serial
 from egret_gateway.ports.tcp_port import open_tcp
+from egret_gateway.protocols.modbus_pdu import WRITE_COIL, WRITE_COILS, Write
 from egret_gateway.protocols.modbus_tcp import NUMBER_MAX
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from egret_gateway.bus_settings import BusSettings
     from egret_gateway.ports.serial_port import SerialPort
     from egret_gateway.ports.tcp_port import TcpPort
-    from egret_gateway.protocols.modbus_pdu import Write
 
 BUSY_AGAIN_S = 0.5  # a device that is not ready is asked again so soon
 BUSY_MAX_S = 10.0  # then the values that are there are kept, the others are missing
+ILLEGAL_FUNCTION = 1  # a module that takes one coil at a time
 TCP_CHAR_S = 1e-6  # at 10 Mbit/s: a hole of any size costs less than a second request
 
 
@@ -232,6 +233,14 @@ class ModbusLine:
         Where the outcome is not `Fault.NONE`, whether it was written is unknown: read it back.
         """
         return await self._master.write(write)
+
+    async def switch(self, unit: int, coil: int, *, on: bool) -> Fault:
+        """Write one coil, e.g. of a relay; PortError when the port has gone."""
+        # A list's answer is never the request itself: it proves more than function 5's can.
+        outcome = await self.write(Write(unit, WRITE_COILS, coil, (int(on),)))
+        if outcome.exception == ILLEGAL_FUNCTION:
+            outcome = await self.write(Write(unit, WRITE_COIL, coil, (int(on),)))
+        return outcome.fault
 
     async def poll(self, index: int) -> Polled:
         """Read a block; PortError when the port has gone."""

@@ -158,6 +158,7 @@ class Bus:
 
         `strides` tells which classes are served only every n-th turn, because the line is full.
         """
+        breakers = self._schedule.breakers
         return {
             "port": self._settings.port,
             "fault": self._fault,
@@ -171,8 +172,8 @@ class Bus:
             },
             **({"supplies": supplies} if (supplies := self._supplies.health()) else {}),
             "units": {
-                unit: {**facts, "open": self._schedule.breakers[unit].open}
-                for unit, facts in self._plan.health().items()
+                unit: {**facts, "open": unit in breakers and breakers[unit].open}
+                for unit, facts in self._plan.health().items()  # a relay is never polled
             },
         }
 
