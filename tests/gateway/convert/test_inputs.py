@@ -110,8 +110,9 @@ def test_a_doubtful_input_makes_the_result_doubtful(tmp_path: Path) -> None:
 def test_a_failed_input_is_not_taken(tmp_path: Path) -> None:
     field = Field(tmp_path)
     field.barometer(HPA_1013, 100)
-    field.lines[1].values(Turn("8", field.baro, 600), [float("nan")], 105)
-    assert field.pressure(110).value == pytest.approx(18.7)
+    for raw in (float("nan"), 5000.0):  # no number, and one that no barometer measures
+        field.barometer(raw, 105)
+        assert field.pressure(110).value == pytest.approx(18.7)
     assert field.pressure(161).reasons == STALE
 
 
