@@ -10,8 +10,11 @@ from egret_gateway.bus_settings import MODBUS_RTU, MODBUS_TCP
 from egret_gateway.meaning import meaning
 
 if TYPE_CHECKING:
+    from egret_gateway.bus.latest import Latest
     from egret_gateway.bus.line import Polled, Turn
     from egret_gateway.bus_settings import BusSettings
+    from egret_gateway.convert.formula import Input
+    from egret_gateway.profiles import ChannelSettings
 
 _ADVICE = {
     Fault.TIMEOUT: "no answer: check unit, baud {baud} and parity {parity}, swap A and B, look at "
@@ -30,8 +33,15 @@ _ADVICE = {
 _OTHERS = "no good answer: stop the service and read again, which shows every byte"
 
 
-def report(bus: BusSettings, turn: Turn, polled: Polled) -> dict[str, Any]:
-    """Return what is to be shown of a turn, as JSON takes it."""
+def report(bus: BusSettings, turn: Turn, polled: Polled, latest: Latest) -> dict[str, Any]:
+    """Return what is to be shown of a turn, as JSON takes it.
+
+    Args:
+        bus: its line.
+        turn: what was asked.
+        polled: what came.
+        latest: the last numbers of other channels, for conversions that need them.
+    """
     shown: dict[str, Any] = {"fault": str(polled.fault), "values": []}
     modbus = bus.protocol in (MODBUS_RTU, MODBUS_TCP)
     if modbus:
@@ -43,8 +53,12 @@ def report(bus: BusSettings, turn: Turn, polled: Polled) -> dict[str, Any]:
         return shown
     verdicts = polled.verdicts or (GOOD,) * len(polled.raws)
     shown["values"] = [
-        meaning(channel, raw, said)
+        meaning(channel, raw, said, latest.look(_inputs(channel), int(polled.at_s * 1000)))
         for channel, raw, said in zip(turn.channels, polled.raws, verdicts, strict=True)
         if raw is not None
     ]
     return shown
+
+
+def _inputs(channel: ChannelSettings) -> tuple[Input, ...]:
+    return () if channel.calibration is None else channel.calibration.inputs

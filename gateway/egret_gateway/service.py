@@ -55,6 +55,8 @@ class Service:
         devices = [device for bus in config.buses for device in bus.devices]
         self._pacer = Pacer(config.pace, devices, timescale, lambda: self._clock.mono_ms() / 1000)
         self._shedding = Shedding(config.battery)
+        watchers = (self._pacer.take, self._shedding.take)
+        self._latest = Latest(timescale, config.derived, watchers)
         self._buses: dict[str, Bus] = {}
         self._stop = asyncio.Event()
         self._since_ms = self._clock.mono_ms()
@@ -81,7 +83,6 @@ class Service:
     async def _until_stopped(self) -> int:
         memory = self._outbox.memory()
         timescale = self._config.clock.timescale
-        latest = Latest(timescale, self._config.derived, (self._pacer.take, self._shedding.take))
         for settings in self._config.buses:
             cut_s = timescale.real_s(settings.cut_s)
             emit = self._outbox.emitter(cut_s, self._pacer.cut_s)
@@ -91,7 +92,7 @@ class Service:
                 emit,
                 memory,
                 self._maintenance.active,
-                latest=latest,
+                latest=self._latest,
                 paced=self._pacer.bus(settings.devices),
                 shedding=self._shedding,
             )
@@ -155,7 +156,7 @@ class Service:
         if settings is None:
             raise AskError(f"there is no bus {bus!r}")
         found = await self._buses[bus].ask(unit)
-        return [report(settings, turn, polled) for turn, polled in found]
+        return [report(settings, turn, polled, self._latest) for turn, polled in found]
 
     def _pulses(self) -> Mapping[str, Pulse]:
         """Return the parts that must get further: each line, and what commits to disk."""

@@ -25,7 +25,7 @@ from egret_gateway.bus.rank import rank_of
 from egret_gateway.bus.sampler import Sampler
 from egret_gateway.bus.schedule import Job, Next, Schedule
 from egret_gateway.bus.shedding import Shedding
-from egret_gateway.bus.supply import SuppliedLine, Supplies, Switching
+from egret_gateway.bus.supply import Supplies, supplied
 from egret_gateway.errors import AskError, PortError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Bus:
         longest_s = REOPEN_TCP_MAX_S if self._settings.endpoint else REOPEN_TTY_MAX_S
         while True:
             try:
-                line = self._fed(await self._plan.open())
+                line = supplied(await self._plan.open(), self._plan, self._supplies)
             except PortError as error:
                 self._gone(error)
                 await self._away(delay_s)
@@ -204,12 +204,6 @@ class Bus:
             schedule.align(group)
         return schedule
 
-    def _fed(self, line: Line) -> Line:
-        """Return the line with the supplies of its devices, where it has some."""
-        if not self._supplies.feeds or not isinstance(line, Switching):
-            return line
-        return SuppliedLine(line, line, self._plan, self._supplies)
-
     def _gone(self, error: PortError) -> None:
         if self._fault != error.fault:
             LOG.warning(
@@ -242,9 +236,7 @@ class Bus:
             if isinstance(line, Talking):
                 async with self._turn:
                     self._overhear(line)
-            now_s = time.monotonic()
-            for index, period_s in self._paced.due(self._turns, now_s):
-                self._schedule.pace(index, period_s, now_s)
+            self._repace(time.monotonic())
             pick = self._schedule.pick(time.monotonic())
             for index in pick.parked:
                 self._missing(self._turns[index].channels, Reason.BACKED_OFF)
@@ -269,6 +261,11 @@ class Bus:
                 self._silent = True
                 LOG.warning("bus=%s every unit is silent: port reopened", self._settings.name)
                 return
+
+    def _repace(self, now_s: float) -> None:
+        """Take up the pace of the stations, where it has changed."""
+        for index, period_s in self._paced.due(self._turns, now_s):
+            self._schedule.pace(index, period_s, now_s)
 
     async def _idle(self, line: Line, until_s: float) -> None:
         """Keep ears open until `until_s`, or until somebody asks."""

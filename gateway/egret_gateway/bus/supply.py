@@ -85,6 +85,13 @@ class Supplies:
             feed.under_way.clear()
 
 
+def supplied(line: Line, plan: Plan, supplies: Supplies) -> Line:
+    """Return a line with the supplies of its devices, where it has some."""
+    if not supplies.feeds or not isinstance(line, Switching):
+        return line
+    return SuppliedLine(line, line, plan, supplies)
+
+
 class SuppliedLine:
     """A line with its supplies; see `line.Line`."""
 

@@ -15,15 +15,17 @@ from egret_gateway import config as settings
 from egret_gateway import diagnosis, status
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.plans import plan_of
+from egret_gateway.bus.supply import Supplies, supplied
 from egret_gateway.bus_settings import LINES_OF_TEXT, SDI_12
 from egret_gateway.cli import read_sdi12, read_text
 from egret_gateway.errors import NotRunningError, StatusError
+from egret_gateway.meaning import round_of
 from egret_gateway.profiles import Modbus
 
 if TYPE_CHECKING:
     import argparse
 
-    from egret_gateway.bus.line import Line, Polled
+    from egret_gateway.bus.line import Line, Polled, Turn
     from egret_gateway.bus_settings import BusSettings
     from egret_gateway.config import GatewayConfig
     from egret_gateway.profiles import DeviceSettings
@@ -99,8 +101,8 @@ async def _here(bus: BusSettings, device: DeviceSettings) -> list[dict[str, Any]
 
 async def _read(bus: BusSettings, device: DeviceSettings) -> list[dict[str, Any]]:
     plan = plan_of(replace(bus, devices=(device,)))
-    line = await plan.open()
-    reports = []
+    line = supplied(await plan.open(), plan, Supplies((device,)))
+    found: list[tuple[Turn, Polled]] = []
     try:
         await line.listen()
         todo = deque(plan.turns)
@@ -108,12 +110,13 @@ async def _read(bus: BusSettings, device: DeviceSettings) -> list[dict[str, Any]
             turns = plan.turns
             turn = todo.popleft()
             polled = await _polled(line, turns.index(turn))
-            reports.append(diagnosis.report(bus, turn, polled))
+            found.append((turn, polled))
             if plan.turns is not turns:  # it was refused and split: its parts are asked now
                 todo.extendleft(one for one in reversed(plan.turns) if one not in turns)
     finally:
         line.close()
-    return reports
+    latest = round_of(found)
+    return [diagnosis.report(bus, turn, polled, latest) for turn, polled in found]
 
 
 async def _polled(line: Line, index: int) -> Polled:
