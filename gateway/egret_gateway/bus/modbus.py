@@ -188,7 +188,8 @@ class ModbusPlan:
                 **asdict(unit.counts),
                 "tau_ms": None if unit.tau_s is None else round(unit.tau_s * 1000, 1),
             }
-            if suggestions := self._layouts[address].suggestions():
+            layout = self._layouts.get(address)  # None: a relay that is only written to
+            if layout is not None and (suggestions := layout.suggestions()):
                 facts["suggestions"] = suggestions
         return found
 
