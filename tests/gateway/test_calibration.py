@@ -11,6 +11,7 @@ from rig.sheets import bench, calibrated, channel, logger
 from egret_core.entries import meta_entry, read_metas
 from egret_core.errors import ConfigError
 from egret_core.messages import Batch, ClockStamp
+from egret_gateway.bus.rank import Rank, rank_of
 from egret_gateway.convert.derived import DERIVED
 from egret_gateway.convert.formulas import FORMULAS
 
@@ -147,6 +148,13 @@ def test_a_level_from_a_sheet_needs_its_datum_and_watches_in_its_unit(tmp_path: 
     assert (found.watch_at, found.quantity) == (3.0, "water_level")
     with pytest.raises(ConfigError, match="'mA' cannot measure water_level"):
         calibrated(tmp_path, "loop", loop, more.replace('"cm"', '"mA"'))
+
+
+def test_a_level_behind_an_analogue_module_is_no_diagnosis(tmp_path: Path) -> None:
+    """On a full line power and diagnosis are read less often: what counts is what it means."""
+    loop = 'formula = "loop-4-20"\nquantity = "water_level"\nunit = "m"\nlow = 0\nhigh = 10\n'
+    assert rank_of([calibrated(tmp_path, "loop", loop, 'datum = "D"\n')]) is Rank.WARNING
+    assert rank_of([calibrated(tmp_path, "loop", "")]) is Rank.SERVICE
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "technician" / "calibration.md"
