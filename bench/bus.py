@@ -1,36 +1,45 @@
-"""The bus under late replies, glitches and a slow wire; beside pymodbus in the same run.
+"""The bus under late replies, faults, dead units and a slow wire; beside pymodbus in the same run.
 
 Late replies: libmodbus slaves on unpaced ptys at 115200; every third reply is written 70 ms late,
-the time-out is 40 ms, 2 registers from address 7i mod 150. Wire: a paced pty bus at 9600 8N1, 20
-registers a read, against the one-gap limit (13 + 2N) characters + 3.5, with the character time
-that the fixture really kept. Glitches: 1 to 3 random bytes before each reply.
+the time-out is 40 ms, 2 registers from address 7i mod 150. Glitches: 1 to 3 random bytes before
+each reply. Wire, faults, dead units and CPU: see `_bus_wire`, `_bus_faults`, `_bus_dead` and
+`_bus_cpu`. With a name (`./dev bench bus wire`) one part alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import logging
 import random
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from _bus_cpu import cpu
+from _bus_dead import crowded, one_of_four
+from _bus_faults import injected
+from _bus_wire import coalescing, wire
 from pymodbus.client import AsyncModbusSerialClient
 from pymodbus.exceptions import ModbusException
 from rig.libmodbus import LibmodbusSlave, why_missing
-from rig.paced import PacedLine
 from rig.pty import FarEnd, PtyPair, why_no_pair
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.transaction import Ask, Transactions
 from egret_gateway.bus.unit import Patience, Span, Unit
 from egret_gateway.config import BusSettings
-from egret_gateway.ports.serial_port import GAP_CHARS, open_serial
+from egret_gateway.ports.serial_port import open_serial
 from egret_gateway.protocols import modbus_rtu_slave
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Part = Callable[[Path], Mapping[str, float]]
 
 UNIT = 7
 FAST = 115_200
@@ -41,10 +50,6 @@ LATE_WANTED = 1000
 LINES = 4  # late replies are waited for: four lines wait together
 PEER_READS = 300
 GLITCHES = 1000
-WIRE_N = 20
-WIRE_READS = 40
-WIRE_RUNS = 5
-CHAR_MS = 10_000 / 9600
 
 
 def address_of(i: int) -> int:
@@ -159,54 +164,43 @@ async def glitch() -> dict[str, float]:
     }
 
 
-async def wire_run(line: PacedLine) -> float:
-    """Return seconds per read."""
-    port = open_serial(BusSettings("bench", str(line.master), line.baud))
-    transactions = Transactions(port, {})
-    ask = Ask(UNIT, 3, (Span(0, WIRE_N),), Patience(1.0, 1.0))
-    await transactions.read(ask)
-    began = time.monotonic()
-    for _ in range(WIRE_READS):
-        outcome = await transactions.read(ask)
-        assert outcome.fault is Fault.NONE, outcome
-    took_s = (time.monotonic() - began) / WIRE_READS
-    port.close()
-    return took_s
+def optional(name: str) -> dict[str, Part]:
+    """Return the part of a file that may be missing: its function bears the file's name."""
+    if importlib.util.find_spec(f"_bus_{name}") is None:
+        return {}
+    return {name: getattr(importlib.import_module(f"_bus_{name}"), name)}
 
 
-def wire(folder: Path) -> dict[str, float]:
-    runs: list[tuple[float, float, float, float]] = []
-    for run in range(WIRE_RUNS):
-        place = folder / f"wire{run}"
-        line = PacedLine(place, 1, 9600)
-        with line, LibmodbusSlave(place, line.slave(1), UNIT, 9600):
-            took_s = asyncio.run(wire_run(line))
-        char_ms = float(line.report["char_ms"])
-        limit_ms = (13 + 2 * WIRE_N + GAP_CHARS) * char_ms
-        disturbed = abs(char_ms - CHAR_MS)
-        runs.append((disturbed, limit_ms / (took_s * 1000), took_s * 1000, char_ms))
-    # The run in which the fixture was least disturbed, by its own clock, says what the wire gave.
-    _, ratio, took_ms, char_ms = min(runs)
-    return {
-        "wire_ratio_9600_n20": round(ratio, 4),
-        "wire_ratio_lowest_run": round(min(run[1] for run in runs), 4),
-        "wire_ms_per_read": round(took_ms, 3),
-        "wire_char_ms_measured": round(char_ms, 4),
-        "wire_char_ms_nominal": round(CHAR_MS, 4),
-    }
+PARTS: dict[str, Part] = {
+    "wire": wire,
+    "coalescing": coalescing,
+    "glitch": lambda _: asyncio.run(glitch()),
+    "late": lambda folder: asyncio.run(late(folder)),
+    "faults": lambda _: injected(),
+    "dead": one_of_four,
+    "crowded": crowded,
+    "cpu": cpu,
+    **optional("tcp"),
+    **optional("replug"),
+}
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> int:
     missing = why_missing() or why_no_pair()
     if missing:
         print(f"bench bus: {missing}", file=sys.stderr)
         return 3
+    if not set(argv) <= set(PARTS):
+        print(f"bench bus: the parts are: {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="egret-bench-") as text:
-        folder = Path(text)
-        figures = {**wire(folder), **asyncio.run(glitch()), **asyncio.run(late(folder))}
+        for name in argv or PARTS:
+            print(f"bench bus: {name}", file=sys.stderr)
+            figures |= PARTS[name](Path(text))
     print(json.dumps(figures))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -73,6 +73,7 @@ class Reject(StrEnum):
 
 
 RENEW = "renew"  # the command that hands a gateway its next credential; only over TLS
+PACE = "pace"  # the command that makes stations be read faster, or normally again
 
 
 class Outcome(StrEnum):
@@ -238,7 +239,8 @@ class Command:
 
     Attributes:
         id: idempotency key; expires_ms: centre's time after which it is void.
-        do: `resend` (args log, seqs), `renew` (args account, kind, secret) or a word of a later
+        do: `resend` (args log, seqs), `renew` (args account, kind, secret), `pace` (args
+            station, "" for all; state `normal`, `watch` or `event`; for_s) or a word of a later
             version.
         args: its arguments; now_ms: the centre's time at this sending.
     """

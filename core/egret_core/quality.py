@@ -25,6 +25,9 @@ Flags follow IOC Manuals and Guides 54 vol. 3 and QARTOD (1 good, 2 not evaluate
 | 131072 | RATE | rate-of-change test |
 | 262144 | FLAT_LINE | flat-line test |
 | 524288 | BACKED_OFF | not asked: the device is backed off after failures |
+| 1048576 | INPUT | another channel that its conversion needs was old, doubtful or missing |
+| 2097152 | BOUNCE | a contact closed more often than a bucket can tip |
+| 4194304 | SHED | not asked: the battery is low |
 """
 
 from __future__ import annotations
@@ -66,6 +69,9 @@ class Reason(IntFlag):
     RATE = 131072
     FLAT_LINE = 262144
     BACKED_OFF = 524288
+    INPUT = 1048576
+    BOUNCE = 2097152
+    SHED = 4194304
 
 
 FLAGS = frozenset(int(flag) for flag in Flag)

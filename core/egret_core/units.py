@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from math import isfinite
 
+from egret_core.spelling import meant
+
 CANONICAL: dict[str, str] = {
     "water_level": "m",
     "water_depth": "m",
@@ -25,6 +27,8 @@ CANONICAL: dict[str, str] = {
     "crack_width": "mm",
     "strain": "ue",
     "frequency": "Hz",
+    "period": "us",  # of a vibrating wire
+    "wire_reading": "digit",  # of a vibrating wire: f squared / 1000
     "temperature": "degC",
     "humidity": "%",
     "voltage": "V",
@@ -32,6 +36,7 @@ CANONICAL: dict[str, str] = {
     "resistance": "ohm",
     "signal": "dB",
     "state": "1",
+    "count": "1",  # a persisted, never-decreasing total of pulses
 }
 
 # unit -> (dimension, scale, offset): canonical-of-dimension = number * scale + offset
@@ -57,11 +62,16 @@ _UNITS: dict[str, tuple[str, float, float]] = {
     "mbar": ("pressure", 0.1, 0.0),
     "bar": ("pressure", 100.0, 0.0),
     "mH2O": ("pressure", 9.80665, 0.0),
+    "psi": ("pressure", 6.894757293168, 0.0),
+    "inHg": ("pressure", 3.386389, 0.0),
     "%": ("share", 1.0, 0.0),
+    "m3/m3": ("share", 100.0, 0.0),
     "deg": ("angle", 1.0, 0.0),
     "rad": ("angle", 57.29577951308232, 0.0),
     "ue": ("strain", 1.0, 0.0),
     "Hz": ("frequency", 1.0, 0.0),
+    "us": ("period", 1.0, 0.0),
+    "digit": ("wire_reading", 1.0, 0.0),
     "degC": ("temperature", 1.0, 0.0),
     "degF": ("temperature", 5.0 / 9.0, -160.0 / 9.0),
     "K": ("temperature", 1.0, -273.15),
@@ -93,7 +103,9 @@ def canonical(quantity: str) -> str:
         return CANONICAL[quantity]
     except KeyError:
         known = ", ".join(sorted(CANONICAL))
-        raise UnitError(f"unknown quantity {quantity!r}; known: {known}") from None
+        raise UnitError(
+            f"unknown quantity {quantity!r}{meant(quantity, CANONICAL)}; known: {known}"
+        ) from None
 
 
 def factor(quantity: str, unit: str) -> tuple[float, float]:
@@ -104,7 +116,7 @@ def factor(quantity: str, unit: str) -> tuple[float, float]:
     """
     home = canonical(quantity)
     if unit not in _UNITS:
-        raise UnitError(f"unknown unit {unit!r}; known: {', '.join(_UNITS)}")
+        raise UnitError(f"unknown unit {unit!r}{meant(unit, _UNITS)}; known: {', '.join(_UNITS)}")
     dimension, scale, offset = _UNITS[unit]
     home_dimension, home_scale, home_offset = _UNITS[home]
     if dimension != home_dimension:

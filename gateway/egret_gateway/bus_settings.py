@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from egret_core.errors import ConfigError
-from egret_core.screening.range import ANY, Span
-from egret_core.units import UnitError, convert
+from egret_core.spelling import meant
 from egret_gateway import profiles
+from egret_gateway.calibration import read_calibration
+from egret_gateway.feeding import read_supply
+from egret_gateway.limits import read_datum, read_range, read_watch
+from egret_gateway.pacing import read_periods
 from egret_gateway.profiles import (
     ChannelSettings,
     DeviceSettings,
@@ -34,7 +37,7 @@ from egret_gateway.protocols.sdi12 import ADDRESSES
 from egret_gateway.text_settings import base_of, check_line, line_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from egret_gateway.table import Table
@@ -52,7 +55,6 @@ BUSES_MAX = 1024  # a box has a few serial lines; a TCP device each is a bus of 
 DEVICES_MAX = 256  # units that one Modbus TCP connection can address; a serial line has fewer
 PERIOD_MIN_S = 0.05  # about two reads at 9600 baud; faster than any sensor we know
 PERIOD_MAX_S = 86_400.0
-DATUMED = ("water_level",)  # heights that mean nothing without a datum
 TCP_PORT_MAX = 65_535
 _SERIAL_KEYS = ("baud", "parity", "stop_bits", "post_timeout_quiet_ms", "local_echo")
 _TCP = re.compile(
@@ -75,7 +77,8 @@ class BusSettings:
         name: id of the bus, shown in health; port: device path, or ``tcp://HOST:PORT``.
         baud, parity (N, E, O), stop_bits: line settings; of a serial server's line, for pacing.
         cut_s: a batch of this bus waits at most so long before it is committed.
-        post_timeout_quiet_ms: silence kept after a timeout, for slaves that go deaf.
+        post_timeout_quiet_ms: silence kept after a timeout, for slaves that go deaf; None to
+            learn whether there are any.
         devices: what hangs on it.
         protocol: one of `PROTOCOLS`.
         local_echo: the adapter is known to hand back what is sent.
@@ -89,7 +92,7 @@ class BusSettings:
     parity: str = "N"
     stop_bits: int = 1
     cut_s: float = 1.0
-    post_timeout_quiet_ms: int = 0
+    post_timeout_quiet_ms: int | None = None
     devices: tuple[DeviceSettings, ...] = ()
     protocol: str = MODBUS_RTU
     local_echo: bool = False
@@ -170,7 +173,7 @@ class _Line(TypedDict, total=False):
     baud: int
     parity: str
     stop_bits: int
-    post_timeout_quiet_ms: int
+    post_timeout_quiet_ms: int | None
     local_echo: bool
     adapter: str
     data_bits: int
@@ -181,9 +184,14 @@ def _line(table: Table) -> _Line:
         "baud": table.integer("baud", 300, 1_000_000, 9600),
         "parity": table.text("parity", "N", ("N", "E", "O")),
         "stop_bits": table.integer("stop_bits", 1, 2, 1),
-        "post_timeout_quiet_ms": table.integer("post_timeout_quiet_ms", 0, 500, 0),
+        "post_timeout_quiet_ms": _quiet_ms(table),
         "local_echo": table.flag("local_echo", default=False),
     }
+
+
+def _quiet_ms(table: Table) -> int | None:
+    key = "post_timeout_quiet_ms"
+    return table.integer(key, 0, 500) if table.has(key) else None
 
 
 def _sdi12_line(table: Table) -> _Line:
@@ -248,23 +256,32 @@ def _device(table: Table, shelf: _Shelf, protocol: str) -> DeviceSettings:
     station = table.id("station")
     wanted = table.table("channels")
     channels = []
+    siblings = {name: f"{station}/{one.id('channel')}" for name, one in wanted.named().items()}
     for name, entry in wanted.named().items():
         item = next((item for item in profile.items if item.name == name), None)
         if item is None:
-            known = ", ".join(item.name for item in profile.items)
-            raise ConfigError(
-                entry.file, entry.path, name, f"profile {profile.name!r} has the items: {known}"
-            )
-        channels.append(_channel(entry, station, item))
+            known = [item.name for item in profile.items]
+            remedy = f"profile {profile.name!r} has the items: {', '.join(known)}"
+            raise ConfigError(entry.file, entry.path, name, remedy + meant(name, known))
+        channels.append(_channel(entry, station, item, siblings))
     if not channels:
         table.fail("channels", "write one [bus.device.channels.ITEM] per value wanted")
+    period_s = table.number("period_s", PERIOD_MIN_S, PERIOD_MAX_S)
+    watch_s, event_s = read_periods(table, period_s, PERIOD_MIN_S)
+    supply, warmup_s = read_supply(table, event_s or watch_s or period_s)
+    if supply is not None and not isinstance(profile.way, Modbus):
+        table.fail("supply", f"a relay speaks modbus, the bus {protocol}: feed this device always")
     settings = DeviceSettings(
         **_address(table, profile, protocol),
         profile=profile,
         station=station,
-        period_s=table.number("period_s", PERIOD_MIN_S, PERIOD_MAX_S),
+        period_s=period_s,
         channels=tuple(channels),
         base=base_of(table, channels),
+        watch_s=watch_s,
+        event_s=event_s,
+        supply=supply,
+        warmup_s=warmup_s,
     )
     table.done()
     return settings
@@ -298,17 +315,20 @@ class _Shelf:
             return self._read[name]
         path = profiles.find(name, self._folders) if "/" not in name else None
         if path is None:
-            known = ", ".join(profiles.names(self._folders))
-            table.fail("profile", f"no such profile; there are: {known}")
+            known = profiles.names(self._folders)
+            near = meant(name, known)
+            table.fail("profile", f"no such profile{near}; there are: {', '.join(known)}")
         return self._read.setdefault(name, profiles.load(path))
 
 
-def _channel(table: Table, station: str, item: Item) -> ChannelSettings:
-    datum = table.text("datum", "")
-    if item.quantity in DATUMED and not datum:
-        table.fail("datum", f"a {item.quantity} needs the name of its vertical datum")
-    if datum and item.quantity not in DATUMED:
-        table.fail("datum", f"a {item.quantity} has no vertical datum: leave it out")
+def _channel(
+    table: Table, station: str, item: Item, siblings: Mapping[str, str]
+) -> ChannelSettings:
+    calibration = None
+    if table.has("calibration"):
+        calibration = read_calibration(table.table("calibration"), item, siblings)
+    quantity = item.quantity if calibration is None else calibration.quantity
+    datum = read_datum(table, quantity)
     if table.has("datum_offset_m") and not datum:
         table.fail("datum_offset_m", "an offset is measured from a datum: write datum = ...")
     settings = ChannelSettings(
@@ -317,34 +337,9 @@ def _channel(table: Table, station: str, item: Item) -> ChannelSettings:
         item=item,
         datum=datum,
         datum_offset_m=table.number("datum_offset_m", -1e5, 1e5, 0.0),
-        watch_at=_watch(table, item, datum) if table.has("watch_at") else None,
-        operator=_range(table, item) if table.has("range") else ANY,
+        watch_at=read_watch(table, quantity, datum),
+        operator=read_range(table, quantity),
+        calibration=calibration,
     )
     table.done()
     return settings
-
-
-def _watch(table: Table, item: Item, datum: str) -> float:
-    watch = table.table("watch_at")
-    if item.counter is not None:
-        table.fail("watch_at", "a total has no threshold of its own: leave it out")
-    value = watch.number("value", -1e9, 1e9)
-    unit = watch.text("unit")
-    seen = watch.text("datum", "")
-    if seen != datum:
-        watch.fail("datum", f"write the channel's own datum, {datum!r}")
-    watch.done()
-    try:
-        return convert(item.quantity, value, unit)
-    except UnitError as error:
-        watch.fail("unit", str(error))
-
-
-def _range(table: Table, item: Item) -> Span:
-    own = table.table("range")
-    try:
-        span = profiles.span(own, item.quantity, own.text("unit"))
-    except UnitError as error:
-        own.fail("unit", str(error))
-    own.done()
-    return span

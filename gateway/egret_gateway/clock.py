@@ -2,9 +2,10 @@
 
 Every date is `monotonic + offset`. The offset comes from the system clock where its source is
 trusted (`ntp` only once the clock is verified) and plausible, else from the centre's live acks,
-each bounded by its round trip. A small step back is walked off at half speed, so that readings
-keep their order; a forward step, and a backward one too large to walk, hold from their instant on
-and never for samples taken before.
+each bounded by its round trip. An RTC that the centre contradicts by more than a minute is wrong:
+batteries age, and nobody looks at them; GNSS and a disciplined clock are never overruled.
+A small step back is walked off at half speed, so that readings keep their order; a forward step,
+and a backward one too large to walk, hold from their instant on and never for samples taken before.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ DRIFT = 100e-6  # a quartz outdoors, ms per ms: how fast an old sample grows unc
 ROUND_TRIP_MAX_MS = 20_000  # a sample worse than +-10 s is no time
 WALK_RATE = 0.5  # while walking back, a second lasts this many dated seconds less
 WALK_MAX_MS = 300_000  # five minutes are walked off in ten; beyond, wrong dates hurt more
+CONTRADICTED_MS = 60_000  # a day's error is a wrong RTC; a quartz drifts a minute in a month
 STEP_MIN_MS = 5  # below it a change of the system clock is jitter between two reads
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -82,12 +84,14 @@ class Hands:
         mono_ms: monotonic milliseconds; wall_ms: system clock, ms since 1970.
         boot: id of this boot: monotonic times of another boot mean nothing.
         verified: whether the system clock was disciplined or set by an RTC.
+        disciplined: whether it was disciplined, and not only set by an RTC.
     """
 
     mono_ms: Callable[[], int]
     wall_ms: Callable[[], int]
     boot: str
     verified: Callable[[], bool] = lambda: True
+    disciplined: Callable[[], bool] = lambda: True
 
 
 def system_hands() -> Hands:
@@ -96,11 +100,13 @@ def system_hands() -> Hands:
         boot = _BOOT_ID.read_text().strip()
     except OSError:
         boot = f"process-{time.time_ns()}"  # without an id no boot equals another
+    verified = Verified()
     return Hands(
         mono_ms=lambda: time.monotonic_ns() // 1_000_000,
         wall_ms=lambda: time.time_ns() // 1_000_000,
         boot=boot,
-        verified=Verified(),
+        verified=verified,
+        disciplined=lambda: verified.disciplined,
     )
 
 
@@ -191,7 +197,20 @@ class Clock:
     def _own_offset_plausible(self) -> bool:
         if not self._own or self._hands.wall_ms() < self._floor_ms:
             return False
-        return self._own != NTP or self._hands.verified()
+        if self._own == NTP and not self._hands.verified():
+            return False
+        return not self._contradicted()
+
+    def _contradicted(self) -> bool:
+        """Tell whether the centre's time proves that a clock which only an RTC set is wrong."""
+        heard = self._heard
+        if heard is None or self._own not in (RTC, NTP):
+            return False
+        if self._own == NTP and self._hands.disciplined():
+            return False
+        now = self._hands.mono_ms()
+        apart = abs(self._hands.wall_ms() - now - heard.offset_ms)
+        return apart > CONTRADICTED_MS + heard.doubt_at(now)
 
     def _adopt(self, source: str, offset_ms: float) -> None:
         with self._lock:

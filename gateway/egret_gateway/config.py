@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,23 @@ from egret_core.screening.range import ANY
 from egret_core.timescale import REAL, SCALE_MAX, Timescale
 from egret_core.topics import CENTRE
 from egret_core.units import canonical
+from egret_gateway import roster
+from egret_gateway.battery import read_battery
 from egret_gateway.broker import BrokerSettings, read_broker
 from egret_gateway.bus_settings import BusSettings, read_buses
+from egret_gateway.calibration import sheet_fact
 from egret_gateway.convert import formula_of
+from egret_gateway.derived import derived_meta, read_derived
+from egret_gateway.limits import span_fact
+from egret_gateway.pacing import read_pace
 from egret_gateway.table import Table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from egret_gateway.bus.pace import Trigger
+    from egret_gateway.bus.shed import BatterySettings
+    from egret_gateway.convert.derived import DerivedSettings
     from egret_gateway.profiles import ChannelSettings, DeviceSettings
 
 __all__ = [
@@ -70,6 +79,8 @@ class GatewayConfig:
     Attributes:
         gateway: id on the wire; data: folder of the outbox and other state.
         buses: lines and connections; file: where it was read from.
+        derived: channels worked out from theirs; pace: what makes stations go faster.
+        battery: what is shed as it runs down, None for nothing ever.
     """
 
     gateway: str
@@ -80,15 +91,20 @@ class GatewayConfig:
     clock: ClockSettings = field(default_factory=ClockSettings)
     status_s: float = 120.0
     file: str = ""
+    derived: tuple[DerivedSettings, ...] = ()
+    pace: tuple[Trigger, ...] = ()
+    battery: BatterySettings | None = None
 
     def channels(self) -> tuple[ChannelMeta, ...]:
         """Return the facts of every configured channel, as they travel."""
-        return tuple(
+        cut_s = max(bus.cut_s for bus in self.buses)  # a derived one travels with any of them
+        measured = (
             channel_meta(bus, device, channel)
             for bus in self.buses
             for device in bus.devices
             for channel in device.channels
         )
+        return (*measured, *(derived_meta(one, cut_s) for one in self.derived))
 
 
 def load(path: Path, devices: Sequence[Path] | None = None) -> GatewayConfig:
@@ -117,9 +133,18 @@ def load(path: Path, devices: Sequence[Path] | None = None) -> GatewayConfig:
         clock=_clock(top.table("clock"), broker),
         file=str(path),
     )
+    _unique_channels(top, config)
+    sources = roster.sources(top.file, config.buses)
+    config = replace(config, derived=read_derived(top, sources))
+    config = replace(
+        config,
+        pace=read_pace(
+            top, roster.watchable(config.buses, config.derived), roster.paced(config.buses)
+        ),
+        battery=read_battery(top, roster.measured(config.buses)),
+    )
     own.done()
     top.done()
-    _unique_channels(top, config)
     return config
 
 
@@ -130,17 +155,16 @@ def channel_meta(bus: BusSettings, device: DeviceSettings, channel: ChannelSetti
     extra: dict[str, Any] = {"item": item.name, "tier": device.profile.tier}
     for name, span in (("sensor_range", item.sensor), ("range", channel.operator)):
         if span != ANY:
-            extra[name] = [
-                span.low if span.low > ANY.low else None,
-                span.high if span.high < ANY.high else None,
-            ]
+            extra[name] = span_fact(span)
     if device.base is not None:
         extra["base"] = list(device.base)  # another base is another calibration
+    if channel.calibration is not None:
+        extra["calibration"] = sheet_fact(channel.calibration)
     return ChannelMeta(
         station=channel.station,
         channel=channel.channel,
-        quantity=item.quantity,
-        unit=canonical(item.quantity),
+        quantity=channel.quantity,
+        unit=canonical(channel.quantity),
         datum=channel.datum,
         profile=device.profile.ref,
         period_s=device.period_s,

@@ -9,7 +9,9 @@ EgretError (core)
     OutboxError             the outbox cannot be opened or written; `remedy` says what to do
     UplinkError             the broker refused us or is gone; trying again later may help
     MaintenanceError        a maintenance cannot be declared; the message says why
+    AskError                a bus cannot answer a question just now; the message says why
     StatusError             the running service does not answer; the message says what to do
+      NotRunningError       none runs on this data
 """
 
 from __future__ import annotations
@@ -127,5 +129,13 @@ class MaintenanceError(GatewayError):
     """A maintenance cannot be declared; the message says why."""
 
 
+class AskError(GatewayError):
+    """A bus cannot answer a question just now; the message says why."""
+
+
 class StatusError(GatewayError):
     """The running service does not answer; the message says what to do."""
+
+
+class NotRunningError(StatusError):
+    """No service runs on this data."""

@@ -25,12 +25,16 @@ class Health:
         clock: Clock,
         buses: Callable[[], Mapping[str, Mapping[str, Any]]],
         maintenance: Callable[[], bool],
+        *,
+        more: Callable[[], Mapping[str, Mapping[str, object]]] = dict,
     ) -> None:
+        """Store what is given; `more` are facts by name that a change of makes a status."""
         self._gateway = gateway
         self._outbox = outbox
         self._clock = clock
         self._buses = buses
         self._maintenance = maintenance
+        self._more = more
 
     async def status(self, uplink: Mapping[str, int], account: str = "") -> bytes:
         """Return the status message, at most 32 kB: bus details go first if it were more.
@@ -58,6 +62,7 @@ class Health:
                 "held_omitted": held.omitted,
                 "uplink": dict(uplink),
                 "account": account,
+                **self._more(),
             },
         )
         body = encode_status(status)
@@ -71,7 +76,14 @@ class Health:
             (name, str(health.get("fault", ""))) for name, health in self._buses().items()
         )
         clock: ClockStamp = self._clock.stamped()
-        return (self._outbox.current_log, str(clock.source), self._maintenance(), states)
+        more = tuple((name, str(facts)) for name, facts in self._more().items())
+        return (
+            self._outbox.current_log,
+            str(clock.source),
+            self._maintenance(),
+            states,
+            more,
+        )
 
     def will(self) -> bytes:
         """Return the last will: offline, and nothing else known."""

@@ -13,8 +13,13 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
+from egret_gateway.bus.latest import Latest
+from egret_gateway.bus.pacer import Pacer
 from egret_gateway.bus.poll import Bus
+from egret_gateway.bus.shedding import Shedding
 from egret_gateway.clock import Clock
+from egret_gateway.diagnosis import report
+from egret_gateway.errors import AskError
 from egret_gateway.health import Health
 from egret_gateway.maintenance import Maintenance
 from egret_gateway.outbox import Outbox
@@ -47,6 +52,11 @@ class Service:
             config.data, config.gateway, self._clock, config.channels(), config.outbox
         )
         self._maintenance = Maintenance(config.data, self._clock)
+        devices = [device for bus in config.buses for device in bus.devices]
+        self._pacer = Pacer(config.pace, devices, timescale, lambda: self._clock.mono_ms() / 1000)
+        self._shedding = Shedding(config.battery)
+        watchers = (self._pacer.take, self._shedding.take)
+        self._latest = Latest(timescale, config.derived, watchers)
         self._buses: dict[str, Bus] = {}
         self._stop = asyncio.Event()
         self._since_ms = self._clock.mono_ms()
@@ -74,12 +84,25 @@ class Service:
         memory = self._outbox.memory()
         timescale = self._config.clock.timescale
         for settings in self._config.buses:
-            emit = self._outbox.emitter(timescale.real_s(settings.cut_s))
+            cut_s = timescale.real_s(settings.cut_s)
+            emit = self._outbox.emitter(cut_s, self._pacer.cut_s)
             self._buses[settings.name] = Bus(
-                settings, timescale, emit, memory, self._maintenance.active
+                settings,
+                timescale,
+                emit,
+                memory,
+                self._maintenance.active,
+                latest=self._latest,
+                paced=self._pacer.bus(settings.devices),
+                shedding=self._shedding,
             )
         health = Health(
-            self._config.gateway, self._outbox, self._clock, self._health, self._maintenance.active
+            self._config.gateway,
+            self._outbox,
+            self._clock,
+            self._health,
+            self._maintenance.active,
+            more=self._more,
         )
         uplink = Uplink(
             self._config.gateway,
@@ -88,6 +111,7 @@ class Service:
             self._clock,
             health,
             status_s=self._config.status_s,
+            pacer=self._pacer,
         )
         buses = [
             asyncio.create_task(bus.run(), name=f"bus {name}") for name, bus in self._buses.items()
@@ -103,7 +127,7 @@ class Service:
         stop = asyncio.create_task(self._stop.wait())
         _log.info("gateway=%s buses=%d started", self._config.gateway, len(self._buses))
         self._manager.ready(self._status())
-        async with answering(self._config.data, lambda: self._facts(uplink)):
+        async with answering(self._config.data, lambda: self._facts(uplink), self._read):
             await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
         self._manager.stopping()
         code = OK if self._stop.is_set() else PEER
@@ -126,6 +150,14 @@ class Service:
                 await self._outbox.flush()
                 await uplink.settled()
 
+    async def _read(self, bus: str, unit: str) -> list[dict[str, Any]]:
+        """Have a unit read between the polls, for a technician."""
+        settings = next((one for one in self._config.buses if one.name == bus), None)
+        if settings is None:
+            raise AskError(f"there is no bus {bus!r}")
+        found = await self._buses[bus].ask(unit)
+        return [report(settings, turn, polled, self._latest) for turn, polled in found]
+
     def _pulses(self) -> Mapping[str, Pulse]:
         """Return the parts that must get further: each line, and what commits to disk."""
         pulses = {f"bus {name}": bus.pulse() for name, bus in self._buses.items()}
@@ -145,8 +177,13 @@ class Service:
             "outbox": self._outbox.stats(),
             "clock": {"source": str(clock.source), "offset_ms": clock.offset_ms},
             "maintenance": self._maintenance.active(),
+            **self._more(),
             "buses": self._health(),
         }
+
+    def _more(self) -> Mapping[str, Mapping[str, object]]:
+        battery = self._shedding.facts()
+        return {"pace": self._pacer.states(), **({"battery": battery} if battery else {})}
 
     def _health(self) -> Mapping[str, Mapping[str, Any]]:
         return {name: bus.health() for name, bus in self._buses.items()}

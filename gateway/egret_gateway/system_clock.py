@@ -31,17 +31,21 @@ class _Timex(ctypes.Structure):
 class Verified:
     """Tells whether the clock was ever disciplined, or set by an RTC, since the process began.
 
+    Attributes:
+        disciplined: by more than an RTC.
+
     Once verified it stays so: the kernel forgets after hours without an update, while the clock
     is off by a second a day.
     """
 
     def __init__(self, rtcs: Path = _RTCS) -> None:
-        self._verified = set_by_rtc(rtcs)
+        self.disciplined = False
+        self._by_rtc = set_by_rtc(rtcs)
 
     def __call__(self) -> bool:
         """Return True from the first moment on at which the clock could be believed."""
-        self._verified = self._verified or disciplined()
-        return self._verified
+        self.disciplined = self.disciplined or disciplined()
+        return self.disciplined or self._by_rtc
 
 
 def disciplined() -> bool:

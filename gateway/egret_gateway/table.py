@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from difflib import get_close_matches
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from egret_core.errors import ConfigError
+from egret_core.spelling import meant
 from egret_core.topics import is_id
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Table:
     def fail(self, key: str, remedy: str) -> NoReturn:
         """Raise the ConfigError for `key` of this table; an absent one may be there misspelt."""
         if key not in self._data:
-            remedy += _meant(key, [k for k in self._data if k not in self._asked], "is it ")
+            remedy += meant(key, [k for k in self._data if k not in self._asked], "is it ")
         raise ConfigError(self.file, self._key(key), self._data.get(key), remedy)
 
     def has(self, key: str) -> bool:
@@ -58,7 +58,7 @@ class Table:
         if len(value) > TEXT_MAX or not value.isprintable():
             self.fail(key, f"write at most {TEXT_MAX} characters, none of them a control character")
         if one_of and value not in one_of:
-            self.fail(key, f"write one of {_listed(one_of)}{_meant(value, one_of)}")
+            self.fail(key, f"write one of {_listed(one_of)}{meant(value, one_of)}")
         return value
 
     def id(self, key: str) -> str:
@@ -134,7 +134,7 @@ class Table:
         for key in self._data:
             if key not in self._asked:
                 known = sorted(self._asked)
-                self.fail(key, f"unknown key{_meant(key, known)}; known here: {_listed(known)}")
+                self.fail(key, f"unknown key{meant(key, known)}; known here: {_listed(known)}")
 
     def _get(self, key: str, default: Any) -> Any:  # noqa: ANN401  (TOML holds anything)
         self._asked.add(key)
@@ -169,8 +169,3 @@ def read_table(path: Path, shown: str = "") -> Table:
 
 def _listed(words: Sequence[str]) -> str:
     return ", ".join(words)
-
-
-def _meant(word: str, known: Sequence[str], lead: str = "did you mean ") -> str:
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f" ({lead}{close[0]!r}?)" if close else ""

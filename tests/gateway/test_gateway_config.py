@@ -36,7 +36,9 @@ def test_defaults_are_the_promised_ones(tmp_path: Path) -> None:
     assert (config.clock.source, config.clock.timescale.scale) == ("ntp", 1.0)
     assert (config.broker.host, config.status_s) == ("127.0.0.1", 120.0)
     bus = config.buses[0]
-    assert (bus.parity, bus.stop_bits, bus.cut_s, bus.post_timeout_quiet_ms) == ("N", 1, 1.0, 0)
+    assert (bus.parity, bus.stop_bits, bus.cut_s, bus.post_timeout_quiet_ms) == ("N", 1, 1.0, None)
+    fixed = load(site(tmp_path, bus="post_timeout_quiet_ms = 0")).buses[0]
+    assert fixed.post_timeout_quiet_ms == 0, "and not learnt"
 
 
 def test_thresholds_come_in_any_unit_that_fits(tmp_path: Path) -> None:
@@ -62,6 +64,15 @@ BAD = {
     "id too long": (('"wl"', f'"{"w" * 49}"'), "bus[0].device[0].channels.stage.channel", "48"),
     "unit 0": (("unit = 7", "unit = 0"), "bus[0].device[0].unit", "from 1 to 255"),
     "unknown profile": (("generic-", "genric-"), "bus[0].device[0].profile", "vega-vegapuls-c"),
+    "misspelt profile": (
+        ("generic-", "genric-"), "bus[0].device[0].profile", "did you mean 'generic-stage-u16'"
+    ),
+    "misspelt item": (
+        ("channels.stage", "channels.stge"),
+        "bus[0].device[0].channels.stge",
+        "did you mean 'stage'",
+    ),
+    "key in capitals": (("baud =", "BAUD ="), "bus[0].BAUD", "did you mean 'baud'"),
     "profile path": (("generic-stage-u16", "../x"), "bus[0].device[0].profile", "no such profile"),
     "unknown item": (
         ("channels.stage", "channels.depth"), "bus[0].device[0].channels.depth", "stage"

@@ -30,7 +30,15 @@ class Parts:
         self.buses: dict[str, dict[str, Any]] = {"bus0": {"fault": "", "units": {"7": UNIT}}}
         self.working = False
         self.outbox = outbox
-        self.health = Health(GATEWAY, outbox, clock, lambda: self.buses, lambda: self.working)
+        self.pace = {"st0007": "normal"}
+        self.health = Health(
+            GATEWAY,
+            outbox,
+            clock,
+            lambda: self.buses,
+            lambda: self.working,
+            more=lambda: {"pace": self.pace},
+        )
 
     async def status(self) -> GatewayStatus:
         body = await self.health.status({"in_flight": 3, "ack_ms": 40, "unreadable": 0})
@@ -47,6 +55,7 @@ async def test_it_tells_what_is_held_since_when_and_by_which_clock(tmp_path: Pat
         ear.until_parcels(1)
         hands.pass_ms(90_000)
         status = await parts.status()
+    assert status.extra["pace"] == {"st0007": "normal"}
     assert status.gateway == GATEWAY
     assert status.online
     assert status.held == {outbox.current_log: ((1, 2),)}
@@ -140,7 +149,9 @@ def test_what_is_worth_a_status_at_once(tmp_path: Path) -> None:
         seen.append(parts.health.changed())
         clock.hear(1_795_340_000_000, hands.mono - 10, hands.mono)
         seen.append(parts.health.changed())
-        assert len(set(seen)) == 4
+        parts.pace["st0007"] = "event"
+        seen.append(parts.health.changed())
+        assert len(set(seen)) == 5
 
 
 def test_the_last_will_says_offline_and_claims_nothing() -> None:

@@ -122,6 +122,19 @@ def test_a_good_profile(tmp_path: Path) -> None:
             "modbus.readable[0].last",
             "from 9",
         ),
+        (
+            "[item.level]",
+            "[[modbus.holes]]\nfc = 3\nfirst = 9\nlast = 8\n[item.level]",
+            "modbus.holes[0].last",
+            "from 9",
+        ),
+        (
+            "[item.level]",
+            "[[modbus.holes]]\nfc = 3\nfirst = 5\nlast = 5\n[item.level]",
+            "item.level.address",
+            "5 to 5 are a hole",
+        ),
+        ("max = 500", 'read_clears = "yes"', "item.level.read_clears", "true or false"),
         ("[item.level]", "[modbus]\naddress_base = 1\n[item.level]", "modbus.address_base", "0"),
     ],
 )
@@ -132,6 +145,13 @@ def test_bad_profiles(tmp_path: Path, old: str, new: str, key: str, remedy: str)
     assert caught.value.key == key
     assert remedy in caught.value.remedy
     assert caught.value.file == str(path)
+
+
+def test_holes_and_clearing_registers_are_taken_from_the_profile(tmp_path: Path) -> None:
+    holes = "[[modbus.holes]]\nfc = 3\nfirst = 7\nlast = 9\n[item.level]\nread_clears = true"
+    profile = profiles.load(written(tmp_path, "[item.level]", holes))
+    assert profile.way.holes == (profiles.Hole(3, 7, 9),)
+    assert [item.read_clears for item in profile.items] == [True, False]
 
 
 def test_a_profile_without_items_is_refused(tmp_path: Path) -> None:

@@ -26,11 +26,13 @@ class Turn:
     Attributes:
         unit: whom it asks, as people know it: a Modbus address, an SDI-12 address, a talker.
         channels: what it serves; period_s: scaled.
+        once: asking again would bring another answer: never repeated within its period.
     """
 
     unit: str
     channels: tuple[ChannelSettings, ...]
     period_s: float
+    once: bool = False
 
 
 class Polled(NamedTuple):
@@ -47,6 +49,8 @@ class Polled(NamedTuple):
         free_s: monotonic time before which asking again is in vain: the end of a quarantine, or
             when a measurement that was started is ready.
         verdicts: what the device itself says each raw number is worth, () for nothing.
+        lost: an answer before this one was lost, and with it what reading it had cleared.
+        sent, got: the bytes, for people.
     """
 
     fault: Fault
@@ -55,6 +59,9 @@ class Polled(NamedTuple):
     exception: int = 0
     free_s: float = 0.0
     verdicts: tuple[Verdict, ...] = ()
+    lost: bool = False
+    sent: bytes = b""
+    got: bytes = b""
 
 
 class Line(Protocol):
@@ -84,11 +91,45 @@ class Talking(Protocol):
         """Take in that `polled` has been used: no turn gets it again."""
 
 
+class Cost(NamedTuple):
+    """What a turn costs its line, as the settings say.
+
+    Attributes:
+        unit, period_s, channels: as in `Turn`; wire_s: seconds the line is taken.
+        registers: how many are carried, or values; ask: what is asked, for people.
+    """
+
+    unit: str
+    period_s: float
+    wire_s: float
+    registers: int
+    ask: str
+    channels: tuple[ChannelSettings, ...]
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A plan whose wire time is known before anything was asked."""
+
+    def costs(self) -> Sequence[Cost]:
+        """Return the cost of every turn."""
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A plan that gives a unit that was long silent less time than its profile says."""
+
+    def patient(self, unit: str) -> None:
+        """Give it all its time at its next turn: somebody stands beside it."""
+
+
 class Plan(Protocol):
     """What is done on a bus of one protocol; it outlives a replugged port.
 
     Attributes:
-        turns: all polls of the bus; deaf: a request to a dead unit may make others miss theirs.
+        turns: all polls of the bus; another sequence takes its place when a poll has taught the
+            plan something, each of its turns for a unit that was there before.
+        deaf: a request to a dead unit may make others miss theirs.
     """
 
     turns: Sequence[Turn]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from egret_core.quality import Flag, Reason
+from egret_core.quality import Flag, Reason, worst
 from egret_core.screening.gap import GAP_PERIODS, check_gap
 from egret_core.screening.verdict import Verdict, combined
+from egret_gateway.bus.latest import Latest
 from egret_gateway.convert import Converted, to_canonical
+from egret_gateway.convert.inputs import NO_INPUTS, ordered
 from egret_gateway.sample import Sample
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from egret_core.timescale import Timescale
     from egret_gateway.bus.line import Turn
+    from egret_gateway.convert.derived import DerivedSettings
     from egret_gateway.profiles import ChannelSettings
 
 
@@ -29,7 +32,11 @@ class Sampler:
     """Remembers, of every channel of a bus, what its next value is compared with."""
 
     def __init__(
-        self, timescale: Timescale, memory: Mapping[str, str], maintenance: Callable[[], bool]
+        self,
+        timescale: Timescale,
+        memory: Mapping[str, str],
+        maintenance: Callable[[], bool],
+        latest: Latest | None = None,
     ) -> None:
         """Store what is given.
 
@@ -37,8 +44,10 @@ class Sampler:
             timescale: periods are scaled seconds.
             memory: counters' memories at the start, by `station/channel`.
             maintenance: tells whether a technician has declared work on the site.
+            latest: the last number of every channel of the gateway; None where a bus is alone.
         """
         self._timescale = timescale
+        self._latest = latest or Latest(timescale)
         self._memory = dict(memory)
         self._maintenance = maintenance
         self._last_ms: dict[str, int] = {}
@@ -51,6 +60,8 @@ class Sampler:
         raws: Sequence[float | None],
         at_s: float,
         verdicts: Sequence[Verdict] = (),
+        *,
+        lost: bool = False,
     ) -> Sampled:
         """Return samples of the channels that have a raw number.
 
@@ -59,18 +70,22 @@ class Sampler:
             raws: by their place in the turn's channels.
             at_s: monotonic time of the last byte.
             verdicts: what the device itself says of each, () for nothing.
+            lost: what was cleared by a read before this one never came: the values are doubtful.
         """
         at_ms = int(at_s * 1000)
         samples: list[Sample] = []
         changed: dict[str, str] = {}
-        for index, (channel, raw) in enumerate(zip(turn.channels, raws, strict=True)):
+        for index in ordered(turn.channels):
+            channel, raw = turn.channels[index], raws[index]
             if raw is None:
                 continue
             converted = _with(self._converted(channel, raw, at_ms), verdicts, index)
             if converted.memory:
                 self._memory[channel.key] = changed[channel.key] = converted.memory
-            samples.append(self._sample(channel, turn.period_s, at_ms, converted))
-        return Sampled(samples, changed)
+            sample = self._sample(channel, turn.period_s, at_ms, converted)
+            samples.append(_doubted(sample) if lost else sample)
+            self._latest.note(samples[-1])
+        return Sampled([*samples, *self._derived(at_ms)], changed)
 
     def urgent(
         self,
@@ -99,19 +114,37 @@ class Sampler:
             Sample(c.station, c.channel, at_ms, None, None, int(Flag.MISSING), reasons)
             for c in channels
         ]
-        return Sampled(samples, {})
+        for sample in samples:
+            self._latest.note(sample)
+        return Sampled([*samples, *self._derived(at_ms)], {})
+
+    def _derived(self, at_ms: int) -> list[Sample]:
+        """Return the derived channels that these samples made due."""
+        found: list[Sample] = []
+        while (due := self._latest.due(at_ms)) is not None:
+            settings, converted = due
+            found.append(self._sample(settings, settings.period_s, at_ms, converted))
+            self._latest.note(found[-1])
+        return found
 
     def _converted(self, channel: ChannelSettings, raw: float, at_ms: int) -> Converted:
         before_ms = self._counted_ms.get(channel.key)
         # Periods are scaled, and so is the rain that falls meanwhile.
         since_s = None if before_ms is None else (at_ms - before_ms) / 1000 * self._timescale.scale
-        converted = to_canonical(channel, raw, self._memory.get(channel.key, ""), since_s)
+        inputs = () if channel.calibration is None else channel.calibration.inputs
+        looked = self._latest.look(inputs, at_ms) if inputs else NO_INPUTS
+        memory = self._memory.get(channel.key, "")
+        converted = to_canonical(channel, raw, memory, since_s, looked)
         if channel.item.counter is not None and converted.value is not None:
             self._counted_ms[channel.key] = at_ms
         return converted
 
     def _sample(
-        self, channel: ChannelSettings, period_s: float, at_ms: int, converted: Converted
+        self,
+        channel: ChannelSettings | DerivedSettings,
+        period_s: float,
+        at_ms: int,
+        converted: Converted,
     ) -> Sample:
         limit_ms = GAP_PERIODS * self._timescale.real_s(period_s) * 1000
         gap = check_gap(self._last_ms.get(channel.key), at_ms, limit_ms)
@@ -130,7 +163,7 @@ class Sampler:
             urgent=not working and self._trips(channel, converted),
         )
 
-    def _trips(self, channel: ChannelSettings, converted: Converted) -> bool:
+    def _trips(self, channel: ChannelSettings | DerivedSettings, converted: Converted) -> bool:
         """Tell whether the value crosses its watch from below; a failed value crosses nothing."""
         if channel.watch_at is None or converted.value is None or converted.flag == Flag.FAIL:
             return False
@@ -151,3 +184,9 @@ def _with(converted: Converted, verdicts: Sequence[Verdict], index: int) -> Conv
         return converted
     both = combined(Verdict(converted.flag, converted.reasons), verdicts[index])
     return converted._replace(flag=both.flag, reasons=both.reasons)
+
+
+def _doubted(sample: Sample) -> Sample:
+    """Return a sample that says that what came before it is lacking."""
+    flag = worst(sample.flag, int(Flag.SUSPECT))
+    return sample._replace(flag=flag, reasons=sample.reasons | int(Reason.GAP))

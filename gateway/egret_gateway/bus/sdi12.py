@@ -15,7 +15,7 @@ from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.line import Polled, Turn
+from egret_gateway.bus.line import Cost, Polled, Turn
 from egret_gateway.bus.sdi12_exchange import (
     BREAK_S,
     MARK_S,
@@ -103,6 +103,20 @@ class Sdi12Plan:
         if endpoint is None:
             return Sdi12Line(self, open_serial(self._settings))
         return Sdi12Line(self, await open_tcp(endpoint))
+
+    def costs(self) -> Sequence[Cost]:
+        """Return what every measurement costs the wire where all goes right."""
+        return [
+            Cost(
+                work.address,
+                work.period_s,
+                wire_s(work),
+                len(work.places),
+                f"{work.address}{work.asked.kind}{work.asked.number or ''}!",
+                work.channels,
+            )
+            for work in self.works
+        ]
 
     def health(self) -> Mapping[str, Mapping[str, Any]]:
         """Return per sensor its counts."""

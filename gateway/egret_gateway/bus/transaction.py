@@ -78,7 +78,11 @@ class Outcome(NamedTuple):
 
 
 class Transactions:
-    """The master's side of one open port; one transaction at a time."""
+    """The master's side of one open port; one transaction at a time.
+
+    Attributes:
+        asked_s: monotonic time at which the last request had left.
+    """
 
     def __init__(
         self,
@@ -100,10 +104,11 @@ class Transactions:
         """
         self._port = port
         self._units = units
+        self._usual_s: dict[int, float] = {}  # patience of every unit that was heard
         self._quiet_s = post_timeout_quiet_s
         self._now = now
         self._not_before_s = 0.0
-        self._own_end_s = now()
+        self.asked_s = now()
         self._buffer = bytearray()
         self._told_echo = local_echo
         self._echo: bool | None = True if local_echo else None  # learnt from reads otherwise
@@ -130,20 +135,29 @@ class Transactions:
         tainted = bool(unit.open)
         unit.left_open(shape, now)
         self._port.write(request)
-        self._own_end_s = self._now() + REQUEST_CHARS * self._port.char_s
+        self.asked_s = self._now() + REQUEST_CHARS * self._port.char_s
         outcome = await self._reply(unit, shape, request, ask.patience, tainted=tainted)
         return outcome._replace(way=way)
+
+    def keep_quiet(self, quiet_s: float) -> float:
+        """Keep silence for `quiet_s` from the last request's end; return until when."""
+        self._quiet_s = quiet_s
+        self._not_before_s = self.asked_s + quiet_s
+        return self._not_before_s
 
     async def _reply(
         self, unit: Unit, shape: Shape, request: bytes, patience: Patience, *, tainted: bool
     ) -> Outcome:
         wire_s = shape.reply_chars * self._port.char_s
-        deadline_s = self._own_end_s + wire_s + unit.timeout_s(patience)
+        usual_s = max(self._usual_s.values(), default=None)
+        deadline_s = self.asked_s + wire_s + unit.timeout_s(patience, usual_s)
         got = bytearray()
         while True:
             frame, missing, damaged = self._find(shape, request, tainted=tainted)
             if frame:
-                return self._answered(unit, frame, wire_s, request, bytes(got))
+                outcome = self._answered(unit, frame, wire_s, request, bytes(got))
+                self._usual_s[shape.unit] = unit.timeout_s(patience)
+                return outcome
             until_s = deadline_s
             if damaged:
                 until_s = min(deadline_s, self._port.last_byte_s + DAMAGE_WAIT_S)
@@ -184,18 +198,19 @@ class Transactions:
         at_s = self._port.last_byte_s
         if frame.exception:
             unit.open.clear()
+            unit.missed = 0
             unit.counts.exception += 1
             return Outcome(Fault.EXCEPTION, 0, (), frame.exception, at_s, request, got)
         if frame.start == 0 and not self._echoed and not self._told_echo:
             self._echo = False  # the answer came first, and nothing before it
-        unit.answered(at_s - self._own_end_s - wire_s)
+        unit.answered(at_s - self.asked_s - wire_s)
         unit.counts.ok += 1
         unit.counts.resync += frame.start > 0
         return Outcome(Fault.NONE, 0, frame.registers, 0, at_s, request, got)
 
     def _failed(self, unit: Unit, request: bytes, got: bytes, *, damaged: bool) -> Outcome:
         now = self._now()
-        self._not_before_s = self._own_end_s + self._quiet_s
+        self._not_before_s = self.asked_s + self._quiet_s
         # Even a damaged candidate ends no question: noise or a broken echo can look like one.
         unit.gave_up(now)
         if damaged or len(self._buffer) > 0:
@@ -223,8 +238,8 @@ class Transactions:
         self._buffer.clear()
         unit.wrote(patience, now)
         self._port.write(request)
-        self._own_end_s = self._now() + len(request) * self._port.char_s
-        deadline_s = self._own_end_s + REQUEST_CHARS * self._port.char_s + patience.most_s
+        self.asked_s = self._now() + len(request) * self._port.char_s
+        deadline_s = self.asked_s + REQUEST_CHARS * self._port.char_s + patience.most_s
         got = bytearray()
         while True:
             fault, code = self._written(write, request)
@@ -262,7 +277,7 @@ class Transactions:
             unit.counts.ok += fault is Fault.NONE
             unit.counts.exception += fault is Fault.EXCEPTION
         else:
-            self._not_before_s = self._own_end_s + self._quiet_s
+            self._not_before_s = self.asked_s + self._quiet_s
             unit.counts.timeout += fault is not Fault.CRC
             unit.counts.crc += fault is Fault.CRC
         at_s = self._port.last_byte_s if answered else self._now()
@@ -275,7 +290,7 @@ class Transactions:
         while True:
             self._idle(self._port.take())
             now = self._now()
-            heard_s = max(self._port.last_byte_s, self._own_end_s)
+            heard_s = max(self._port.last_byte_s, self.asked_s)
             quiet_s = max(heard_s + gap_s, self._not_before_s)
             if now >= quiet_s:
                 return True

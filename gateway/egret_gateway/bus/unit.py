@@ -22,6 +22,8 @@ TAU_FACTOR = 3.0  # nor is a reply expected after three times its slowest
 LATE_WINDOW_S = 1.0  # least quarantine of a unit that can be asked in one shape only
 WAIT_MIN_S = 0.05  # least patience beyond the learnt answer time: USB adapters add 16 ms
 DEVIATIONS = 6.0
+SHORT_AFTER = 3  # a unit never heard so often is asked with its neighbours' patience ...
+FULL_EVERY = 4  # ... but each fourth time with its own: it may be slower than all of them
 _TAU_SHARE = 1 / 8  # weight of a new answer time, as for round trips in RFC 6298
 _DEVIATION_SHARE = 1 / 4
 
@@ -72,6 +74,7 @@ class Unit:
         tau_s: learnt answer time, None before the first; deviation_s: its mean deviation.
         tau_max_s: the slowest answer, late ones included; counts: for health.
         write_free_s: until then the answer to a write that was given up may still come.
+        missed: questions in a row without an answer.
     """
 
     open: list[Shape] = field(default_factory=list)
@@ -82,11 +85,20 @@ class Unit:
     tau_max_s: float = 0.0
     counts: Counts = field(default_factory=Counts)
     write_free_s: float = 0.0
+    missed: int = 0
 
-    def timeout_s(self, patience: Patience) -> float:
-        """Return how long to wait beyond the reply's wire time; the most at first contact."""
+    def timeout_s(self, patience: Patience, usual_s: float | None = None) -> float:
+        """Return how long to wait beyond the reply's wire time; the most at first contact.
+
+        Args:
+            patience: of the profile.
+            usual_s: what the slowest other unit of the line is given, None where none was heard.
+        """
         if self.tau_s is None:
-            return patience.most_s
+            full = self.missed < SHORT_AFTER or self.missed % FULL_EVERY == 0
+            if full or usual_s is None:
+                return patience.most_s
+            return min(max(usual_s, patience.least_s), patience.most_s)
         learnt = self.tau_s + max(WAIT_MIN_S, DEVIATIONS * self.deviation_s)
         return min(max(learnt, patience.least_s), patience.most_s)
 
@@ -112,6 +124,7 @@ class Unit:
     def answered(self, tau_s: float) -> None:
         """Learn from a right answer that took `tau_s`; it ends the taint."""
         self.open.clear()
+        self.missed = 0
         tau_s = max(0.0, tau_s)
         self.tau_max_s = max(self.tau_max_s, tau_s)
         if self.tau_s is None:
@@ -132,6 +145,7 @@ class Unit:
 
     def gave_up(self, now_s: float) -> None:
         """Begin the silence that ends the taint: until now an answer was awaited anyway."""
+        self.missed += 1
         self.quiet_since_s = now_s
 
     def came_late(self, shape: Shape, now_s: float) -> None:

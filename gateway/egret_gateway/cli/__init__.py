@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
-from egret_gateway.cli import check, enrol, maintenance, read, run, status
+from egret_gateway.cli import check, enrol, maintenance, plan, read, run, status
 from egret_gateway.cli.read import ARGUMENTS
 from egret_gateway.errors import MaintenanceError, OutboxError, PortError, StatusError
 
@@ -21,7 +21,7 @@ OK = 0
 FINDING = 1
 USAGE = 2
 PEER = 3
-_COMMANDS = (check, enrol, run, read, status, maintenance)
+_COMMANDS = (check, plan, enrol, run, read, status, maintenance)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,10 +9,8 @@ from ssl import PEM_cert_to_DER_cert
 from typing import TYPE_CHECKING, Any
 
 from egret_gateway import config as settings
-from egret_gateway.bus import sdi12
-from egret_gateway.bus.modbus import wire_times
-from egret_gateway.bus.plan import blocks, wire_s
-from egret_gateway.bus_settings import LINES_OF_TEXT, MODBUS_RTU, MODBUS_TCP, SDI_12
+from egret_gateway.bus.survey import budget_of, too_much
+from egret_gateway.bus_settings import LINES_OF_TEXT, MODBUS_RTU, MODBUS_TCP
 from egret_gateway.certificate import validity
 from egret_gateway.clock import Clock
 from egret_gateway.credentials import logins
@@ -22,11 +20,11 @@ from egret_gateway.protocols.modbus_pdu import UNIT_USUAL_MAX
 if TYPE_CHECKING:
     import argparse
 
-    from egret_gateway.config import BusSettings, GatewayConfig
+    from egret_gateway.bus_settings import BusSettings
+    from egret_gateway.config import GatewayConfig
 
 DAY_MS = 86_400_000
 ENDING_DAYS = 30  # a certificate that should have been renewed months ago
-LOAD_MAX = 0.85  # of the wire's time: above it repeats and probes find no room
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Check and report; 0 when it can run, ConfigError with the finding otherwise."""
     config = settings.load(arguments.config)
     if arguments.json:
-        buses = {bus.name: round(load(config, bus), 3) for bus in config.buses}
+        loads = {bus.name: _load(config, bus) for bus in config.buses}
+        buses = {name: share and round(share, 3) for name, share in loads.items()}
         report: dict[str, Any] = {"ok": True, "gateway": config.gateway, "load": buses}
         _say(json.dumps({**report, "warnings": warnings(config)}))
         return 0
@@ -49,29 +48,17 @@ def run(arguments: argparse.Namespace) -> int:
     _say(f"{config.file}: ok: gateway {config.gateway}, {len(config.buses)} bus, {count} channels")
     for bus in config.buses:
         line = bus.protocol if bus.protocol == MODBUS_TCP else f"{bus.baud} baud"
-        _say(f"  {bus.name} {bus.port} {line}: {load(config, bus):.1%} of the wire's time")
+        share = _load(config, bus)
+        taken = "" if share is None else f": {share:.1%} of the wire's time"
+        _say(f"  {bus.name} {bus.port} {line}{taken}")
     for warning in warnings(config):
         _say(f"  warning: {warning}")
     return 0
 
 
-def load(config: GatewayConfig, bus: BusSettings) -> float:
-    """Return the share of the wire's time that a bus's polls take."""
-    if bus.protocol in LINES_OF_TEXT:
-        return 0.0  # a talker talks whether it is heard or not; a line asked for is one at a time
-    if bus.protocol == SDI_12:
-        return sum(
-            sdi12.wire_s(work) / config.clock.timescale.real_s(work.period_s)
-            for device in bus.devices
-            for work in sdi12.works(bus, device)
-        )
-    times = wire_times(bus)
-    real_s = config.clock.timescale.real_s
-    return sum(
-        wire_s(block.ways[0].words, *times) / real_s(block.period_s)
-        for device in bus.devices
-        for block in blocks(device, *times)
-    )
+def _load(config: GatewayConfig, bus: BusSettings) -> float | None:
+    found = budget_of(config, bus)
+    return None if found is None else found.share
 
 
 def warnings(config: GatewayConfig) -> list[str]:
@@ -80,11 +67,8 @@ def warnings(config: GatewayConfig) -> list[str]:
     for bus in config.buses:
         if bus.port.startswith(("/dev/ttyUSB", "/dev/ttyACM")):
             found.append(f"{bus.name}: {bus.port} may be another port after a restart: use by-id")
-        share = load(config, bus)
-        if share > LOAD_MAX:
-            found.append(
-                f"{bus.name}: polls take {share:.0%} of the wire's time: lengthen period_s"
-            )
+        if crowded := too_much(bus, budget_of(config, bus)):
+            found.append(crowded)
         found.extend(
             f"{bus.name}: unit {device.unit} is above {UNIT_USUAL_MAX}: reserved by the standard, "
             "some gateways pass no request on to it"

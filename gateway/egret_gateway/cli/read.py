@@ -5,42 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
 from egret_gateway import config as settings
+from egret_gateway import diagnosis, status
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.modbus import ModbusPlan
+from egret_gateway.bus.plans import plan_of
+from egret_gateway.bus.supply import Supplies, supplied
 from egret_gateway.bus_settings import LINES_OF_TEXT, SDI_12
 from egret_gateway.cli import read_sdi12, read_text
-from egret_gateway.cli.meaning import meaning
+from egret_gateway.errors import NotRunningError, StatusError
+from egret_gateway.meaning import round_of
 from egret_gateway.profiles import Modbus
 
 if TYPE_CHECKING:
     import argparse
 
-    from egret_gateway.bus.line import Turn
-    from egret_gateway.bus.modbus import Taken
-    from egret_gateway.config import BusSettings, GatewayConfig
+    from egret_gateway.bus.line import Line, Polled, Turn
+    from egret_gateway.bus_settings import BusSettings
+    from egret_gateway.config import GatewayConfig
     from egret_gateway.profiles import DeviceSettings
 
 ARGUMENTS = "arguments"  # stands for a file where the command line itself is wrong
-_ADVICE = {
-    Fault.TIMEOUT: "no answer: check unit, baud {baud} and parity {parity}, swap A and B, look at "
-    "the device's supply",
-    Fault.CRC: "something answers, but damaged: wrong baud (now {baud}) or parity (now {parity}), "
-    "two devices with one address, missing termination, or a long stub",
-    Fault.BABBLE: "the line is never silent: another master is at work, or the baud (now {baud}) "
-    "is wrong",
-    Fault.EXCEPTION: "the device refuses these registers: wrong profile, or another variant of it",
-    Fault.MALFORMED: "an answer to something else: wrong profile, or a gateway that confuses its "
-    "devices' replies",
-    Fault.UNPROVEN: "only our own bytes came back: set local_echo where the adapter echoes",
-    Fault.PENDING: "still measuring: try again when it is ready",
-    Fault.QUARANTINED: "still waiting for a late answer: try again in a few seconds",
-}
+READ_S = 60.0  # a service takes the pauses of its line; a long device with dead neighbours 30 s
+_WAITS_MAX = 100  # measurements that are never ready
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,22 +46,30 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read and show; 0 when every block was answered, 3 when one was not."""
+    """Read and show; 0 when every read was answered, 3 when one was not.
+
+    The running service is asked, which takes a pause between its polls; where none runs, the port
+    is opened here.
+    """
     config = settings.load(arguments.config)
     bus, device = _chosen(config, arguments.bus, arguments.unit)
-    if bus.protocol == SDI_12:
-        reports = asyncio.run(read_sdi12.reports(bus, device))
-    elif bus.protocol in LINES_OF_TEXT:
-        reports = asyncio.run(read_text.reports(bus, device))
-    else:
-        taken = asyncio.run(_read(bus, device))
-        reports = [_report(bus, turn, one) for turn, one in taken]
+    wanted = {"do": "read", "bus": bus.name, "unit": device.name}
+    try:
+        found = status.ask(config.data, wanted, READ_S)
+        by = "service"
+        if not found.get("ok"):
+            raise StatusError(str(found.get("detail", "this service cannot be asked: stop it")))
+        reports = found["reads"]
+    except NotRunningError:
+        by = "here"
+        reports = asyncio.run(_here(bus, device))
     if arguments.json:
         unit = device.unit if isinstance(device.profile.way, Modbus) else device.name
-        head = {"bus": bus.name, "port": bus.port, "unit": unit}
+        head = {"bus": bus.name, "port": bus.port, "unit": unit, "by": by}
         sys.stdout.write(json.dumps({**head, "reads": reports}) + "\n")
     else:
-        sys.stdout.write(f"{bus.name} {bus.port} unit {device.name} {device.profile.ref}\n")
+        who = " (asked by the running service)" if by == "service" else ""
+        sys.stdout.write(f"{bus.name} {bus.port} unit {device.name} {device.profile.ref}{who}\n")
         for report in reports:
             _show(report)
     return 0 if all(report["fault"] == Fault.NONE for report in reports) else 3
@@ -90,32 +90,44 @@ def _chosen(
     raise ConfigError(ARGUMENTS, "--unit", unit, f"the units are: {known}")
 
 
-async def _read(bus: BusSettings, device: DeviceSettings) -> list[tuple[Turn, Taken]]:
-    plan = ModbusPlan(replace(bus, devices=(device,)))
-    line = await plan.open()
+async def _here(bus: BusSettings, device: DeviceSettings) -> list[dict[str, Any]]:
+    """Open the port and read; PortError where it cannot be used."""
+    if bus.protocol == SDI_12:
+        return await read_sdi12.reports(bus, device)
+    if bus.protocol in LINES_OF_TEXT:
+        return await read_text.reports(bus, device)
+    return await _read(bus, device)
+
+
+async def _read(bus: BusSettings, device: DeviceSettings) -> list[dict[str, Any]]:
+    plan = plan_of(replace(bus, devices=(device,)))
+    line = supplied(await plan.open(), plan, Supplies((device,)))
+    found: list[tuple[Turn, Polled]] = []
     try:
         await line.listen()
-        pairs = zip(plan.turns, plan.blocks, strict=True)
-        return [(turn, await line.take(block)) for turn, block in pairs]
+        todo = deque(plan.turns)
+        while todo:
+            turns = plan.turns
+            turn = todo.popleft()
+            polled = await _polled(line, turns.index(turn))
+            found.append((turn, polled))
+            if plan.turns is not turns:  # it was refused and split: its parts are asked now
+                todo.extendleft(one for one in reversed(plan.turns) if one not in turns)
     finally:
         line.close()
+    latest = round_of(found)
+    return [diagnosis.report(bus, turn, polled, latest) for turn, polled in found]
 
 
-def _report(bus: BusSettings, turn: Turn, taken: Taken) -> dict[str, Any]:
-    outcome = taken.outcome
-    report: dict[str, Any] = {
-        "sent": outcome.sent.hex(" "),
-        "got": outcome.got.hex(" "),
-        "fault": str(outcome.fault),
-        "values": [],
-    }
-    if outcome.fault is not Fault.NONE:
-        report["exception"] = outcome.exception
-        report["advice"] = _ADVICE[outcome.fault].format(baud=bus.baud, parity=bus.parity)
-        return report
-    pairs = zip(turn.channels, taken.raws, strict=True)
-    report["values"] = [meaning(channel, raw) for channel, raw in pairs if raw is not None]
-    return report
+async def _polled(line: Line, index: int) -> Polled:
+    """Take a turn, and wait for a measurement that it begins."""
+    polled = await line.poll(index)
+    for _ in range(_WAITS_MAX):
+        if polled.fault is not Fault.PENDING:
+            break
+        await line.idle(polled.free_s)
+        polled = await line.poll(index)
+    return polled
 
 
 def _show(report: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.sdi12 import DROPPED, Sdi12Line, Sdi12Plan
-from egret_gateway.cli.meaning import meaning
+from egret_gateway.meaning import meaning
 
 if TYPE_CHECKING:
     from egret_gateway.bus.line import Polled, Turn

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.text import TextLine, TextPlan
-from egret_gateway.cli.meaning import meaning
+from egret_gateway.meaning import meaning
 from egret_gateway.protocols.text_line import Flaw
 
 if TYPE_CHECKING:

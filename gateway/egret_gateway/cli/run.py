@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from egret_gateway import config as settings
 from egret_gateway import log
+from egret_gateway.bus.survey import budget_of, too_much
 from egret_gateway.ports import descriptors
 from egret_gateway.service import Service
 
@@ -38,6 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
             len(config.buses),
             lack,
         )
+    for bus in config.buses:
+        if crowded := too_much(bus, budget_of(config, bus)):
+            # It starts all the same: a site must not go dark after an upgrade.
+            LOG.warning("event=bus_too_full detail=%r", crowded)
     return asyncio.run(_serve(config))
 
 

@@ -48,6 +48,8 @@ def findings(facts: dict[str, Any]) -> Iterator[str]:
         yield "no time is known: readings wait until the centre answers, or set the clock"
     if facts["maintenance"]:
         yield "maintenance is on: readings raise no alarm; `egret-gateway maintenance off` ends it"
+    if shed := facts.get("battery", {}).get("shed"):
+        yield f"the battery is low, not read are: {', '.join(shed)}"
     for name, bus in facts["buses"].items():
         yield from _bus_findings(name, bus)
 
@@ -55,9 +57,17 @@ def findings(facts: dict[str, Any]) -> Iterator[str]:
 def _bus_findings(name: str, bus: dict[str, Any]) -> Iterator[str]:
     if bus["fault"]:
         yield f"{name}: {bus['port']}: {bus['fault']}"
+    for rank, stride in bus.get("strides", {}).items():
+        yield (
+            f"{name}: polls take {bus['load']:.0%} of the line's time: {rank} channels are read "
+            f"only every {stride}. time; `egret-gateway plan` says what to change"
+        )
     for unit, health in bus["units"].items():
         if health["open"]:
             yield f"{name}: unit {unit} does not answer: try `egret-gateway read --unit {unit}`"
+        for word in health.get("suggestions", ()):
+            what = "its profile lacks\n" if word.startswith("[[") else ""
+            yield f"{name}: unit {unit}: {what}{word}"
 
 
 def lines(facts: dict[str, Any]) -> Iterator[str]:
@@ -70,6 +80,9 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
     yield f"uplink   {link}, {acked}, {uplink['in_flight']} in flight, {uplink['ack_ms']} ms an ack"
     yield f"outbox   {outbox['unsettled']} batches wait, {outbox['bytes'] / 1e6:.1f} MB"
     yield f"clock    {clock['source']}, {clock['offset_ms']} ms to walk off"
+    for station, state in facts.get("pace", {}).items():
+        if state != "normal":
+            yield f"pace     {station}: {state}"
     for name, bus in facts["buses"].items():
         units = ", ".join(
             f"unit {unit} {health['ok']} good" for unit, health in bus["units"].items()

@@ -14,6 +14,7 @@ import sqlite3
 import threading
 from collections import deque
 from concurrent.futures import Future
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from egret_core.messages import Loss
@@ -136,13 +137,20 @@ class Outbox:
         """Return the conversion state of the last commit; call it before the first emit."""
         return self._keeper.file.memory()
 
-    def emitter(self, cut_s: float = 1.0) -> Callable[[Sequence[Sample], Mapping[str, str]], None]:
-        """Return the emit function of one bus; a batch of it waits at most `cut_s` real seconds."""
+    def emitter(
+        self, cut_s: float = 1.0, at_most_s: Callable[[Sequence[Sample]], float] = lambda _: inf
+    ) -> Callable[[Sequence[Sample], Mapping[str, str]], None]:
+        """Return the emit function of one bus.
+
+        Args:
+            cut_s: a batch of it waits at most so long, real seconds.
+            at_most_s: how long these samples may wait at most, e.g. while a station is in an event.
+        """
         buffer = Buffer(cut_s * 1000)
         self._buffers.append(buffer)
 
         def emit(samples: Sequence[Sample], memory: Mapping[str, str]) -> None:
-            self._take(buffer, samples, memory)
+            self._take(buffer, samples, memory, at_most_s(samples) * 1000)
 
         return emit
 
@@ -221,10 +229,17 @@ class Outbox:
         with self._guard:
             self._guard.notify()
 
-    def _take(self, buffer: Buffer, samples: Sequence[Sample], memory: Mapping[str, str]) -> None:
+    def _take(
+        self,
+        buffer: Buffer,
+        samples: Sequence[Sample],
+        memory: Mapping[str, str],
+        at_most_ms: float,
+    ) -> None:
         with self._guard:
-            if not buffer.samples and not buffer.memory:
-                buffer.due_ms = self._clock.mono_ms() + buffer.cut_ms
+            due_ms = self._clock.mono_ms() + min(buffer.cut_ms, at_most_ms)
+            waiting = bool(buffer.samples or buffer.memory)
+            buffer.due_ms = min(buffer.due_ms, due_ms) if waiting else due_ms
             buffer.samples.extend(samples)
             buffer.memory.update(memory)
             over = len(buffer.samples) - BUFFER_SAMPLES_MAX

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from egret_core.codec import canonical_json, decode_batch, encode_batch, payload_hash
 from egret_core.entries import loss_entry, meta_entry
 from egret_core.messages import Batch, Kind
-from egret_gateway.convert import COUNTER, LOST
+from egret_gateway.convert import COUNTERS, LOST
 from egret_gateway.outbox import cutting, space
 from egret_gateway.outbox.cutting import Draft, Identity
 from egret_gateway.outbox.file import NewRow
@@ -73,7 +73,7 @@ class Scribe:
         lost = {
             f"{entry['station']}/{entry['channel']}"
             for entry in self._meta_entries
-            if entry["formula"] == COUNTER
+            if entry["formula"] in COUNTERS
         } - set(known)
         if not lost:
             return

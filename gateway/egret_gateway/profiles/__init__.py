@@ -8,6 +8,7 @@ A profile is a TOML file named after its family.
 | `[line] unit, baud, parity, stop_bits` | factory settings, for people |
 | `[modbus] address_base, max_block, single_read, min_gap_ms, timeout_min_ms, timeout_max_ms, late_window_ms` | how it may be asked |
 | `[[modbus.readable]] fc, first, last, step` | registers that may be read without harm |
+| `[[modbus.holes]] fc, first, last` | registers that no read may touch |
 | `[nmea] mode, command, checksum, pause_ms, timeout_ms, late_window_ms` | how sentences come |
 | `[nmea.sentence.ADDRESS] fields` | names of a proprietary sentence's fields, in their order |
 | `[text] patterns, prefix, terminator, checksum`, and as for `[nmea]` | how lines come, what stands in one |
@@ -17,6 +18,7 @@ A profile is a TOML file named after its family.
 | `[item.NAME] command, value, decimals` | on SDI-12, in place of fc to order: which value of which measurement |
 | `[item.NAME] sentence, field, gate` or `group, gate` | the same in `[nmea]` or `[text]`, in place of fc to order |
 | `[item.NAME.gate] field, good, suspect` | a field of the same line that says what its value is worth |
+| `[item.NAME] read_clears` | reading sets it back to 0: read alone, never repeated, what it shows is added |
 | `[item.NAME.counter] bits, max_step` | it counts up, wraps and may start again |
 """  # noqa: E501  (a table row cannot be broken)
 
@@ -27,12 +29,14 @@ from egret_gateway.profiles.model import (
     ChannelSettings,
     Counter,
     DeviceSettings,
+    Hole,
     Item,
     Modbus,
     Place,
     Profile,
     Readable,
     Register,
+    Supply,
     UnitFrom,
     Way,
     When,
@@ -50,6 +54,7 @@ __all__ = [
     "Field",
     "Gate",
     "Group",
+    "Hole",
     "Item",
     "Measured",
     "Modbus",
@@ -59,6 +64,7 @@ __all__ = [
     "Readable",
     "Register",
     "Sdi12",
+    "Supply",
     "Talk",
     "Text",
     "UnitFrom",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROTOCOLS = ("modbus", "sdi12", "nmea", "text")  # the section a profile has: what it speaks
+COUNTED = ("rain_total", "count")  # totals that a counter makes
 _HUGE = 1e300  # no bound of ours: the value's own type is
 
 
@@ -41,6 +42,7 @@ def load(path: Path) -> Profile:
     if isinstance(way, Modbus):
         modbus.no_overlap(table, items)
         needs.check(table, way, items)
+        modbus.no_item_in_a_hole(table, items, way.holes)
     line = table.table("line")
     profile = Profile(
         name=about[0],
@@ -116,11 +118,13 @@ def _item(name: str, table: Table, way: Way) -> Item:
         sentinels=tuple(float(raw) for raw in table.array("sentinels", float)),
         counter=_counter(table, at) if table.has("counter") else None,
         **(needs.others(table, quantity) if isinstance(at, Register) else {}),
+        read_clears=table.flag("read_clears", default=False),
     )
     if item.scale == 0:
         table.fail("scale", "write a number other than 0")
-    if (quantity == "rain_total") != (item.counter is not None):
-        table.fail("counter", "a rain_total, and only a rain_total, has [item.NAME.counter]")
+    if (quantity in COUNTED) != (item.counter is not None):
+        words = " or ".join(COUNTED)
+        table.fail("counter", f"a {words}, and nothing else, has [item.NAME.counter]")
     table.done()
     return item
 

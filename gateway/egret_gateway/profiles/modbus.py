@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from egret_core.errors import ConfigError
-from egret_gateway.profiles.model import Item, Modbus, Readable, Register
+from egret_gateway.profiles.model import Hole, Item, Modbus, Readable, Register
 from egret_gateway.protocols.modbus_pdu import BIT_READS, COUNT_MAX, FUNCTION_CODES
 from egret_gateway.protocols.registers import BIT, ORDERS, WORDS
 
@@ -32,6 +32,7 @@ def way(table: Table) -> Modbus:
         timeout_max_ms=table.number("timeout_max_ms", 1, 60_000, 1000),
         late_window_ms=table.number("late_window_ms", 0, 600_000, 0),
         readable=tuple(_readable(entry) for entry in table.tables("readable")),
+        holes=tuple(_hole(entry) for entry in table.tables("holes")),
     )
     if found.timeout_min_ms > found.timeout_max_ms:
         table.fail("timeout_min_ms", "write no more than timeout_max_ms")
@@ -98,7 +99,33 @@ def joint(way: Modbus, one: Register, two: Register) -> bool:
         return False
     gapless = last - first + 1 <= one.words + two.words
     within = any(a.fc == one.fc and a.first <= first and last <= a.last for a in way.readable)
-    return gapless or within
+    holed = any(h.fc == one.fc and h.first <= last and first <= h.last for h in way.holes)
+    return (gapless or within) and not holed
+
+
+def no_item_in_a_hole(table: Table, items: Sequence[Item], holes: Sequence[Hole]) -> None:
+    """Raise ConfigError where an item lies in a hole: it could never be read."""
+    for hole in holes:
+        for item in items:
+            at = item.at
+            if not isinstance(at, Register):
+                continue
+            if at.fc == hole.fc and at.address <= hole.last and hole.first <= at.last:
+                raise ConfigError(
+                    table.file,
+                    f"item.{item.name}.address",
+                    at.address,
+                    f"registers {hole.first} to {hole.last} are a hole (modbus.holes): "
+                    "shorten the hole, or move the item",
+                )
+
+
+def _hole(table: Table) -> Hole:
+    fc = _fc(table)
+    first = table.integer("first", 0, _REGISTER_MAX)
+    hole = Hole(fc, first, table.integer("last", first, _REGISTER_MAX))
+    table.done()
+    return hole
 
 
 def _readable(table: Table) -> Readable:

@@ -12,6 +12,7 @@ from egret_gateway.protocols.modbus_pdu import COUNT_MAX
 from egret_gateway.protocols.registers import WORDS
 
 if TYPE_CHECKING:
+    from egret_gateway.convert.formula import Calibration
     from egret_gateway.protocols.geodesy import Position
 
 TIERS = ("drafted", "simulated", "bench", "field")
@@ -92,6 +93,7 @@ class Item:
         scale_from: another item whose number n makes this one x 10^-n, "" for none.
         unit_from: another item that tells the unit of this one's number.
         sign_from: the number is minus where this holds; ready: there is none where it does not.
+        read_clears: reading it sets it back: what it shows was counted since the last read.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Item:
     unit_from: UnitFrom | None = None
     sign_from: When | None = None
     ready: When | None = None
+    read_clears: bool = False
 
     @property
     def register(self) -> Register:
@@ -121,6 +124,15 @@ class Item:
         others = (self.unit_from, self.sign_from, self.ready)
         named = (self.scale_from, *(other.item for other in others if other is not None))
         return tuple(dict.fromkeys(name for name in named if name))
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Registers first to last that no read may touch: refused, or never answered."""
+
+    fc: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,7 @@ class Modbus:
         max_block: registers in one read; single_read: every item needs a read of its own.
         min_gap_ms, timeout_min_ms, timeout_max_ms, late_window_ms: its patience on the line.
         readable: what may be read beside the items, e.g. to bridge a hole.
+        holes: what may not, within `readable` too.
     """
 
     max_block: int = COUNT_MAX
@@ -150,6 +163,7 @@ class Modbus:
     timeout_max_ms: float = 1000.0
     late_window_ms: float = 0.0
     readable: tuple[Readable, ...] = ()
+    holes: tuple[Hole, ...] = ()
 
 
 Way = Modbus | Sdi12 | Nmea | Text
@@ -202,6 +216,7 @@ class ChannelSettings:
         datum: vertical datum of a level; datum_offset_m: staff-gauge zero, added to the value.
         watch_at: canonical value at which it travels at once, None for never.
         operator: canonical bounds beyond which the value is suspect.
+        calibration: the formula of its sheet, None where the item's number is the value.
     """
 
     station: str
@@ -211,6 +226,7 @@ class ChannelSettings:
     datum_offset_m: float = 0.0
     watch_at: float | None = None
     operator: Span = ANY
+    calibration: Calibration | None = None
 
     @property
     def key(self) -> str:
@@ -221,6 +237,23 @@ class ChannelSettings:
     def register(self) -> Register:
         """Where its item lies on a Modbus device; TypeError elsewhere."""
         return self.item.register
+
+    @property
+    def quantity(self) -> str:
+        """What the channel measures: what its calibration gives, else what its item is."""
+        return self.item.quantity if self.calibration is None else self.calibration.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """A relay that feeds devices; key `supply`.
+
+    Attributes:
+        unit: the relay module's address on the same bus; coil: 0-based, on the wire.
+    """
+
+    unit: int
+    coil: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +266,9 @@ class DeviceSettings:
         address: on an SDI-12 line, 0-9 A-Z a-z; on a line of text its NMEA talker, or what its
             lines and commands call it; "" elsewhere.
         base: where a GNSS receiver stood when its displacement was nothing.
+        watch_s, event_s: how often while its station is watched, None for no faster.
+        supply: the relay that feeds it while it is read, None where it is always fed.
+        warmup_s: real seconds from then until it may be asked.
     """
 
     unit: int
@@ -242,6 +278,10 @@ class DeviceSettings:
     channels: tuple[ChannelSettings, ...]
     address: str = ""
     base: Position | None = None
+    watch_s: float | None = None
+    event_s: float | None = None
+    supply: Supply | None = None
+    warmup_s: float = 0.0
 
     @property
     def name(self) -> str:
@@ -249,3 +289,8 @@ class DeviceSettings:
         if isinstance(self.profile.way, Modbus):
             return str(self.unit)
         return self.address or self.profile.name
+
+    @property
+    def paced(self) -> bool:
+        """Whether it is ever read faster."""
+        return self.watch_s is not None or self.event_s is not None

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from egret_core.codec import is_log
-from egret_core.messages import INTEGER_MAX, RENEW, CommandAck, Outcome
+from egret_core.messages import INTEGER_MAX, PACE, RENEW, CommandAck, Outcome
 from egret_core.seqranges import normalised
 from egret_gateway.credentials import CERTIFICATE, PASSWORD, SECRET_MAX_B, is_account, keep
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from egret_core.messages import Command
     from egret_core.seqranges import Ranges
+    from egret_gateway.bus.pacer import Pacer
     from egret_gateway.outbox import Outbox
 
 ANSWERS_MAX = 256  # answers kept for repeated commands; the centre has few open at a time
@@ -28,10 +29,18 @@ class Commands:
     Args:
         outbox: where batches are; gateway: our id.
         credentials: folder for renewed credentials, None where the operator keeps them.
+        pacer: sets stations' pace, None where nobody polls.
     """
 
-    def __init__(self, outbox: Outbox, gateway: str = "", credentials: Path | None = None) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        gateway: str = "",
+        credentials: Path | None = None,
+        pacer: Pacer | None = None,
+    ) -> None:
         self._outbox = outbox
+        self._pacer = pacer
         self._gateway = gateway
         self._credentials = credentials
         self._answers: dict[str, CommandAck] = {}
@@ -52,6 +61,8 @@ class Commands:
     async def _carry_out(self, command: Command) -> CommandAck:
         if command.do == RENEW:
             return await asyncio.to_thread(self._renew, command)
+        if command.do == PACE:
+            return self._set_pace(command)
         if command.do != "resend":
             return CommandAck(
                 command.id, Outcome.REFUSED, detail=f"unknown command {command.do[:40]!r}"
@@ -63,6 +74,22 @@ class Commands:
         queued, gone = await self._outbox.requeue(log, wanted)
         outcome = Outcome.QUEUED if queued else Outcome.GONE
         return CommandAck(command.id, outcome, log, queued, gone)
+
+    def _set_pace(self, command: Command) -> CommandAck:
+        """Carry out a pace; it lasts as long as it says, or as the process."""
+        args = command.args
+        station, state, for_s = args.get("station", ""), args.get("state"), args.get("for_s")
+        if not (isinstance(station, str) and isinstance(state, str)):
+            why = "station or state is not text"
+        elif isinstance(for_s, bool) or not isinstance(for_s, int | float):
+            why = "for_s is not a number"
+        elif self._pacer is None:
+            why = "nothing is polled here"
+        else:
+            why = self._pacer.order(station, state, for_s)
+        if why:
+            return CommandAck(command.id, Outcome.REFUSED, detail=f"pace: {why}"[:200])
+        return CommandAck(command.id, Outcome.DONE, detail=f"{state} for {for_s:g} s")
 
     def _renew(self, command: Command) -> CommandAck:
         """Keep a new credential; it is on disk before the answer that makes it ours."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from egret_core.messages import Ack, Rejected
     from egret_gateway.broker import BrokerSettings
+    from egret_gateway.bus.pacer import Pacer
     from egret_gateway.clock import Clock
     from egret_gateway.health import Health
     from egret_gateway.outbox import Outbox, Parcel
@@ -63,6 +64,7 @@ class Uplink:
         health: Health,
         *,
         status_s: float,
+        pacer: Pacer | None = None,
     ) -> None:
         self._gateway = gateway
         self._broker = broker
@@ -76,7 +78,7 @@ class Uplink:
         self._queue = Queue(lambda: outbox.reader)
         self._credentials = Credentials(broker)
         self._account = ""
-        self._commands = Commands(outbox, gateway, broker.credentials)
+        self._commands = Commands(outbox, gateway, broker.credentials, pacer)
         self._chores: asyncio.Queue[Callable[[Connection], Coroutine[None, None, None]]]
         self._chores = asyncio.Queue(CHORES_MAX)
         self._leaving: set[str] = set()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.pty import FarEnd
+from rig.scripted import ScriptedDevice as Device
 from rig.sink import Sink
 from rig.site import FOLDERS, PATIENT, QUICK, site, stage
 
@@ -16,38 +17,12 @@ from egret_core.quality import Flag, Reason
 from egret_core.timescale import REAL, Timescale
 from egret_gateway.bus.poll import Bus
 from egret_gateway.config import BusSettings, load
-from egret_gateway.protocols.modbus_rtu_slave import Request, exception, find_request, reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 FAST = 115200
-
-
-class Device:
-    """Answers for several units: registers by a function of the unit, silence for dead ones."""
-
-    def __init__(self, value: Callable[[Request, int], int] | None = None) -> None:
-        self.value = value or (lambda request, _: 100 * request.unit)
-        self.dead: set[int] = set()
-        self.refusing: set[int] = set()
-        self.asked: list[int] = []
-        self._pending = bytearray()
-
-    def __call__(self, data: bytes) -> bytes:
-        self._pending += data
-        request = find_request(bytes(self._pending), range(1, 256))
-        if request is None:
-            return b""
-        del self._pending[: request.end]
-        self.asked.append(request.unit)
-        if request.unit in self.dead:
-            return b""
-        if request.unit in self.refusing:
-            return exception(request, 2)
-        value = self.value(request, len(self.asked))
-        return reply(request, [value] * request.words)
 
 
 def quick(path: Path) -> BusSettings:

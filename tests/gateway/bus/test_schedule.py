@@ -1,46 +1,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 import pytest
+from rig.virtual_turns import run, schedule
 
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.schedule import BACKOFF_MAX_S, Job, Next, Schedule
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-
-def schedule(*jobs: Job, deaf: bool = False) -> Schedule:
-    return Schedule(jobs, 0.0, lambda: 0.5, deaf_neighbours=deaf)
-
-
-def run(
-    turns: Schedule,
-    jobs: Sequence[Job],
-    until_s: float,
-    cost: Callable[[Any, float], tuple[float, Fault]],
-    free_s: Callable[[Any], float] = lambda _: 0.0,
-) -> tuple[dict[Any, list[float]], dict[Any, int], list[Any]]:
-    """Live in virtual time; return times of success and numbers of polls by unit, and parkings."""
-    now = 0.0
-    good: dict[Any, list[float]] = {job.unit: [] for job in jobs}
-    polls = {job.unit: 0 for job in jobs}
-    parked: list[Any] = []
-    while now < until_s:
-        pick = turns.pick(now)
-        parked.extend(jobs[index].unit for index in pick.parked)
-        if pick.job is None:
-            now = max(pick.wake_s, now + 1e-6)
-            continue
-        unit = jobs[pick.job].unit
-        polls[unit] += 1
-        took_s, fault = cost(unit, now)
-        now += took_s
-        if turns.done(pick.job, now, fault, free_s=free_s(unit)) is Next.DONE:
-            good[unit].append(now)
-    return good, polls, parked
+from egret_gateway.bus.rank import Rank
+from egret_gateway.bus.schedule import Job, Next, Schedule
 
 
 def test_polls_stay_on_their_phase_grid() -> None:
@@ -65,63 +32,6 @@ def test_one_dead_of_four_costs_its_neighbours_nothing() -> None:
         assert max(steps) <= 1.5
     assert polls[3] < 20
     assert parked.count(3) > 500, "every period that is not asked is told"
-
-
-def test_three_failures_open_then_the_backoff_doubles_to_its_cap() -> None:
-    jobs = [Job(9, 10.0)]
-    turns = schedule(*jobs)
-    times: list[float] = []
-
-    def cost(_unit: int, now: float) -> tuple[float, Fault]:
-        times.append(now)
-        return 0.1, Fault.TIMEOUT
-
-    run(turns, jobs, 4000.0, cost)
-    assert times[:3] == [0.0, pytest.approx(2.6), 10.0], "one repeat, a quarter period later"
-    steps = [round(b - a) for a, b in pairwise(times[2:])]
-    assert steps[:4] == [30, 50, 90, 170]
-    assert max(steps) <= BACKOFF_MAX_S + 10
-
-
-def test_a_revived_unit_is_back_with_its_next_probe() -> None:
-    jobs = [Job(9, 10.0), Job(1, 10.0)]
-    good, _, _ = run(
-        schedule(*jobs),
-        jobs,
-        400.0,
-        lambda unit, now: (0.1, Fault.TIMEOUT) if unit == 9 and now < 100 else (0.02, Fault.NONE),
-    )
-    assert good[9][0] < 200
-    steps = [b - a for a, b in zip(good[9], good[9][1:], strict=False)]
-    assert max(steps) == pytest.approx(10.0, abs=0.1)
-
-
-def test_a_probe_waits_until_nobody_else_is_due() -> None:
-    jobs = [Job(9, 1.0), Job(1, 1.0)]
-    turns = schedule(*jobs)
-    for at_s in (0.0, 0.25, 1.0):
-        assert turns.pick(at_s).job == 0
-        turns.done(0, at_s, Fault.TIMEOUT)
-        if at_s == 0.25:
-            turns.done(1, 0.5, Fault.NONE)
-    assert turns.breakers[9].open
-    assert turns.pick(2.0) == (1, (0,), 2.0), "parked while the backoff lasts"
-    for at_s in (2.0, 2.6):
-        turns.done(1, at_s, Fault.NONE)
-    assert turns.pick(3.4).job == 0, "nobody else is due"
-    assert turns.pick(3.5).job == 1, (
-        "both are due: the live one goes first, though its end is later"
-    )
-
-
-def test_a_failure_right_after_a_neighbour_s_timeout_does_not_count() -> None:
-    jobs = [Job(9, 1.0), Job(1, 1.0)]
-    turns = schedule(*jobs, deaf=True)
-    turns.done(0, 0.1, Fault.TIMEOUT)
-    turns.done(1, 0.2, Fault.TIMEOUT)
-    assert (turns.breakers[9].fails, turns.breakers[1].fails) == (1, 0)
-    turns.done(1, 0.6, Fault.TIMEOUT)
-    assert turns.breakers[1].fails == 1, "its second one has no neighbour to blame"
 
 
 def test_a_damaged_reply_is_asked_again_at_once_and_only_once() -> None:
@@ -230,18 +140,6 @@ def test_without_a_port_every_period_is_passed_over_once() -> None:
     assert turns.skip(1.0) == (0,)
 
 
-def test_all_open_tells_of_a_dead_line() -> None:
-    turns = schedule(Job(1, 1.0), Job(2, 1.0))
-    for _ in range(3):
-        turns.done(0, 0.1, Fault.TIMEOUT)
-    assert not turns.all_open
-    for _ in range(3):
-        turns.done(1, 0.1, Fault.TIMEOUT)
-    assert turns.all_open
-    turns.half_open()
-    assert turns.breakers[1].probe_s == 0.0
-
-
 def test_an_unasked_answer_is_awaited_by_a_turn_under_way_and_of_a_parked_unit() -> None:
     schedule = Schedule([Job("a", 10.0), Job("b", 10.0)], 0.0, lambda: 0.5)
     assert not schedule.awaits(0)
@@ -252,3 +150,71 @@ def test_an_unasked_answer_is_awaited_by_a_turn_under_way_and_of_a_parked_unit()
     assert not schedule.awaits(0)
     schedule.breakers["b"].open = True
     assert schedule.awaits(1)
+
+
+def test_the_class_breaks_a_tie_and_decides_once_a_deadline_is_missed() -> None:
+    jobs = [Job("a", 1.0, Rank.SERVICE), Job("b", 2.0, Rank.WARNING)]
+    turns = schedule(*jobs)
+    assert turns.pick(1.0).job == 0, "both in time: the earlier deadline"
+    turns = schedule(*jobs)
+    assert turns.pick(1.5).job == 1, "the first is late: the more urgent class"
+    tie = schedule(Job("a", 1.0, Rank.SERVICE), Job("b", 0.5, Rank.WARNING))
+    assert tie.pick(0.6).job == 1
+
+
+def test_what_must_not_be_asked_twice_is_not_repeated() -> None:
+    for fault in (Fault.TIMEOUT, Fault.CRC, Fault.BABBLE):
+        turns = schedule(Job("a", 10.0, once=True))
+        assert turns.done(0, 0.1, fault) is Next.FAILED
+        assert turns.pick(9.9).job is None
+    turns = schedule(Job("a", 10.0, once=True))
+    assert turns.done(0, 0.1, Fault.QUARANTINED, free_s=1.0) is Next.LATER, "nothing was asked"
+
+
+def test_an_overloaded_line_thins_out_the_lowest_class_and_never_rain_and_level() -> None:
+    ranks = [Rank.WARNING] * 4 + [Rank.MEASUREMENT] * 4 + [Rank.SERVICE] * 4
+    jobs = [Job(str(n), 1.0, rank) for n, rank in enumerate(ranks)]
+    turns = schedule(*jobs)
+    good, _, _ = run(turns, jobs, 600.0, lambda *_: (0.1, Fault.NONE))  # 120 %
+    settled = {unit: [at_s for at_s in times if at_s > 60] for unit, times in good.items()}
+    for unit in ("0", "1", "2", "3"):
+        gaps = [b - a for a, b in pairwise(settled[unit])]
+        assert max(gaps) <= 1.5
+        assert len(settled[unit]) >= 0.98 * 540
+    for unit in ("4", "5", "6", "7"):
+        assert len(settled[unit]) >= 0.95 * 540, "nor the middle one, as long as it need not be"
+    for unit in ("8", "9", "10", "11"):
+        assert 0.15 * 540 <= len(settled[unit]) <= 0.5 * 540
+    assert turns.strides.of[Rank.SERVICE] >= 2
+    assert turns.strides.of[Rank.MEASUREMENT] == turns.strides.of[Rank.WARNING] == 1
+    assert turns.strides.load == pytest.approx(1.2, abs=0.05)
+
+
+def test_new_jobs_take_the_places_in_time_of_the_old_ones() -> None:
+    turns = schedule(Job("a", 10.0), Job("b", 10.0))
+    turns.done(0, 0.1, Fault.NONE)
+    turns.relay([Job("a", 10.0), Job("a", 10.0), Job("b", 10.0)], [0, 0, 1])
+    assert turns.pick(4.9).job is None
+    assert turns.pick(5.0).job == 2
+    turns.done(2, 5.1, Fault.NONE)
+    assert turns.pick(10.0).job == 0
+    turns.done(0, 10.1, Fault.NONE)
+    assert turns.pick(10.2).job == 1
+
+
+def test_what_is_split_within_its_turn_is_due_at_once() -> None:
+    turns = schedule(Job("a", 10.0))
+    assert turns.pick(0.0).job == 0
+    turns.relay([Job("a", 10.0), Job("a", 10.0)], [0, 0])
+    assert turns.pick(0.1).job == 0
+    turns.done(0, 0.2, Fault.NONE)
+    assert turns.pick(0.2).job == 1
+    turns.done(1, 0.3, Fault.NONE)
+    assert turns.pick(0.4) == (None, (), 10.0)
+
+
+def test_the_pause_is_the_time_until_somebody_else_is_due() -> None:
+    turns = schedule(Job("a", 10.0), Job("b", 10.0))
+    assert turns.slack_s(0.0) == 0.0
+    turns.done(0, 0.1, Fault.NONE)
+    assert turns.slack_s(1.0) == 4.0

@@ -156,6 +156,72 @@ def test_an_own_source_that_becomes_plausible_takes_over_from_the_centre() -> No
     assert clock.stamped().source == "gnss"
 
 
+DAY_MS = 86_400_000
+
+
+def by_rtc(hands: HandClock, source: str) -> Clock:
+    """A box whose clock nothing but its battery vouches for."""
+    return Clock(source, hands=replace(hands.hands(), disciplined=lambda: False))
+
+
+@pytest.mark.parametrize("source", ["rtc", "ntp"])
+@pytest.mark.parametrize("wrong_ms", [-DAY_MS, DAY_MS, 90_000, -365 * DAY_MS // 2])
+def test_an_rtc_that_is_wrong_yields_to_the_centre(source: str, wrong_ms: int) -> None:
+    hands = HandClock(mono=1_000_000, wall=WALL + wrong_ms)
+    clock = by_rtc(hands, source)
+    assert clock.stamp(hands.mono) == WALL + wrong_ms, "until the centre speaks"
+    hands.pass_ms(1_000)
+    clock.hear(WALL + 1_000, hands.mono, hands.mono)
+    hands.pass_ms(600_000)
+    assert clock.stamp(hands.mono) == WALL + 601_000
+    assert clock.stamped() == ("centre", 0)
+    hands.wall -= wrong_ms
+    assert clock.stamp(hands.mono) == WALL + 601_000
+    assert clock.stamped().source == source, "set right, it is trusted again"
+
+
+@pytest.mark.parametrize("wrong_ms", [0, 59_000, -59_000])
+def test_an_rtc_that_is_about_right_keeps_its_word(wrong_ms: int) -> None:
+    hands = HandClock(mono=1_000_000, wall=WALL + wrong_ms)
+    clock = by_rtc(hands, "rtc")
+    clock.hear(WALL, hands.mono, hands.mono)
+    assert clock.stamp(hands.mono) == WALL + wrong_ms
+    assert clock.stamped().source == "rtc"
+
+
+def test_a_slow_answer_contradicts_only_by_more_than_it_is_itself_in_doubt() -> None:
+    hands = HandClock(mono=1_000_000, wall=WALL + 68_000)
+    clock = by_rtc(hands, "rtc")
+    clock.hear(WALL, hands.mono - 19_000, hands.mono)
+    assert clock.stamped().source == "rtc", "58.5 s and 9.5 s of doubt"
+
+
+@pytest.mark.parametrize("source", ["gnss", "ntp"])
+def test_a_centre_that_is_wrong_by_a_day_moves_no_disciplined_clock(source: str) -> None:
+    hands = HandClock(mono=1_000_000, wall=WALL)
+    clock = own(hands, source)
+    clock.hear(WALL + DAY_MS, hands.mono, hands.mono)
+    assert clock.stamp(hands.mono) == WALL
+    assert clock.stamped() == (source, 0)
+
+
+@pytest.mark.parametrize("step_ms", [3 * 3_600_000, -3 * 3_600_000])
+def test_three_hours_either_way_hold_from_their_instant_on(step_ms: int) -> None:
+    """A time zone put in by hand, and taken back: both steps are too large to walk."""
+    hands = HandClock(mono=1_000_000, wall=WALL)
+    clock = own(hands)
+    clock.stamp(hands.mono)
+    hands.pass_ms(10_000)
+    hands.wall += step_ms
+    assert clock.stamp(hands.mono) == WALL + 10_000 + step_ms
+    assert clock.stamp(hands.mono - 1) == WALL + 9_999
+    hands.pass_ms(10_000)
+    hands.wall -= step_ms
+    assert clock.stamp(hands.mono) == WALL + 20_000
+    assert clock.stamp(hands.mono - 1) == WALL + 19_999 + step_ms
+    assert clock.stamped() == ("ntp", 0)
+
+
 def test_the_scaled_line_is_used_both_ways() -> None:
     scale = Timescale(60, WALL, WALL - 86_400_000)
     hands = HandClock(mono=1_000_000, wall=WALL + 1_000)

@@ -88,4 +88,19 @@ def test_what_was_verified_once_stays_verified(
 def test_an_rtc_verifies_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system_clock.ctypes, "CDLL", lambda _: Kernel(5, STA_UNSYNC))
     rtc(tmp_path, 0, "1")
-    assert Verified(tmp_path)()
+    verified = Verified(tmp_path)
+    assert verified()
+    assert not verified.disciplined
+
+
+def test_a_clock_set_by_an_rtc_may_be_disciplined_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel(5, STA_UNSYNC)
+    monkeypatch.setattr(system_clock.ctypes, "CDLL", lambda _: kernel)
+    rtc(tmp_path, 0, "1")
+    verified = Verified(tmp_path)
+    assert verified()
+    kernel.state, kernel.status = 0, 0
+    assert verified()
+    assert verified.disciplined

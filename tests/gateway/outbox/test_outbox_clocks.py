@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -222,3 +223,64 @@ def test_a_floor_poisoned_by_a_clock_of_2100_is_healed_by_the_centre_s_time(tmp_
     with opened(outbox := make_outbox(tmp_path, Clock("ntp", hands=healed.hands()))) as ear:
         put(outbox, ear, healed, 4.0)
     assert dated(tmp_path)[-1].time_ms == healed.wall
+
+
+def test_a_boot_in_1970_without_network_dates_all_of_it_when_the_centre_answers(
+    tmp_path: Path,
+) -> None:
+    """Hours offline, no RTC, no NTP ever: every reading waits and gets its own instant."""
+    hands = HandClock(wall=5_000)
+    clock = Clock("none", hands=hands.hands())
+    first_ms = hands.mono
+    with opened(outbox := make_outbox(tmp_path, clock)) as ear:
+        for number in range(12):
+            outbox.emitter(0.0)([sample(float(number), hands.mono)], {})
+            until(lambda drafts=number + 1: outbox.stats()["drafts"] == drafts)
+            hands.pass_ms(HOUR_MS)
+        assert ear.parcels == [], "a reading without a date is not sent"
+        now_ms = 1_795_340_000_000
+        clock.hear(now_ms, hands.mono - 100, hands.mono)
+        outbox.wake()
+        until(lambda: outbox.stats()["drafts"] == 0)
+    found = dated(tmp_path)
+    # The answer is half a round trip old when it is taken for now.
+    expected = [now_ms + 50 - (hands.mono - first_ms) + n * HOUR_MS for n in range(12)]
+    assert [reading.time_ms for reading in found] == expected
+    assert all(reading.reasons & Reason.CLOCK for reading in found)
+
+
+@pytest.mark.parametrize("wrong_ms", [-DAY_MS, DAY_MS])
+def test_an_rtc_wrong_by_a_day_misdates_nothing_once_the_centre_has_spoken(
+    tmp_path: Path, wrong_ms: int
+) -> None:
+    hands = HandClock()
+    true_ms = hands.wall
+    hands.wall += wrong_ms
+    clock = Clock("rtc", hands=replace(hands.hands(), disciplined=lambda: False))
+    with opened(outbox := make_outbox(tmp_path, clock)) as ear:
+        put(outbox, ear, hands, 1.0)
+        clock.hear(true_ms, hands.mono - 20, hands.mono)
+        for value in (2.0, 3.0):
+            hands.pass_ms(60_000)
+            put(outbox, ear, hands, value)
+    times = {reading.value: reading.time_ms - true_ms for reading in dated(tmp_path)}
+    assert times == {1.0: wrong_ms, 2.0: 60_010, 3.0: 120_010}
+    batches = [decode_batch(row[4]) for row in rows(tmp_path) if row[2] == Kind.READINGS]
+    assert [batch.clock.source for batch in batches] == ["rtc", "centre", "centre"]
+
+
+def test_after_an_rtc_of_tomorrow_the_next_boot_believes_the_right_time(tmp_path: Path) -> None:
+    """The last commit's date is a floor for clocks: a wrong one must not bar the right one."""
+    hands = HandClock()
+    true_ms = hands.wall
+    hands.wall += DAY_MS
+    clock = Clock("rtc", hands=replace(hands.hands(), disciplined=lambda: False))
+    with opened(outbox := make_outbox(tmp_path, clock)) as ear:
+        put(outbox, ear, hands, 1.0)
+        clock.hear(true_ms, hands.mono - 20, hands.mono)
+        hands.pass_ms(1_000)
+        put(outbox, ear, hands, 2.0)
+    mended = HandClock(boot="boot-2", wall=true_ms + 60_000)
+    with opened(outbox := make_outbox(tmp_path, Clock("rtc", hands=mended.hands()))) as ear:
+        put(outbox, ear, mended, 3.0)
+    assert dated(tmp_path)[-1].time_ms == mended.wall

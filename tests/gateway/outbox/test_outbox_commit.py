@@ -192,3 +192,20 @@ def test_a_folder_that_cannot_be_made_is_refused_with_its_remedy(tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutboxError, match="writable"):
         make_outbox(tmp_path / "file" / "data").open()
+
+
+def test_samples_that_may_wait_less_take_along_what_waits(tmp_path: Path) -> None:
+    """A bus with a long cut in an event: one buffer, one order, one memory."""
+    outbox = make_outbox(tmp_path)
+    wait_s = [math.inf]
+    with opened(outbox) as ear:
+        emit = outbox.emitter(600.0, lambda _: wait_s[0])
+        emit(samples(1), {"st1/rain": "[1, 0.2]"})
+        wait_s[0] = 0.0
+        emit(samples(1, 1), {"st1/rain": "[2, 0.4]"})
+        (parcel,) = ear.until_parcels(1)
+        assert [r.value for r in read_readings(decode_batch(parcel.payload)).dated] == [0.0, 1.0]
+        assert outbox.memory() == {"st1/rain": "[2, 0.4]"}
+        wait_s[0] = math.inf
+        emit(samples(1, 2), {})
+        assert outbox.stats()["buffered"] == 1, "and then it waits again"

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,7 @@ from egret_core.quality import Reason
 from egret_core.seqranges import union
 from egret_gateway.clock import Clock
 from egret_gateway.config import OutboxSettings
-from egret_gateway.convert import LOST
+from egret_gateway.convert import COUNTERS, LOST
 from egret_gateway.errors import OutboxError
 from egret_gateway.outbox import Outbox, State
 from egret_gateway.outbox.file import OutboxFile
@@ -306,10 +307,14 @@ def test_a_counter_of_which_nothing_is_left_is_doubtful_at_its_next_total(tmp_pa
         assert outbox.memory() == {"st1/rain": LOST}
 
 
-def test_a_counter_seen_only_in_an_undated_draft_is_found_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("formula", COUNTERS)
+def test_a_counter_seen_only_in_an_undated_draft_is_found_there(
+    tmp_path: Path, formula: str
+) -> None:
+    rain = replace(RAIN, formula=formula)
     clock = Clock("none", hands=HandClock(wall=0).hands())
-    with opened(outbox := make_outbox(tmp_path, clock, metas=(RAIN,))):
+    with opened(outbox := make_outbox(tmp_path, clock, metas=(rain,))):
         outbox.emitter(60.0)([Sample("st1", "rain", 1, 7.4, 37.0, 1, int(Reason.NONE))], {})
     edit(tmp_path, "PRAGMA user_version = 99")
-    with opened(outbox := make_outbox(tmp_path, clock, metas=(RAIN,))):
+    with opened(outbox := make_outbox(tmp_path, clock, metas=(rain,))):
         assert outbox.memory() == {"st1/rain": "[37, 7.4]"}

@@ -18,7 +18,7 @@ from rig.site import site, stage
 from egret_gateway import status as status_socket
 from egret_gateway.cli import main
 from egret_gateway.cli.status import findings, lines
-from egret_gateway.errors import StatusError
+from egret_gateway.errors import AskError, NotRunningError, StatusError
 from egret_gateway.status import FILE, answering, ask
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ WELL: dict[str, Any] = {
     "outbox": {"bytes": 2_500_000, "unsettled": 0, "drafts": 0, "buffered": 0},
     "clock": {"source": "ntp", "offset_ms": 0},
     "maintenance": False,
+    "pace": {"st0007": "normal"},
+    "battery": {"step": 0, "shed": []},
     "buses": {
         "bus0": {"port": "/dev/x", "fault": "", "units": {"7": {"ok": 3, "open": False}}},
     },
@@ -54,9 +56,14 @@ def test_a_box_that_is_well_has_nothing_to_look_at() -> None:
     ]
 
 
+def test_a_station_that_is_read_faster_is_shown() -> None:
+    assert "pace     st0007: event" in list(lines({**WELL, "pace": {"st0007": "event"}}))
+
+
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
+        ({"battery": {"step": 1, "shed": ["st/a", "st/b"]}}, "not read are: st/a, st/b"),
         ({"uplink": {"connected": False}}, "no connection to the broker"),
         ({"outbox": {"unsettled": 4}, "uplink": {"last_ack_s": 61.0}}, "acknowledges nothing"),
         ({"outbox": {"unsettled": 4}, "uplink": {"last_ack_s": None}}, "acknowledges nothing"),
@@ -72,6 +79,50 @@ def test_a_box_that_is_well_has_nothing_to_look_at() -> None:
                 }
             },
             "b: unit 9 does not answer",
+        ),
+        (
+            {
+                "buses": {
+                    "b": {
+                        "port": "p",
+                        "fault": "",
+                        "units": {},
+                        "load": 1.2,
+                        "strides": {"service": 3},
+                    },
+                }
+            },
+            "b: polls take 120% of the line's time: service channels are read only every 3. time",
+        ),
+        (
+            {
+                "buses": {
+                    "b": {
+                        "port": "p",
+                        "fault": "",
+                        "units": {
+                            "9": {
+                                "ok": 1,
+                                "open": False,
+                                "suggestions": ["[[modbus.holes]]\nfc = 3"],
+                            }
+                        },
+                    },
+                }
+            },
+            "b: unit 9: its profile lacks\n[[modbus.holes]]\nfc = 3",
+        ),
+        (
+            {
+                "buses": {
+                    "b": {
+                        "port": "p",
+                        "fault": "",
+                        "units": {"9": {"ok": 1, "open": False, "suggestions": ["two: refused"]}},
+                    },
+                }
+            },
+            "b: unit 9: two: refused",
         ),
     ],
 )
@@ -98,6 +149,51 @@ async def test_whoever_asks_is_told_and_nothing_is_left_behind(tmp_path: Path) -
     assert not (tmp_path / FILE).exists()
 
 
+async def read(bus: str, unit: str) -> list[dict[str, Any]]:
+    if bus != "bus0":
+        raise AskError(f"there is no bus {bus!r}")
+    return [{"unit": unit, "fault": "ok"}]
+
+
+async def test_a_question_is_answered_and_a_wrong_one_is_told(tmp_path: Path) -> None:
+    async with answering(tmp_path, lambda: {"gateway": "g"}, read):
+
+        async def asked(**question: str) -> dict[str, Any]:
+            return await asyncio.to_thread(ask, tmp_path, question)
+
+        assert await asyncio.to_thread(ask, tmp_path) == {"gateway": "g"}
+        found = await asked(do="read", bus="bus0", unit="7")
+        assert found == {"ok": True, "reads": [{"unit": "7", "fault": "ok"}]}
+        assert await asked(do="read", bus="bus1", unit="7") == {
+            "ok": False, "detail": "there is no bus 'bus1'",
+        }  # fmt: skip
+        assert "ask {" in (await asked(do="read", bus="bus0"))["detail"]
+        assert "answers: read" in (await asked(do="write"))["detail"]
+    async with answering(tmp_path, lambda: {"gateway": "g"}):
+        assert "answers: read" in (await asked(do="read", bus="bus0", unit="7"))["detail"]
+
+
+@pytest.mark.parametrize("said", [b"{not json\n", b"[1]\n", b"7\n", b"\xff\xfe\n"])
+async def test_nonsense_is_answered_with_what_may_be_asked(tmp_path: Path, said: bytes) -> None:
+    async with answering(tmp_path, dict, read):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / FILE)
+        writer.write(said)
+        assert json.loads(await reader.read())["ok"] is False
+        writer.close()
+
+
+async def test_who_says_nothing_or_too_much_is_told_how_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_socket, "QUESTION_S", 0.05)
+    async with answering(tmp_path, lambda: {"gateway": "g"}, read):
+        for said in (b"", b"x" * 5000 + b"\n"):
+            reader, writer = await asyncio.open_unix_connection(tmp_path / FILE)
+            writer.write(said)
+            assert json.loads(await reader.read()) == {"gateway": "g"}
+            writer.close()
+
+
 async def test_a_folder_too_deep_for_a_socket_stops_no_gateway(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -107,6 +203,8 @@ async def test_a_folder_too_deep_for_a_socket_stops_no_gateway(
         assert "event=no_status_socket" in caplog.text
     with pytest.raises(StatusError):
         ask(deep)
+    with pytest.raises(NotRunningError):
+        ask(tmp_path)
 
 
 def test_a_service_that_does_not_run_is_named_with_what_to_do(

@@ -19,9 +19,12 @@ def level(**changes: object) -> ChannelSettings:
     return ChannelSettings("st", "wl", item, datum="D")
 
 
-def bucket(bits: int = 16, max_step: int = 1000, scale: float = 0.2) -> ChannelSettings:
+def bucket(
+    bits: int = 16, max_step: int = 1000, scale: float = 0.2, *, clears: bool = False
+) -> ChannelSettings:
     counter = Counter(bits, max_step)
-    item = Item("rain", Register(4, 8, "u16"), "rain_total", "mm", scale, counter=counter)
+    at = Register(4, 8, "u16")
+    item = Item("rain", at, "rain_total", "mm", scale, counter=counter, read_clears=clears)
     return ChannelSettings("st", "rain", item)
 
 
@@ -118,3 +121,16 @@ def test_it_goes_on_from_memory_after_a_restart() -> None:
     before = totals(bucket(), [10, 20])[-1]
     after = to_canonical(bucket(), 25, before.memory)
     assert after.value == pytest.approx(5.0)
+
+
+def test_what_reading_clears_is_added_and_not_differenced() -> None:
+    channel, memory, totals = bucket(clears=True), "", []
+    for raw in (3, 0, 5, 5, 2):
+        converted = to_canonical(channel, raw, memory)
+        memory = converted.memory or memory
+        totals.append(converted.value)
+        assert (converted.raw, converted.flag, converted.reasons) == (raw, Flag.GOOD, 0)
+    assert totals == pytest.approx([0.6, 0.6, 1.6, 2.6, 3.0])
+    assert formula_of(channel)[1]["read_clears"] == 1.0
+    odd = to_canonical(channel, 1001, memory)
+    assert (odd.value, odd.flag, odd.reasons) == (3.0, Flag.SUSPECT, Reason.COUNTER_RESET)

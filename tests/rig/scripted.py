@@ -1,0 +1,35 @@
+"""A scripted Modbus device behind a pty: answers by a function, silent or refusing where told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from egret_gateway.protocols.modbus_rtu_slave import Request, exception, find_request, reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ScriptedDevice:
+    """Several units: registers by a function of request and count, silence for dead ones."""
+
+    def __init__(self, value: Callable[[Request, int], int | list[int]] | None = None) -> None:
+        self.value = value or (lambda request, _: 100 * request.unit)
+        self.dead: set[int] = set()
+        self.refusing: set[int] = set()
+        self.asked: list[int] = []
+        self._pending = bytearray()
+
+    def __call__(self, data: bytes) -> bytes:
+        self._pending += data
+        request = find_request(bytes(self._pending), range(1, 256))
+        if request is None:
+            return b""
+        del self._pending[: request.end]
+        self.asked.append(request.unit)
+        if request.unit in self.dead:
+            return b""
+        if request.unit in self.refusing:
+            return exception(request, 2)
+        value = self.value(request, len(self.asked))
+        return reply(request, value if isinstance(value, list) else [value] * request.words)
