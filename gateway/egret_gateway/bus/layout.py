@@ -130,8 +130,11 @@ class Layout:
             return False
         if self._laid_s is not None and now_s < self._laid_s + REPLAN_LEAST_S:
             return False
-        before = bridge_registers(*self._times, self._tau_s)
-        if abs(bridge_registers(*self._times, tau_s) / before - 1) <= BRIDGE_CHANGE:
+        # Beyond a whole block a bridge is as good as any: over TCP there is nothing to learn.
+        most = self._device.profile.way.max_block
+        before = min(most, bridge_registers(*self._times, self._tau_s))
+        after = min(most, bridge_registers(*self._times, tau_s))
+        if abs(after / before - 1) <= BRIDGE_CHANGE:
             return False
         self._tau_s, self._laid_s = tau_s, now_s
         return self._lay()

@@ -189,6 +189,14 @@ def test_a_quarter_of_the_bridge_is_the_least_that_counts() -> None:
     assert laid.answered(laid.blocks[0], 0.0304, 100, 0.0)
 
 
+def test_where_every_bridge_is_worth_while_there_is_nothing_to_lay_anew() -> None:
+    # Over TCP a character takes a microsecond: a bridge may be as wide as a block.
+    laid = Layout(layout(0, 25)._device, 1e-6, 0.0)
+    before = laid.blocks
+    assert not laid.answered(laid.blocks[0], 0.001, 100, 0.0)
+    assert laid.blocks is before
+
+
 def test_single_reads_are_never_merged_whatever_is_learnt() -> None:
     laid = layout(0, 1, single_read=True)
     laid.refused(laid.blocks[0], 0, 2)
