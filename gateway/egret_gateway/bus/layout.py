@@ -131,7 +131,7 @@ class Layout:
         if self._laid_s is not None and now_s < self._laid_s + REPLAN_LEAST_S:
             return False
         # Beyond a whole block a bridge is as good as any: over TCP there is nothing to learn.
-        most = self._device.profile.way.max_block
+        most = self._device.profile.modbus.max_block
         before = min(most, bridge_registers(*self._times, self._tau_s))
         after = min(most, bridge_registers(*self._times, tau_s))
         if abs(after / before - 1) <= BRIDGE_CHANGE:
