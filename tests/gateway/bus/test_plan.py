@@ -66,6 +66,12 @@ def test_neighbours_are_read_together_whatever_their_order() -> None:
     assert first_ways(device((12, "f32"), (10, "u16"), (11, "u16"))) == [Span(10, 4)]
 
 
+def test_a_value_within_what_another_one_takes_does_not_shorten_the_read() -> None:
+    """A depth is read with its unit and decimals; these are channels of their own, too."""
+    assert first_ways(device((10, "f64"), (11, "u16"))) == [Span(10, 4)]
+    assert first_ways(device((10, "f64"), (11, "u16"), (14, "u16"))) == [Span(10, 5)]
+
+
 def test_a_hole_is_not_bridged_unless_the_profile_allows() -> None:
     places = ((10, "u16"), (13, "u16"))
     assert first_ways(device(*places)) == [Span(10, 1), Span(13, 1)]
