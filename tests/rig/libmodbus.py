@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 SOURCE = Path(__file__).with_name("slave.c")
 COMPILE_S = 60
@@ -62,7 +62,8 @@ class LibmodbusSlave:
     """`with LibmodbusSlave(folder, device, unit, baud, samples) as slave`: serves them in turn.
 
     `device` is a tty, or ``tcp:PORT``. Without samples, holding register i is 1000 + i and input
-    register i is 20000 + i.
+    register i is 20000 + i. With an `image` (function code, address, number) nothing else is
+    served, and a request that runs over anything else is refused.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class LibmodbusSlave:
         baud: int,
         samples: Sequence[int] = (),
         *,
+        image: Iterable[tuple[int, int, int]] = (),
         late_every: int = 0,
         late_ms: int = 0,
     ) -> None:
@@ -83,6 +85,11 @@ class LibmodbusSlave:
             path = folder / f"samples-{unit}.txt"
             path.write_text("".join(f"{value}\n" for value in samples))
             source = str(path)
+        rows = [f"{fc} {address} {number}\n" for fc, address, number in image]
+        if rows:
+            path = folder / f"image-{unit}.txt"
+            path.write_text("".join(rows))
+            source = f"@{path}"
         late = [str(late_every), str(late_ms)]
         self._arguments = [str(device), str(unit), str(baud), str(self.log), source, *late]
         self._process: subprocess.Popen[str] | None = None
