@@ -19,7 +19,8 @@ KINDS = {
     "settlement": 1,
     "frequency": 2,
     "voltage": 2,
-    "current": 1,
+    "current": 3,
+    "count": 3,
 }
 CLEARED_BY_READING = {"lambrecht-rain-e": (4, 31103, 31104), "deltaohm-hd2016": (4, 2, 3)}
 LAMBRECHT = "lambrecht-rain-e"
@@ -89,6 +90,7 @@ def test_registers_that_a_read_clears_are_in_nobody_s_reach(name: str) -> None:
     taken = [range(at.address, at.last + 1) for at in places]
     taken += [range(area.first, area.last + 1) for area in profile.modbus.readable if area.fc == fc]
     assert not {first, last} & {address for span in taken for address in span}
+    assert profiles.Hole(fc, first, last) in profile.modbus.holes
 
 
 # Every check is seen to fail.

@@ -128,16 +128,17 @@ class _Layer:
     ) -> Iterator[tuple[float, int, int]]:
         """Yield the cost of `wanted[:end]` for every place where its last read may begin."""
         fc, first, last = wanted[end - 1].register.fc, wanted[end - 1].register.address, 0
-        holed = False
+        hole = -1  # the highest register within that is nobody's; one to its left may reach over it
         for start in range(end - 1, -1, -1):
             at = wanted[start].register
-            holed = holed or at.last + 1 < first
+            hole = -1 if at.last >= hole else hole
+            hole = max(hole, first - 1) if at.last + 1 < first else hole
             first, last = at.address, max(last, at.last)
             whole = Span(at.address, last - at.address + 1)
             if start < end - 1:
                 if whole.words > self._most or not self._harmless(fc, whole):
                     return  # nor may any longer one
-                if holed and not any(_holds(area, fc, whole) for area in self._way.readable):
+                if hole >= 0 and not any(_holds(area, fc, whole) for area in self._way.readable):
                     continue
             cost = self._overhead + chars(fc, whole.words)
             yield best[start][0] + cost, best[start][1] + 1, start
