@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import ExitStack
 from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING
 
 from _bus_site import Heard, bus_of, polling
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BAUD = 9600
-LEARN_S = 12.0  # every turnaround is known by then
-WATCH_S = 40.0
+LEARN_S = 8.0  # every turnaround is known by then
+WATCH_S = 25.0  # longer than the first backoffs
+RUNS = 3
 DEAD = (3, 11, 27)
 UNITS = range(1, 33)
 WARM_S = 20.0
+CROWD_S = 40.0
 HOUR_S = 3600.0
 
 
@@ -51,15 +54,21 @@ async def _one_dies(folder: Path, line: PacedLine, slave: LibmodbusSlave) -> tup
 
 def one_of_four(folder: Path) -> dict[str, float]:
     """Four libmodbus slaves at 9600, 1 s, 3 s of patience: one dies once its answers are known."""
-    place = folder / "four"
-    with PacedLine(place, 4, BAUD) as line, ExitStack() as stack:
-        slaves = [
-            stack.enter_context(LibmodbusSlave(place, line.slave(n), n, BAUD)) for n in range(1, 5)
-        ]
-        share, gap = asyncio.run(_one_dies(place, line, slaves[2]))
+    shares, gaps = [], []
+    for run in range(RUNS):
+        place = folder / f"four{run}"
+        with PacedLine(place, 4, BAUD) as line, ExitStack() as stack:
+            slaves = [
+                stack.enter_context(LibmodbusSlave(place, line.slave(n), n, BAUD))
+                for n in range(1, 5)
+            ]
+            share, gap = asyncio.run(_one_dies(place, line, slaves[2]))
+        shares.append(min(share, 1.0))
+        gaps.append(gap)
     return {
-        "dead_unit_live_share": round(min(share, 1.0), 4),
-        "dead_unit_max_gap_periods": round(gap, 3),
+        "dead_unit_live_share": round(median(shares), 4),
+        "dead_unit_max_gap_periods": round(median(gaps), 3),
+        "dead_unit_max_gap_periods_worst_run": round(max(gaps), 3),
     }
 
 
@@ -71,7 +80,7 @@ async def _crowded(folder: Path, line: PacedLine) -> float:
     async with polling(settings, heard):
         await asyncio.sleep(WARM_S)
         since_s = time.monotonic()
-        await asyncio.sleep(WATCH_S)
+        await asyncio.sleep(CROWD_S)
         until_s = time.monotonic()
     met = wanted = 0.0
     for unit in UNITS:
@@ -79,7 +88,7 @@ async def _crowded(folder: Path, line: PacedLine) -> float:
             continue
         times = [at_s for at_s in heard.at_s[f"u{unit}"] if since_s - 2.0 <= at_s <= until_s]
         met += sum(b - a <= 1.1 * 2.0 for a, b in pairwise(times))
-        wanted += WATCH_S / 2.0
+        wanted += CROWD_S / 2.0
     assert heard.wrong == 0
     return met / wanted
 

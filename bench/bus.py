@@ -2,14 +2,13 @@
 
 Late replies: libmodbus slaves on unpaced ptys at 115200; every third reply is written 70 ms late,
 the time-out is 40 ms, 2 registers from address 7i mod 150. Glitches: 1 to 3 random bytes before
-each reply. Wire, faults, dead units and CPU: see `_bus_wire`, `_bus_faults`, `_bus_dead` and
-`_bus_cpu`. With a name (`./dev bench bus wire`) one part alone.
+each reply. The other parts explain themselves in `_bus_*.py`. Names run parts alone:
+`./dev bench bus wire dead`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import logging
 import random
@@ -23,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from _bus_cpu import cpu
 from _bus_dead import crowded, one_of_four
 from _bus_faults import injected
+from _bus_replug import figures as replug
+from _bus_tcp import figures as tcp
 from _bus_wire import coalescing, wire
 from pymodbus.client import AsyncModbusSerialClient
 from pymodbus.exceptions import ModbusException
@@ -164,13 +165,6 @@ async def glitch() -> dict[str, float]:
     }
 
 
-def optional(name: str) -> dict[str, Part]:
-    """Return the part of a file that may be missing: its function bears the file's name."""
-    if importlib.util.find_spec(f"_bus_{name}") is None:
-        return {}
-    return {name: getattr(importlib.import_module(f"_bus_{name}"), name)}
-
-
 PARTS: dict[str, Part] = {
     "wire": wire,
     "coalescing": coalescing,
@@ -180,8 +174,8 @@ PARTS: dict[str, Part] = {
     "dead": one_of_four,
     "crowded": crowded,
     "cpu": cpu,
-    **optional("tcp"),
-    **optional("replug"),
+    "replug": replug,
+    "tcp": lambda _: tcp(),
 }
 
 

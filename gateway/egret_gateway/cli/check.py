@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check and report; 0 when it can run, ConfigError with the finding otherwise."""
     config = settings.load(arguments.config)
     if arguments.json:
-        loads = {bus.name: _load(config, bus) for bus in config.buses}
+        loads = {bus.name: load(config, bus) for bus in config.buses}
         buses = {name: share and round(share, 3) for name, share in loads.items()}
         report: dict[str, Any] = {"ok": True, "gateway": config.gateway, "load": buses}
         _say(json.dumps({**report, "warnings": warnings(config)}))
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     _say(f"{config.file}: ok: gateway {config.gateway}, {len(config.buses)} bus, {count} channels")
     for bus in config.buses:
         line = bus.protocol if bus.protocol == MODBUS_TCP else f"{bus.baud} baud"
-        share = _load(config, bus)
+        share = load(config, bus)
         taken = "" if share is None else f": {share:.1%} of the wire's time"
         _say(f"  {bus.name} {bus.port} {line}{taken}")
     for warning in warnings(config):
@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _load(config: GatewayConfig, bus: BusSettings) -> float | None:
+def load(config: GatewayConfig, bus: BusSettings) -> float | None:
+    """Return the share of the wire's time that a bus's polls take, None where nobody knows it."""
     found = budget_of(config, bus)
     return None if found is None else found.share
 

@@ -218,3 +218,18 @@ def test_the_pause_is_the_time_until_somebody_else_is_due() -> None:
     assert turns.slack_s(0.0) == 0.0
     turns.done(0, 0.1, Fault.NONE)
     assert turns.slack_s(1.0) == 4.0
+
+
+def test_what_comes_unasked_costs_the_line_nothing() -> None:
+    turns = schedule(Job("a", 10.0, Rank.SERVICE), Job("b", 10.0, Rank.SERVICE))
+    for period in range(30):
+        now = 10.0 * period
+        for index in (0, 1):
+            assert turns.pick(now + 5.0 * index).job == index
+            assert (
+                turns.done(index, now + 5.0 * index, Fault.PENDING, free_s=now + 15) is Next.WAITS
+            )
+        assert turns.pick(now + 6.0).job is None
+        for index in (0, 1):  # a talker speaks nine seconds into its period
+            turns.done(index, now + 9.5, Fault.NONE)
+    assert turns.strides.load < 0.01

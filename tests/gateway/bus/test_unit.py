@@ -95,3 +95,29 @@ def test_patience_is_the_profile_s_most_at_first_then_learnt_within_its_bounds()
     assert unit.timeout_s(Patience(0.2, 1.0)) == 0.2
     unit.answered(30.0)
     assert unit.timeout_s(PATIENCE) == 1.0
+
+
+def test_a_unit_never_heard_is_given_its_neighbours_patience_and_now_and_then_its_own() -> None:
+    unit = Unit()
+    given = []
+    for _ in range(12):
+        given.append(unit.timeout_s(PATIENCE, usual_s=0.08))
+        unit.gave_up(0.0)
+    assert given[:3] == [1.0, 1.0, 1.0], "as long as it may be a glitch"
+    assert given[3:] == [0.08, 1.0, 0.08, 0.08, 0.08, 1.0, 0.08, 0.08, 0.08]
+    assert unit.timeout_s(PATIENCE) == 1.0, "no neighbour was heard: nothing is known"
+    assert unit.timeout_s(PATIENCE, usual_s=0.01) == 1.0, "the twelfth is a fourth one"
+    unit.gave_up(0.0)
+    assert unit.timeout_s(PATIENCE, usual_s=0.01) == PATIENCE.least_s
+    assert unit.timeout_s(PATIENCE, usual_s=9.0) == PATIENCE.most_s
+
+
+def test_a_unit_that_was_heard_keeps_its_own_patience() -> None:
+    unit = Unit()
+    for _ in range(50):
+        unit.answered(0.2)
+    for _ in range(9):
+        unit.gave_up(0.0)
+    assert unit.timeout_s(PATIENCE, usual_s=0.06) == pytest.approx(0.25, abs=0.01)
+    unit.answered(0.2)
+    assert unit.missed == 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rig.site import site, stage
 
+from egret_gateway import profiles
 from egret_gateway.cli import main, run
 from egret_gateway.log import Lines
 
@@ -98,3 +99,36 @@ def test_a_scaled_clock_shortens_the_periods(tmp_path: Path, capsys: Capture) ->
     assert main(["plan", str(path), "--json"]) == 0
     share = json.loads(capsys.readouterr().out)["buses"]["bus0"]["share"]
     assert share == pytest.approx(0.0429, abs=1e-4)
+
+
+SDI12 = """\
+[gateway]
+id = "gw"
+data = "data"
+[[bus]]
+name = "sdi0"
+port = "/dev/serial/by-id/none"
+protocol = "sdi-12"
+adapter = "transparent"
+[[bus.device]]
+profile = "campbell-cs451"
+address = "3"
+station = "st"
+period_s = 60
+[bus.device.channels.{item}]
+channel = "c"
+{more}
+"""
+
+
+def test_an_sdi12_line_has_a_budget_too(tmp_path: Path, capsys: Capture) -> None:
+    item = profiles.load(profiles.REPOSITORY / "campbell-cs451.toml").items[0]
+    path = tmp_path / "gateway.toml"
+    more = 'datum = "Luoling"' if item.quantity == "water_level" else ""
+    path.write_text(SDI12.format(item=item.name, more=more))
+    assert main(["plan", str(path), "--json"]) == 0
+    bus = json.loads(capsys.readouterr().out)["buses"]["sdi0"]
+    (device,) = bus["devices"]
+    assert (bus["known"], device["unit"], device["requests"]) == (True, "3", 1)
+    assert device["reads"][0]["ask"].startswith("3")
+    assert 0 < bus["share"] < 0.05
