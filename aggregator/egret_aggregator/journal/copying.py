@@ -3,6 +3,8 @@
 `begin` copies positions and state, `follow` every entry since those positions and the books. What
 is copied between the two (ledger, series) may be ahead of the positions and is never behind them,
 so that the consumers of the copy come to the same end: what they do twice they do once.
+
+The journal in use is only read, as of one commit: its writer never waits for the copy.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from egret_aggregator.database import sqlite
 from egret_aggregator.errors import BackupError
 from egret_aggregator.journal import schema
+from egret_aggregator.journal.journal import CONSUMERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,13 +62,16 @@ class JournalCopy:
                 f"{self._source}: journal of version {found}, not {schema.VERSION}",
                 "back it up with the version that runs it",
             )
-        sqlite.begin(self._db)
+        self._as_of_now()
         for table in ("position", "state"):
             self._db.execute(f"INSERT INTO {table} SELECT * FROM live.{table}")  # noqa: S608
         sqlite.commit(self._db)
-        kept = [json.loads(text) for (text,) in self._db.execute("SELECT positions FROM position")]
-        # Who notes no positions (the witness) waits for no entries.
-        moved = [{int(part): at for part, at in one.items()} for one in kept if one]
+        kept = dict(self._db.execute("SELECT consumer, positions FROM position"))
+        # Who has noted nothing yet has passed nothing; whom trimming does not wait for, no matter.
+        moved = [
+            {int(part): at for part, at in json.loads(kept.get(name, "{}")).items()}
+            for name in CONSUMERS
+        ]
         parts = {part for one in moved for part in one}
         self._floor = {part: min(one.get(part, 0) for one in moved) for part in parts}
 
@@ -77,7 +83,7 @@ class JournalCopy:
         """
         self._db.execute("CREATE TEMP TABLE floor(partition INTEGER PRIMARY KEY, upto INTEGER)")
         sqlite.insert(self._db, "INSERT INTO floor(partition, upto)", list(self._floor.items()))
-        sqlite.begin(self._db)
+        self._as_of_now()
         head = self._db.execute("SELECT coalesce(max(id), 0) FROM live.entry").fetchone()[0]
         oldest = self._db.execute("SELECT coalesce(min(id), 1) FROM live.entry").fetchone()[0]
         first = max(oldest - 1, min(self._floor.values(), default=0))
@@ -89,6 +95,10 @@ class JournalCopy:
         sqlite.commit(self._db)
         count = self._db.execute("SELECT count(*) FROM main.entry").fetchone()[0]
         return Copied(count, head, self._floor)
+
+    def _as_of_now(self) -> None:
+        # Not IMMEDIATE: that would take the write lock of the attached journal too.
+        self._db.execute("BEGIN")
 
     def close(self) -> None:
         """Leave one whole file, with nothing beside it."""
