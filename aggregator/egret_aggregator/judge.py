@@ -127,7 +127,7 @@ class Judge:
         self._pending: list[ConditionEvent] = []
         self._pending_since_s = 0.0
         self._taken = 0  # entries judged; grows with each
-        self._waits = False  # for those who record what was decided
+        self._waits = False  # for those who record what was decided, or for what they recorded
 
     async def run(self) -> None:
         """Judge until cancelled: resume, announce the catalogue, follow the journal."""
@@ -164,7 +164,8 @@ class Judge:
     def pulse(self, head: int) -> Pulse:
         """Return whether there are entries up to `head` to judge, and how many were judged.
 
-        While it waits for its events to be recorded it is not its turn: a database may be away.
+        While it waits for its events to be recorded, or for history, it is not its turn: a database
+        may be away.
         """
         behind = head > max(self._positions.values(), default=0)
         return Pulse(behind and not self._waits, self._taken)
@@ -278,7 +279,9 @@ class Judge:
         change = Change(catalogue.places(), catalogue.rules, entry.received_ms)
         self._fold.change(change, events)
         if self._past is not None:
+            self._waits = True  # for the store: not long, and not its own turn
             await warm(self._fold, self._past, (entry.id, entry.received_ms), self._warmed)
+            self._waits = False
         self._in_force = catalogue.version
         self._changed[_CATALOGUE] = entry.payload
         _log.info("catalogue in force version=%s rules=%d", self._in_force, len(catalogue.rules))

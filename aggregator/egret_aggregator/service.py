@@ -41,6 +41,7 @@ from egret_aggregator.store import SqliteStore, chosen
 from egret_aggregator.store.rollups import Rollups
 from egret_aggregator.supervision import supervise
 from egret_aggregator.tokens import Tokens
+from egret_aggregator.warmup import StoredPast
 from egret_aggregator.warnings import Ledger
 from egret_aggregator.warnings.clerk import Clerk
 from egret_aggregator.witness import Witness
@@ -158,6 +159,7 @@ async def _line(
         Clerk(files.ledger).take,
         catalogue,
         clock.now_ms,
+        past=StoredPast(files.store, lambda: recorder.position),
         decoded=journal.decoded,
         readings=journal.readings,
     )
