@@ -140,10 +140,12 @@ class Roller:
         if whole and near and (mine or not recorded):
             return
         # What is recorded from here on is marked; all before it is in the store already.
-        self._positions = await self._store.position()
+        positions = await self._store.position()
         channels = [(row.station, row.channel) for row in await self._store.latest()]
         spans = [Rebuild(*key, TIME_MIN_MS) for key in channels]
-        await self._rollups.begin_rebuild(spans, self._positions, self.rolled_to_ms)
+        await self._rollups.begin_rebuild(spans, positions, self.rolled_to_ms)
+        # Not before it is kept: what lies between would be rolled by nobody.
+        self._positions = positions
         self._rebuilding = bool(spans)
         _log.warning("event=rollups_made_anew channels=%d", len(spans))
 

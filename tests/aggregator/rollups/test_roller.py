@@ -252,6 +252,26 @@ async def test_a_file_that_cannot_be_written_loses_no_mark(tmp_path: Path) -> No
         await right(rolling)
 
 
+async def test_a_rebuild_that_could_not_be_begun_is_begun_again(tmp_path: Path) -> None:
+    """The journal was trimmed past a roller that runs: what is between is in the store only."""
+    async with opened(Rolling(tmp_path)) as rolling:
+        await rolling.arrive([reading(1)])
+        await rolling.record()
+        await rolling.settle()
+        await rolling.arrive([reading(700), reading(1300)])
+        await rolling.record()
+        await trimmed(rolling)
+        await rolling.arrive([reading(1900)])
+        await rolling.record()
+        torn = Torn(rolling)
+        for _ in range(3):
+            with pytest.raises(StoreError):
+                await rolling.roller.step()
+        torn.broken = False
+        await rolling.settle()
+        await right(rolling)
+
+
 async def test_a_store_that_refuses_to_be_read_does_not_hold_up_the_marking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
