@@ -236,7 +236,7 @@ class Centre:
         )
         garbage.settle()
         own = files.store if isinstance(files.store, SqliteStore) else None
-        retention = Retention(own, files.rollups, settings.retention)
+        retention = Retention(own, files.rollups, settings.retention, files.store)
         centre = cls(context, line, (settings.api.host, settings.api.port), retention)
         stack.callback(centre._listener.close)
         return centre

@@ -160,8 +160,8 @@ class Rollups:
         """Seal a station's hours before their readings go; False where some must be rolled."""
         return await self._write(lambda db: removal.seal(db, station, from_ms, to_ms))
 
-    async def remove(self, tier_ms: int, station: str, from_ms: int, to_ms: int) -> int:
-        """Remove a station's buckets of a span; return how many."""
+    async def remove(self, tier_ms: int, station: str, from_ms: int, to_ms: int) -> int | None:
+        """Remove a station's buckets of a span; how many, None where some must be rolled."""
         return await self._write(
             lambda db: removal.rolled_remove(db, tier_ms, station, from_ms, to_ms)
         )
