@@ -36,6 +36,7 @@ ROLL_MAX = 200  # marks of one transaction: tens of milliseconds in its own thre
 PAGE_ROWS = 4096  # readings of one read of the store
 BEHIND_MAX = 200_000  # entries; further behind it is quicker to roll every channel anew
 BUCKET_ROWS_MAX = 1_000_000  # of ten minutes: one kilohertz and more is no sensor of ours
+REFUSALS_MAX = 3  # in a row, of marks asked for one by one: then it is the store, not the mark
 RETRY_S = 10.0  # after a failure: charts read raw readings meanwhile
 
 _log = logging.getLogger(__name__)
@@ -206,6 +207,13 @@ class Roller:
             due.append(mark)
         if not due:
             return False
+        try:
+            await self._roll_now(due)
+        except StoreError as error:
+            await self._one_by_one(due, error)
+        return True
+
+    async def _roll_now(self, due: list[Mark]) -> None:
         rolled: dict[tuple[str, str], list[Bucket]] = {}
         due.sort()
         for key, marks in groupby(due, key=lambda mark: (mark.station, mark.channel)):
@@ -214,7 +222,22 @@ class Roller:
         for mark in due:
             del self._touched[mark]
         self.rolled += len(due)
-        return True
+
+    async def _one_by_one(self, due: Sequence[Mark], error: StoreError) -> None:
+        """Roll what can be rolled: one mark that the store refuses must not keep the others."""
+        in_a_row = 0
+        for mark in due:
+            try:
+                await self._roll_now([mark])
+                in_a_row = 0
+            except StoreError as refused:
+                error, in_a_row = refused, in_a_row + 1
+                # Behind all others, and at rest again later.
+                del self._touched[mark]
+                self._touched[mark] = self._now_s()
+                if in_a_row >= REFUSALS_MAX:
+                    break
+        raise error
 
     async def _rebuild(self) -> bool:
         """Roll a piece of a channel anew; False where nothing is left."""

@@ -131,9 +131,7 @@ async def test_a_day_that_is_not_rolled_or_that_something_came_to_waits(tmp_path
 async def test_nothing_goes_before_the_rollups_have_taken_anything(tmp_path: Path) -> None:
     rolling = Rolling(tmp_path)
     await rolling.open()
-    await rolling.store.write(
-        [StoredReading(*KEY, at, 1.0, None, 1, 0, 0, 10) for at in (T0, NOW)]
-    )
+    await rolling.store.write([StoredReading(*KEY, at, 1.0, None, 1, 0, 0, 10) for at in (T0, NOW)])
     (account, *_) = await retention(rolling).remove(lambda: NOW)
     assert (account.rows, account.left_days) == (0, 1)
     assert (await kept(rolling))[0] == 2

@@ -315,6 +315,62 @@ async def test_run_goes_on_after_a_failure(tmp_path: Path, monkeypatch: pytest.M
         await right(rolling)
 
 
+async def test_one_mark_that_the_store_refuses_keeps_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(Rolling(tmp_path)) as rolling:
+        await rolling.arrive([reading(600 * n) for n in range(10)])
+        await rolling.arrive([reading(600 * n, 2.0, KEYS[2]) for n in range(10)])
+        await rolling.record()
+        await rolling.roller.step()
+        real = rolling.store.range
+
+        async def refuses(*args: Any) -> Any:
+            if args[:2] == KEYS[0] and args[2] <= T0 + 4 * TEN_MIN_MS < args[3]:
+                raise StoreError("overflowed duration")
+            return await real(*args)
+
+        monkeypatch.setattr(rolling.store, "range", refuses)
+        rolling.now_s += 3600
+        await rolling.roller.step()
+        assert rolling.roller.failures == 1
+        assert rolling.roller.marks == (await rolling.rollups.progress()).marks == 1
+        await rolling.arrive([reading(6600), reading(6000)])
+        await rolling.record()
+        await rolling.roller.step()
+        rolling.now_s += 100
+        await rolling.roller.step()
+        assert rolling.roller.marks == 1
+        monkeypatch.setattr(rolling.store, "range", real)
+        await rolling.settle()
+        await right(rolling)
+
+
+async def test_a_store_that_is_away_is_not_asked_for_every_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(Rolling(tmp_path)) as rolling:
+        await rolling.arrive([reading(600 * n) for n in range(100)])
+        await rolling.record()
+        await rolling.roller.step()
+        asked = 0
+
+        async def away(*_: object) -> None:
+            nonlocal asked
+            asked += 1
+            raise StoreError("no answer")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(rolling.store, "range", away)
+            rolling.now_s += 3600
+            for _ in range(5):
+                await rolling.roller.step()
+        assert asked == 4  # at once, then three alone; then it rests
+        assert rolling.roller.marks == 100
+        await rolling.settle()
+        await right(rolling)
+
+
 OPS = st.one_of(
     st.tuples(
         st.just("arrive"),

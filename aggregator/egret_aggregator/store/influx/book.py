@@ -125,10 +125,10 @@ class Book:
             limit = max(ASK_ROWS, 2 * (end - at))
             statement = influxql.rows_of(*key, times[at], times[end - 1] + 1, limit)
             async with self._asking:
-                rows, cut = influxql.rows(await self._http.query(statement), *key)
-            found.update({row.time_ms: row for row in rows if row.time_ms in wanted})
-            if rows and (cut or len(rows) >= limit):
-                end = bisect_right(times, rows[-1].time_ms, at)
+                told = influxql.rows(await self._http.query(statement), *key)
+            found.update({row.time_ms: row for row in told.rows if row.time_ms in wanted})
+            if told.last_ms is not None and (told.cut or told.seen >= limit):
+                end = bisect_right(times, told.last_ms, at)
             at = end
         return found
 

@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.errors import StoreError
-from egret_aggregator.store.influx import influxql, lanes, server, sift, state
+from egret_aggregator.store.influx import influxql, lanes, line, server, sift, state
 from egret_aggregator.store.influx.answers import NO_ANSWER, Verdict
 from egret_aggregator.store.influx.book import Book
 from egret_aggregator.store.influx.client import InfluxHttp
@@ -69,6 +69,7 @@ class InfluxStore:
         self._not_before_s = 0.0
         self._turn = asyncio.Lock()
         self._last_error = ""
+        self.left_out = 0  # points of another writer met in answers since the start
 
     async def open(self) -> None:
         """Open the file and look at the server; one that does not answer is waited for later.
@@ -139,15 +140,26 @@ class InfluxStore:
         Raises:
             StoreError: the server does not answer, or refuses the span, as InfluxDB 3 Core does.
         """
-        statement = influxql.rows_of(station, channel, from_ms, to_ms, limit + 1)
+        rows: list[StoredReading] = []
         try:
-            rows, cut = influxql.rows(await self._http.query(statement), station, channel)
+            while from_ms < to_ms and from_ms <= line.TIME_MAX_MS and to_ms > line.TIME_MIN_MS:
+                ask = limit + 1 - len(rows)
+                statement = influxql.rows_of(station, channel, from_ms, to_ms, ask)
+                found = influxql.rows(await self._http.query(statement), station, channel)
+                rows += found.rows
+                left_out = found.seen - len(found.rows)
+                if len(rows) > limit or not left_out or found.last_ms is None:
+                    return Page(rows[:limit], found.cut or len(rows) > limit)
+                self._leave_out(left_out, (station, channel))
+                if not found.cut and found.seen < ask:
+                    break
+                from_ms = found.last_ms + 1
         except RefusedQueryError as error:
             raise self._question_refused(error) from error
         except StoreError as error:
             self._failed(str(error))
             raise
-        return Page(rows[:limit], cut or len(rows) > limit)
+        return Page(rows, truncated=False)
 
     async def asides(self, limit: int, before_id: int | None = None) -> list[KeptAside]:
         """Return asides, newest first."""
@@ -278,6 +290,14 @@ class InfluxStore:
             adopted,
             server.caveat(self._server),
         )
+
+    def _leave_out(self, points: int, key: Key) -> None:
+        """Count the points of another writer; the first is told."""
+        if not self.left_out:
+            why = f"another writer has points in measurement {line.MEASUREMENT!r}, left out"
+            _log.error("event=influx_foreign_points channel=%r", "/".join(key))
+            self._failed(why)
+        self.left_out += points
 
     def _question_refused(self, error: RefusedQueryError) -> StoreError:
         why = server.question_refused(str(error), self._server, self._settings)

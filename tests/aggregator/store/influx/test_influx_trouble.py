@@ -216,6 +216,51 @@ async def test_a_measurement_of_anothers_is_refused_before_anything_is_lost(
         assert await store.asides(9) == []
 
 
+async def theirs(server: Influxd, *points: str) -> None:
+    async with httpx2.AsyncClient() as client:
+        body = "\n".join(f"reading,station=st1,channel=wl,quantity=unknown {p}" for p in points)
+        url = f"{server.direct}/write?db=egret&precision=ms"
+        answer = await client.post(url, content=body.encode())
+        assert answer.status_code == 204, answer.text
+
+
+async def test_points_of_another_writer_are_left_out_and_stop_nobody(
+    server: Influxd, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(server, tmp_path) as store:
+        await store.write(rows(10))
+        await theirs(server, *(f"value=7 {T0 + 2000 + n}" for n in range(1, 21)))
+        assert await stored(store) == rows(10)
+        assert (await store.health()).last_error.endswith("left out")
+        assert store.left_out == 20
+        # Pages are whole pages of ours, though a page is all theirs.
+        page = await store.range("st1", "wl", T0, FAR, 4)
+        assert (page.rows, page.truncated) == (rows(4), True)
+        page = await store.range("st1", "wl", T0 + 6000, FAR, 4)
+        assert (page.rows, page.truncated) == (rows(4, 6), False)
+        page = await store.range("st1", "wl", T0 + 2001, T0 + 2020, 4)
+        assert (page.rows, page.truncated) == ([], False)
+        again = rows(10)[::-1]
+        assert await store.write([again[0]._replace(value=99.0), *again[1:]]) == Receipt(0, 9, 1)
+    assert "event=influx_foreign_points channel='st1/wl'" in caplog.text
+
+
+async def test_no_instant_that_the_server_cannot_say_is_asked_for(
+    server: Influxd, tmp_path: Path
+) -> None:
+    """A gateway's clock in the year 2300, and years whose nanoseconds wrap into our days."""
+    wraps_ms = T0 + 2**64 // 10**6
+    beyond = [rows(1)[0]._replace(time_ms=at) for at in (10_413_792_000_000, wraps_ms)]
+    async with opened(server, tmp_path) as store:
+        assert await store.write([*rows(3), *beyond], positions={1: 1}) == Receipt(3, 0, 0, 2)
+        for row in beyond:
+            page = await store.range("st1", "wl", row.time_ms, row.time_ms + 600_000, 9)
+            assert (page.rows, page.truncated) == ([], False)
+        assert (await store.range("st1", "wl", -(2**62), 2**62, 9)).rows == rows(3)
+        assert (await store.range("st1", "wl", -(2**62), -(2**60), 9)).rows == []
+        assert await store.write([*rows(3), *beyond]) == Receipt(0, 3, 0, 2)
+
+
 async def test_a_server_that_is_away_at_the_start_is_waited_for(
     server: Influxd, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
