@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.database import sqlite
@@ -19,7 +20,7 @@ from egret_aggregator.journal import schema
 from egret_aggregator.journal.journal import CONSUMERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 CHUNK_IDS = 5000  # entries between two words of progress
@@ -42,19 +43,50 @@ class JournalCopy:
 
     Args:
         source: the file of a journal, which may be in use; target: a file that is not there.
+
+    Raises:
+        BackupError: the target cannot be made.
     """
 
     def __init__(self, source: Path, target: Path) -> None:
         self._source = source
-        self._db = schema.open_file(target)
+        self._target = target
+        with self._told():
+            self._db = schema.open_file(target)
         self._floor: dict[int, int] = {}
 
     def begin(self) -> None:
         """Copy positions and state, as of one commit.
 
         Raises:
-            BackupError: the journal is of another version.
+            BackupError: the journal is of another version, or cannot be copied.
         """
+        with self._told():
+            self._begin()
+
+    def follow(self, said: Callable[[int, int], None]) -> Copied:
+        """Copy the entries since the positions, and the books, as of one later commit.
+
+        Args:
+            said: told how many ids of how many are done.
+
+        Raises:
+            BackupError: they cannot be copied.
+        """
+        with self._told():
+            return self._follow(said)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise BackupError(
+                f"{self._target}: the journal is not copied: {error}",
+                "make room there, and see that the journal can be read; then begin anew",
+            ) from error
+
+    def _begin(self) -> None:
         self._db.execute("ATTACH ? AS live", (str(self._source),))
         found = self._db.execute("PRAGMA live.user_version").fetchone()[0]
         if found != schema.VERSION:
@@ -75,12 +107,7 @@ class JournalCopy:
         parts = {part for one in moved for part in one}
         self._floor = {part: min(one.get(part, 0) for one in moved) for part in parts}
 
-    def follow(self, said: Callable[[int, int], None]) -> Copied:
-        """Copy the entries since the positions, and the books, as of one later commit.
-
-        Args:
-            said: told how many ids of how many are done.
-        """
+    def _follow(self, said: Callable[[int, int], None]) -> Copied:
         self._db.execute("CREATE TEMP TABLE floor(partition INTEGER PRIMARY KEY, upto INTEGER)")
         sqlite.insert(self._db, "INSERT INTO floor(partition, upto)", list(self._floor.items()))
         self._as_of_now()

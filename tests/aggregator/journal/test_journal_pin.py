@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sqlite3
 import sys
+import tempfile
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +23,6 @@ from egret_core.partition import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 DAY_MS = 86_400_000
 PART = partition_of(incoming(1).gateway)
@@ -206,3 +208,31 @@ async def test_what_a_consumer_that_noted_nothing_has_before_it_is_copied(
     copy.close()
     await live.close()
     assert (done.entries, done.head) == (5, 5)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root works for another user")
+def test_a_pin_that_root_holds_is_one_to_the_centres_user() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chown(folder, 65534, 65534)
+        journal = folder / "journal.db"
+        held = Pin(journal).held()
+        held.__enter__()
+        try:
+            assert (folder / "journal.pin").stat().st_uid == 65534
+            os.seteuid(65534)
+            try:
+                assert Pin(journal).holds()
+            finally:
+                os.seteuid(0)
+            os.chown(folder / "journal.pin", 0, 0)  # as a version before this one made it
+            os.seteuid(65534)
+            try:
+                assert Pin(journal).holds()
+                Pin(journal).give_up()
+                assert not Pin(journal).holds()
+            finally:
+                os.seteuid(0)
+        finally:
+            with pytest.raises(BackupError, match="was trimmed meanwhile"):
+                held.__exit__(None, None, None)
