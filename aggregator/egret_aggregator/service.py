@@ -154,6 +154,9 @@ async def _line(
     known = {(place.station, place.channel) for place in catalogue.places()}
     recorder = Recorder(journal, files.store, owner=catalogue.owner, known=known)
     await recorder.open()
+    # Rollups that outlived journal and store must meet no id a second time either.
+    rolled = (await files.rollups.progress()).positions
+    await journal.leap(max(rolled.values(), default=0))
     judge = Judge(
         journal,
         Clerk(files.ledger).take,
