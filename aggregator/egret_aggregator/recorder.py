@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.errors import JournalClosedError, JournalError, StoreError
 from egret_aggregator.journal import Entry, EntryKind, Journal
-from egret_aggregator.store import Aside, MetaFact, Note, StoredReading
+from egret_aggregator.store import Aside, MetaFact, Note, Origin, StoredReading
 from egret_core.entries import loss_entry, read_losses, read_metas
 from egret_core.errors import WireError
 from egret_core.messages import BadEntry, Batch, Kind
@@ -52,6 +52,7 @@ class Work(NamedTuple):
     rows: list[StoredReading]
     asides: list[Aside]
     metas: list[MetaFact]
+    origins: list[Origin]
 
 
 class Recorder:
@@ -135,7 +136,7 @@ class Recorder:
         return max(self._positions.values(), default=0)
 
     async def _made(self, entries: Sequence[Entry]) -> Work:
-        work = Work([], [], [])
+        work = Work([], [], [], [])
         for at in range(0, len(entries), SLICE):
             self.add(entries[at : at + SLICE], work)
             await asyncio.sleep(0)
@@ -161,7 +162,9 @@ class Recorder:
         attempt, told = 0, ""
         while True:
             try:
-                receipt = await self._store.write(work.rows, work.asides, moved, work.metas)
+                receipt = await self._store.write(
+                    work.rows, work.asides, moved, work.metas, work.origins
+                )
                 break
             except StoreError as error:
                 pause_s = RETRY_S[min(attempt, len(RETRY_S) - 1)]
@@ -248,6 +251,7 @@ class Recorder:
             lag_ms = received_ms - time_ms
             row = (station, channel, time_ms, value, raw, flag, reasons, notes, lag_ms)
             add(make(StoredReading, row))
+        work.origins.append(Origin(len(work.rows), gateway, entry.log, entry.seq))
         if strangers:
             body = json.dumps(strangers, separators=(",", ":")).encode()
             work.asides.append(_aside(entry, -1, "foreign", body))

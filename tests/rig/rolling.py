@@ -71,10 +71,10 @@ class Rolling:
     async def record(self) -> None:
         """Do what the recorder does, to the end of the journal."""
         while entries := await self.journal.read(await self.store.position(), 64):
-            work = Work([], [], [])
+            work = Work([], [], [], [])
             self.recorder.add(entries, work)
             moved = {entry.partition: entry.id for entry in entries}
-            await self.store.write(work.rows, work.asides, moved, work.metas)
+            await self.store.write(work.rows, work.asides, moved, work.metas, work.origins)
             self.entry, self.received_ms = entries[-1].id, entries[-1].received_ms
 
     async def settle(self) -> None:

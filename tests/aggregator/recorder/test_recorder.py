@@ -132,6 +132,8 @@ async def test_the_same_readings_under_a_new_log_are_stored_once(tmp_path: Path)
         await bench.take(incoming(2, changed, log=OTHER_LOG))
         assert (bench.recorder.recorded, bench.recorder.conflicts) == (5, 5)
         assert await bench.whys() == ["value_conflict"] * 5
+        asides = [kept.aside for kept in await bench.store.asides(9)]
+        assert {(a.gateway, a.log, a.seq) for a in asides} == {("gw1", OTHER_LOG, 2)}
 
 
 async def test_a_store_that_is_full_for_a_while_loses_nothing(

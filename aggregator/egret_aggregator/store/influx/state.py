@@ -61,7 +61,7 @@ class Change(NamedTuple):
     spans: Mapping[Key, array[int]]
     fresh: Mapping[Key, Sequence[StoredReading]]
     known: Sequence[StoredReading]
-    conflicts: Sequence[StoredReading]
+    conflicts: Sequence[Aside]
     asides: Sequence[Aside]
     positions: Mapping[int, int]
     metas: Sequence[MetaFact]

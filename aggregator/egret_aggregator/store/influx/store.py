@@ -19,8 +19,8 @@ from egret_aggregator.store.influx.book import Book
 from egret_aggregator.store.influx.client import InfluxHttp
 from egret_aggregator.store.influx.influxql import RefusedQueryError
 from egret_aggregator.store.influx.lanes import Group, HeldError, Lanes, Refused
-from egret_aggregator.store.memory import row_aside
 from egret_aggregator.store.model import Page, Receipt, StoreHealth
+from egret_aggregator.store.origins import CONFLICT, REFUSED, Origins
 from egret_aggregator.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egret_aggregator.store.influx.sift import Key
-    from egret_aggregator.store.model import Aside, KeptAside, MetaFact, StoredReading
+    from egret_aggregator.store.model import Aside, KeptAside, MetaFact, Origin, StoredReading
     from egret_aggregator.store.settings import StoreSettings
 
 SLICE = 1000  # rows sorted before the event loop gets a turn: under 1 ms
 LOOK_S = 5.0  # at the start: a server that hangs must not keep the centre from judging
 _AGAIN = frozenset((Verdict.CREDENTIALS, Verdict.MISSING, Verdict.STRANGE))  # looked at anew
-_BEYOND = "store_refused: InfluxDB holds the years 1677 to 2262"
+_BEYOND = f"{REFUSED}: InfluxDB holds the years 1677 to 2262"
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +104,7 @@ class InfluxStore:
         asides: Sequence[Aside] = (),
         positions: Mapping[int, int] | None = None,
         metas: Sequence[MetaFact] = (),
+        origins: Sequence[Origin] = (),
     ) -> Receipt:
         """Write; see `TimeSeriesStore.write`.
 
@@ -113,7 +114,8 @@ class InfluxStore:
         """
         async with self._turn:
             try:
-                return await self._write(rows, asides, dict(positions or {}), metas)
+                senders = Origins(rows, origins)
+                return await self._write(rows, asides, dict(positions or {}), metas, senders)
             except HeldError as error:
                 answer = error.answer
                 self._not_before_s = asyncio.get_running_loop().time() + answer.pause_s
@@ -181,6 +183,7 @@ class InfluxStore:
         asides: Sequence[Aside],
         positions: Mapping[int, int],
         metas: Sequence[MetaFact],
+        senders: Origins,
     ) -> Receipt:
         self._book.learn(metas)
         sent = _Sent({}, [], [], [], [])
@@ -192,13 +195,13 @@ class InfluxStore:
             out = {id(item.row) for item in sent.refused}
             for key, group in sent.fresh.items():
                 sent.fresh[key] = [row for row in group if id(row) not in out]
-        kept = [row_aside(item.row, f"store_refused: {item.why}") for item in sent.refused]
-        kept += [row_aside(row, _BEYOND) for row in sent.beyond]
+        kept = [senders.aside(item.row, f"{REFUSED}: {item.why}") for item in sent.refused]
+        kept += [senders.aside(row, _BEYOND) for row in sent.beyond]
         change = state.Change(
             held,
             sent.fresh,
             sent.known,
-            sent.conflicts,
+            [senders.aside(row, CONFLICT) for row in sent.conflicts],
             [*asides, *kept],
             positions,
             metas,

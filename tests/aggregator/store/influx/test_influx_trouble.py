@@ -16,7 +16,7 @@ from rig.influx_alias import Fault
 from rig.influxd import ADMIN, Influxd, running_influxd, why_no_influxd
 
 from egret_aggregator.errors import StoreError
-from egret_aggregator.store import Receipt, StoredReading
+from egret_aggregator.store import Origin, Receipt, StoredReading
 from egret_aggregator.store.influx import InfluxStore, answers, lanes
 from egret_aggregator.store.influx import store as module
 from egret_aggregator.store.settings import StoreSettings
@@ -190,17 +190,61 @@ async def test_one_bad_line_among_thousands_is_found(server: Influxd, tmp_path: 
         assert await server.count() == 1999
 
 
-async def test_refused_without_end_ends(
-    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("count", "posts"), [(300, 21), (8, 15), (1, 1)])
+async def test_a_server_that_takes_nothing_and_names_no_line_is_waited_for(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, posts: int
 ) -> None:
+    """It may be its own fault: what is set aside is not tried again."""
     monkeypatch.setattr(lanes, "PROBES_MAX", 20)
+    monkeypatch.setattr(answers, "SLOW_S", 0.0)
     async with opened(server, tmp_path) as store:
         server.faults.standing = Fault(400, '{"error":"partial write: whatever"}')
-        receipt = await store.write(rows(300))
-        assert receipt == Receipt(0, 0, 0, 300)
-        whys = {item.aside.why for item in await store.asides(999)}
-        assert any("in doubt: 400 partial write" in why for why in whys)
-        assert len(server.faults.writes()) == 21
+        with pytest.raises(StoreError, match="400 partial write: whatever"):
+            await store.write(rows(count), positions={1: 1})
+        assert len(server.faults.writes()) == posts
+        assert await store.asides(9) == []
+        assert await store.position() == {}
+        server.faults.standing = None
+        assert await store.write(rows(count), positions={1: 1}) == Receipt(count, 0, 0)
+
+
+async def test_many_bad_lines_among_good_ones_are_all_found(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the server takes others, there is no end of the search before the last."""
+    monkeypatch.setattr(lanes, "PROBES_MAX", 20)
+    async with opened(server, tmp_path) as store:
+        mixed = [
+            row._replace(value=float("nan")) if at % 16 == 3 else row
+            for at, row in enumerate(rows(600))
+        ]
+        assert await store.write(mixed) == Receipt(562, 0, 0, 38)
+        assert await server.count() == 562
+
+
+async def test_one_line_that_the_server_names_is_refused_though_it_is_alone(
+    server: Influxd, tmp_path: Path
+) -> None:
+    async with opened(server, tmp_path) as store:
+        bad = [row._replace(value=float("nan")) for row in rows(2)]
+        assert await store.write(bad) == Receipt(0, 0, 0, 2)
+
+
+async def test_who_sent_what_is_set_aside_is_kept_with_it(server: Influxd, tmp_path: Path) -> None:
+    async with opened(server, tmp_path) as store:
+        given = [*rows(3), *rows(3, 10, "rn")]
+        given[1] = given[1]._replace(value=float("nan"))
+        given[4] = given[4]._replace(time_ms=2**50)
+        origins = [Origin(3, "gw1", "aa", 7), Origin(6, "gw2", "bb", 8)]
+        assert (await store.write(given, origins=origins)).refused == 2
+        second = rows(1)[0]._replace(value=9.0)
+        await store.write([second], origins=[Origin(1, "gw3", "cc", 9)])
+        kept = [(a.gateway, a.log, a.seq, a.why[:8]) for _, a in await store.asides(9)]
+        assert kept == [
+            ("gw3", "cc", 9, "value_co"),
+            ("gw2", "bb", 8, "store_re"),
+            ("gw1", "aa", 7, "store_re"),
+        ]
 
 
 async def test_a_measurement_of_anothers_is_refused_before_anything_is_lost(
