@@ -3,7 +3,8 @@
 A reading marks its ten-minute bucket; a bucket at rest is made anew from all that the store holds
 of it. So a late reading, a duplicate and a crash come to the same: the bucket is what the store
 says. Marks and the position in the journal are one transaction, and nobody waits for either.
-Where the file is new, or older than the journal reaches back, every channel is rolled anew.
+Where the file is new, or older than the journal reaches back, or where the store found rows that
+nobody here had written, every channel is rolled anew.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ class Roller:
         self._touched: dict[Mark, float] = {}
         self._ready = False
         self._rebuilding = False
+        self._adoption = 0
+        self._refused: tuple[str, str] = ("", "")  # after it the next channel is rolled anew
         self._rest_until_s = float("-inf")
         self.rolled_to_ms = 0
         self.rolled = 0
@@ -104,6 +107,8 @@ class Roller:
         """
         if not self._ready:
             await self._open()
+        if self._adoption != self._store.adoption:
+            await self._begin_anew(self._positions)
         read = len(self._touched) < MARKS_MAX and await self._mark()
         if self._now_s() < self._rest_until_s:
             return read
@@ -126,6 +131,7 @@ class Roller:
         self.rolled_to_ms = progress.rolled_to_ms
         self._touched = dict.fromkeys(await self._rollups.marks(), float("-inf"))
         self._rebuilding = progress.rebuilding > 0
+        self._adoption = progress.adoption
         await self._check_reach()
         self._ready = True
 
@@ -141,13 +147,17 @@ class Roller:
         if whole and near and (mine or not recorded):
             return
         # What is recorded from here on is marked; all before it is in the store already.
-        positions = await self._store.position()
+        await self._begin_anew(await self._store.position())
+
+    async def _begin_anew(self, positions: dict[int, int]) -> None:
+        adoption = self._store.adoption
         channels = [(row.station, row.channel) for row in await self._store.latest()]
         spans = [Rebuild(*key, TIME_MIN_MS) for key in channels]
-        await self._rollups.begin_rebuild(spans, positions, self.rolled_to_ms)
+        await self._rollups.begin_rebuild(spans, positions, self.rolled_to_ms, adoption)
+        self._adoption = adoption
         # Not before it is kept: what lies between would be rolled by nobody.
         self._positions = positions
-        self._rebuilding = bool(spans)
+        self._rebuilding = self._rebuilding or bool(spans)
         _log.warning("event=rollups_made_anew channels=%d", len(spans))
 
     async def _mark(self) -> bool:
@@ -241,13 +251,17 @@ class Roller:
 
     async def _rebuild(self) -> bool:
         """Roll a piece of a channel anew; False where nothing is left."""
-        span = await self._rollups.next_rebuild()
+        span = await self._rollups.next_rebuild(self._refused)
         if span is None:
             self._rebuilding = False
             _log.info("event=rollups_whole")
             return False
         key = (span.station, span.channel)
-        rows, next_ms = await _piece(self._store, key, span.from_ms)
+        try:
+            rows, next_ms = await _piece(self._store, key, span.from_ms)
+        except StoreError:
+            self._refused = key  # the others' turn comes before it is tried again
+            raise
         buckets = gather(map(point, rows), TEN_MIN_MS)
         await self._rollups.reroll(span, buckets, next_ms)
         self.rolled += len(buckets)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +16,7 @@ from egret_aggregator.backup import folder as place
 from egret_aggregator.backup import inventory
 from egret_aggregator.backup.manifest import SETTINGS
 from egret_aggregator.database import Database, ledger_rows, portable
-from egret_aggregator.errors import BackupError, DataFolderError
+from egret_aggregator.errors import BackupError, DataFolderError, StoreError
 from egret_aggregator.store import chosen
 from egret_aggregator.store.influx import state as influx
 from egret_aggregator.warnings import Ledger, audit
@@ -113,9 +112,9 @@ def _doubt(settings: CentreConfig, until_ms: int) -> None:
         return  # without a file the bucket is adopted as it is
     try:
         influx.doubt(path, until_ms)
-    except sqlite3.Error as error:
+    except StoreError as error:
         raise BackupError(
-            f"{path}: {error}", "make room on its disk, then give the same command again"
+            str(error), "make room on its disk, then give the same command again"
         ) from error
 
 

@@ -50,6 +50,13 @@ class TimeSeriesStore(Protocol):
             StoreError: nothing was written.
         """
 
+    @property
+    def adoption(self) -> int:
+        """Return a number that changes when rows were found that nobody here had written.
+
+        0 where there never were: whatever is made of the rows is then made of what was written.
+        """
+
     async def position(self) -> dict[int, int]:
         """Return the recorder's positions by partition, as of the last write."""
 

@@ -83,6 +83,11 @@ class MemoryStore:
         self._positions.update(positions or {})
         return Receipt(accepted, duplicates, conflicts)
 
+    @property
+    def adoption(self) -> int:
+        """Return 0: its file has what was written through it."""
+        return 0
+
     async def position(self) -> dict[int, int]:
         """Return the recorder's positions."""
         return dict(self._positions)

@@ -50,6 +50,7 @@ def name(value: str) -> str:
     return f'"{value.translate(_NAME)}"'
 
 
+_TAGS = ", ".join(name(tag) for tag in ("station", "channel", "quantity"))
 _ROW = ", ".join(name(field) for field in line.FIELDS)
 
 
@@ -73,6 +74,22 @@ def extent_of(station: str, channel: str, selector: str) -> str:
         f"SELECT {selector}({name('q')}) FROM {name(line.MEASUREMENT)}"  # noqa: S608  (quoted)
         f" WHERE {_channel(station, channel)} AND {_span(line.TIME_MIN_MS, line.TIME_MAX_MS + 1)}"
         f" GROUP BY {name('quantity')}"
+    )
+
+
+def extents_of_all(selector: str) -> str:
+    """Return the statement for one end, `first` or `last`, of what every channel has."""
+    return (
+        f"SELECT {selector}({name('q')}) FROM {name(line.MEASUREMENT)}"  # noqa: S608  (quoted)
+        f" WHERE {_span(line.TIME_MIN_MS, line.TIME_MAX_MS + 1)} GROUP BY {_TAGS}"
+    )
+
+
+def newest_of_all() -> str:
+    """Return the statement for every channel's newest row that is not ahead of the server."""
+    return (
+        f"SELECT last({name('q')}), {_ROW} FROM {name(line.MEASUREMENT)}"  # noqa: S608  (quoted)
+        f" WHERE time >= {line.TIME_MIN_MS}ms AND time <= now() GROUP BY {_TAGS}"
     )
 
 
@@ -135,6 +152,31 @@ def ends(found: list[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """Return (quantity, time) of each series in an answer to `extent_of`."""
     with _shaped():
         return [(str(one["tags"]["quantity"]), int(one["values"][0][0])) for one in found]
+
+
+def ends_of_all(
+    found: list[Mapping[str, Any]],
+) -> dict[tuple[str, str], list[tuple[str, int]]]:
+    """Return (quantity, time) by channel, from an answer to `extents_of_all`."""
+    out: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    with _shaped():
+        for one in found:
+            key = (str(one["tags"]["station"]), str(one["tags"]["channel"]))
+            if all(key):  # a series without one of our tags is another writer's
+                out.setdefault(key, []).extend(ends([one]))
+    return out
+
+
+def rows_of_all(found: list[Mapping[str, Any]]) -> list[StoredReading]:
+    """Return the rows of an answer to `newest_of_all`."""
+    made: list[StoredReading] = []
+    with _shaped():
+        for one in found:
+            key = (str(one["tags"]["station"]), str(one["tags"]["channel"]))
+            if all(key):
+                values = [[row[0], *row[2:]] for row in one["values"]]
+                made += rows([{"values": values}], *key).rows
+    return made
 
 
 def types(found: list[Mapping[str, Any]]) -> dict[str, str]:

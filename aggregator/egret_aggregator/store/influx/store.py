@@ -13,13 +13,14 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.errors import StoreError
-from egret_aggregator.store.influx import influxql, lanes, line, server, sift, state
+from egret_aggregator.store.influx import influxql, lanes, server, sift, state
 from egret_aggregator.store.influx.answers import NO_ANSWER, Verdict
 from egret_aggregator.store.influx.book import Book
 from egret_aggregator.store.influx.client import InfluxHttp
 from egret_aggregator.store.influx.influxql import RefusedQueryError
 from egret_aggregator.store.influx.lanes import Group, HeldError, Lanes, Refused
-from egret_aggregator.store.model import Page, Receipt, StoreHealth
+from egret_aggregator.store.influx.ranges import Ranges
+from egret_aggregator.store.model import Receipt, StoreHealth
 from egret_aggregator.store.origins import CONFLICT, REFUSED, Origins
 from egret_aggregator.store.sqlite import SqliteStore
 
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egret_aggregator.store.influx.sift import Key
-    from egret_aggregator.store.model import Aside, KeptAside, MetaFact, Origin, StoredReading
+    from egret_aggregator.store.model import (
+        Aside,
+        KeptAside,
+        MetaFact,
+        Origin,
+        Page,
+        StoredReading,
+    )
     from egret_aggregator.store.settings import StoreSettings
 
 SLICE = 1000  # rows sorted before the event loop gets a turn: under 1 ms
@@ -66,10 +74,11 @@ class InfluxStore:
         self._server = server.NOBODY
         self._looked = False
         self._adopted = False
+        self._adoption = 0
         self._not_before_s = 0.0
         self._turn = asyncio.Lock()
         self._last_error = ""
-        self.left_out = 0  # points of another writer met in answers since the start
+        self._ranges = Ranges(self._http, self._book)
 
     async def open(self) -> None:
         """Open the file and look at the server; one that does not answer is waited for later.
@@ -80,6 +89,7 @@ class InfluxStore:
         await self._local.open()
         try:
             await self._book.open()
+            self._adoption = await self._local.commit(state.adoption)
             await self._http.open()
         except StoreError:
             await self.close()
@@ -128,6 +138,11 @@ class InfluxStore:
                 self._failed(str(error))
                 raise
 
+    @property
+    def adoption(self) -> int:
+        """Return the number of the newest adoption; see `TimeSeriesStore.adoption`."""
+        return self._adoption
+
     async def position(self) -> dict[int, int]:
         """Return the recorder's positions."""
         return await self._local.position()
@@ -142,26 +157,13 @@ class InfluxStore:
         Raises:
             StoreError: the server does not answer, or refuses the span, as InfluxDB 3 Core does.
         """
-        rows: list[StoredReading] = []
         try:
-            while from_ms < to_ms and from_ms <= line.TIME_MAX_MS and to_ms > line.TIME_MIN_MS:
-                ask = limit + 1 - len(rows)
-                statement = influxql.rows_of(station, channel, from_ms, to_ms, ask)
-                found = influxql.rows(await self._http.query(statement), station, channel)
-                rows += found.rows
-                left_out = found.seen - len(found.rows)
-                if len(rows) > limit or not left_out or found.last_ms is None:
-                    return Page(rows[:limit], found.cut or len(rows) > limit)
-                self._leave_out(left_out, (station, channel))
-                if not found.cut and found.seen < ask:
-                    break
-                from_ms = found.last_ms + 1
+            return await self._ranges.read((station, channel), from_ms, to_ms, limit)
         except RefusedQueryError as error:
             raise self._question_refused(error) from error
         except StoreError as error:
             self._failed(str(error))
             raise
-        return Page(rows, truncated=False)
 
     async def asides(self, limit: int, before_id: int | None = None) -> list[KeptAside]:
         """Return asides, newest first."""
@@ -175,7 +177,10 @@ class InfluxStore:
         """Return how the store is; the bytes are those of the file here."""
         told = await self._local.health()
         engine = f"{self._server.told} at {self._settings.url} bucket {self._settings.bucket}"
-        return told._replace(engine=engine, last_error=self._last_error or told.last_error)
+        error = self._last_error or told.last_error
+        if not error and self._ranges.left_out:
+            error = f"points of another writer, left out: {self._ranges.left_out}"
+        return told._replace(engine=engine, last_error=error)
 
     async def _write(
         self,
@@ -282,9 +287,14 @@ class InfluxStore:
         adopted = await self._local.commit(state.adopted)
         if adopted is None:
             adopted = bool(types)
-            await self._local.commit(lambda db: state.adopt(db, had_rows=bool(types)))
+            if adopted:
+                count = await self._book.adopt()
+                _log.warning("event=influx_history_adopted channels=%d", count)
+            else:
+                await self._local.commit(state.begin_empty)
         elif len(self._book) and not types:
             _log.error("event=influx_bucket_empty bucket=%r", self._settings.bucket)
+        self._adoption = await self._local.commit(state.adoption)
         self._adopted, self._looked = adopted, True
         _log.info(
             "event=influx_found server=%r bucket=%r adopted=%s note=%r",
@@ -293,14 +303,6 @@ class InfluxStore:
             adopted,
             server.caveat(self._server),
         )
-
-    def _leave_out(self, points: int, key: Key) -> None:
-        """Count the points of another writer; the first is told."""
-        if not self.left_out:
-            why = f"another writer has points in measurement {line.MEASUREMENT!r}, left out"
-            _log.error("event=influx_foreign_points channel=%r", "/".join(key))
-            self._failed(why)
-        self.left_out += points
 
     def _question_refused(self, error: RefusedQueryError) -> StoreError:
         why = server.question_refused(str(error), self._server, self._settings)
