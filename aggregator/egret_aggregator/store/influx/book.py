@@ -52,10 +52,11 @@ class Book:
     async def open(self) -> None:
         """Read what is remembered; StoreError where that fails."""
         await self._local.commit(state.prepare)
-        await self._remember()
+        await self.remember()
         self.learn(await self._local.metas())
 
-    async def _remember(self) -> None:
+    async def remember(self) -> None:
+        """Take up what the file has; StoreError where that fails."""
         for key, (quantity, held) in (await self._local.commit(state.channels)).items():
             self._channels[key] = state.Channel(quantity, line.head(*key, quantity), held)
 
@@ -92,7 +93,6 @@ class Book:
             start_ms = min(time_ms for _, time_ms in first[key])
             found[key] = (quantity, array("q", (start_ms, end_ms)))
         await self._local.commit(lambda db: state.adopt(db, found, newest, exact=True))
-        await self._remember()
         return len(found)
 
     async def meet(self, keys: Iterable[Key], *, adopted: bool) -> None:

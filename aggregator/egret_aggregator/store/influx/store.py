@@ -294,6 +294,8 @@ class InfluxStore:
                 await self._local.commit(state.begin_empty)
         elif len(self._book) and not types:
             _log.error("event=influx_bucket_empty bucket=%r", self._settings.bucket)
+        # Whoever adopted: a start cut short, or a command beside a centre that could not look yet.
+        await self._book.remember()
         self._adoption = await self._local.commit(state.adoption)
         self._adopted, self._looked = adopted, True
         _log.info(

@@ -291,6 +291,21 @@ async def test_where_the_server_does_not_say_a_file_put_back_asks_until_its_day_
         assert len(questions(server)) == 1
 
 
+async def test_history_that_a_command_found_first_is_known_to_the_centre_too(
+    server: Influxd, tmp_path: Path
+) -> None:
+    (tmp_path / "old").mkdir()
+    async with opened(server, tmp_path / "old") as store:
+        await store.write([row(0)], metas=[META])
+    server.faults.standing = Fault(0, path="")
+    async with opened(server, tmp_path) as centre:
+        server.faults.standing = None
+        async with opened(server, tmp_path) as command:  # an export, say
+            assert await command.latest() == [row(0)]
+        assert await centre.write([row(0, 7.0), row(1)]) == Receipt(1, 0, 1)
+        assert centre.adoption
+
+
 async def test_what_another_wrote_beside_us_is_no_history_of_ours(
     server: Influxd, tmp_path: Path
 ) -> None:
