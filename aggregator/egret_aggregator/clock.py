@@ -30,6 +30,10 @@ class Clock:
         """Return unscaled seconds of a clock that never steps."""
         return time.monotonic()
 
+    def elapsed_ms(self, since_s: float) -> int:
+        """Return how far the scaled line went since a `monotonic_s`; no step of a clock counts."""
+        return round((time.monotonic() - since_s) * 1000 * self._timescale.scale)
+
     async def sleep(self, scaled_s: float) -> None:
         """Wait for a duration of the scaled line."""
         await asyncio.sleep(self._timescale.real_s(scaled_s))

@@ -29,8 +29,11 @@ def held(folder: Path, *, restoring: bool = False) -> Iterator[None]:
         DataFolderError: another process has it, it cannot be written, or a restore was cut short.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            give(folder, like=folder.parent)
         handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        give(folder / FILE, like=folder)
     except OSError as error:
         raise DataFolderError(
             f"{folder}: {error.strerror}", "make [centre] data a folder this user can write"
@@ -50,6 +53,13 @@ def held(folder: Path, *, restoring: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def give(path: Path, *, like: Path) -> None:
+    """Where root works for the centre, let a file belong to whoever owns a folder."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def is_held(folder: Path) -> bool:

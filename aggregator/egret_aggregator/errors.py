@@ -3,6 +3,7 @@
 EgretError
   AggregatorError           abstract: nobody raises it; `remedy` says what the operator can do
     JournalError            a commit failed or the journal is closed: nothing of it was acknowledged
+      JournalClosedError    it is closed or its writer died: nothing will be committed any more
     StoreError              the time-series store could not write or read; retrying may help
     DatabaseError           the store of ledger, warnings and tokens cannot be opened
       DatabaseUnavailableError  it does not answer now; retrying may help
@@ -32,6 +33,10 @@ class AggregatorError(EgretError):
 
 class JournalError(AggregatorError):
     """The journal could not commit; whoever waited is not acknowledged and sends again."""
+
+
+class JournalClosedError(JournalError):
+    """The journal is closed, or its writer died: trying again is of no use in this process."""
 
 
 class StoreError(AggregatorError):

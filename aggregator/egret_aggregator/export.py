@@ -6,6 +6,7 @@ notes are joined by blanks; an empty field is none. What is exported raw can be 
 
 from __future__ import annotations
 
+import asyncio
 import csv
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -13,6 +14,7 @@ from egret_aggregator.api.times import rfc3339
 from egret_aggregator.charts import Charts, Tier
 from egret_aggregator.roller import readings
 from egret_aggregator.store.model import Note, StoredReading
+from egret_core.buckets import floor
 from egret_core.quality import Reason, bit_names
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ TIER_COLUMNS = (
     *("mean", "sum", "first", "first_time", "last", "last_time", "unit", "datum", "worst"),
 )
 SPAN_MS = 30 * 86_400_000  # of a tier read at a time: 4,320 buckets
+MARKED_S = 5.0  # waited for a running centre's rollups: they look every second
+LOOK_S = 0.1
 TELL_ROWS = 20_000  # between two words of progress
 
 
@@ -60,6 +64,7 @@ class Export:
         tell: Callable[[Told], None],
     ) -> None:
         self._store = store
+        self._rollups = rollups
         self._charts = Charts(store, rollups)
         self._places = places
         self._tell = tell
@@ -68,6 +73,21 @@ class Export:
         """Return every channel that has a reading, of these stations or, for none, of all."""
         rows = await self._store.latest()
         return [(r.station, r.channel) for r in rows if not stations or r.station in stations]
+
+    async def marked(self, wait_s: float = MARKED_S) -> bool:
+        """Wait, not for long, until the rollups know of all that is recorded by now.
+
+        What is recorded and not yet marked is missing in a tier and counted nowhere.
+        """
+        loop = asyncio.get_running_loop()
+        wanted, end_s = await self._store.position(), loop.time() + wait_s
+        while True:
+            reached = (await self._rollups.progress()).positions
+            if all(reached.get(part, 0) >= at for part, at in wanted.items()):
+                return True
+            if loop.time() >= end_s:
+                return False
+            await asyncio.sleep(LOOK_S)
 
     async def write(
         self, file: IO[str], keys: Sequence[tuple[str, str]], tier: Tier, from_ms: int, to_ms: int
@@ -99,9 +119,10 @@ class Export:
             async for row in readings(self._store, key, from_ms, to_ms):
                 yield _raw(row, measure)
             return
-        at_ms = from_ms - from_ms % tier.width_ms
-        while at_ms < to_ms:
-            end_ms = min(at_ms + SPAN_MS, to_ms)
+        # Whole buckets, as charts give them: the last one has its hour's other marks too.
+        at_ms, upto_ms = floor(from_ms, tier.width_ms), -floor(-to_ms, tier.width_ms)
+        while at_ms < upto_ms:
+            end_ms = min(at_ms + SPAN_MS, upto_ms)
             buckets, pending = await self._charts.rolled(key, tier, at_ms, end_ms)
             self._pending += pending
             for bucket in buckets:

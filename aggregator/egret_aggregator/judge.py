@@ -8,6 +8,9 @@ to the same event ids, which are inserted or ignored: the judge never reads the 
 At a change, rules that begin without state take their history from the store (`warmup`). The state
 is saved before the next entry, so that what was read once is what every replay goes on from.
 
+A save that fails is tried again and stops nothing: on a full disk the judge goes on with what the
+journal shows, and a crash would only have it judge more of it twice, to the same ids.
+
 It breathes after at most 256 readings, so that intake and API in the same process stay honest.
 """
 
@@ -19,6 +22,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from egret_aggregator.catalogue import Catalogue, from_payload
+from egret_aggregator.errors import JournalClosedError, JournalError
 from egret_aggregator.journal.entry import Entry, EntryKind
 from egret_aggregator.warmup import Past, Warmed, warm
 from egret_core.codec import decode_batch
@@ -126,15 +130,19 @@ class Judge:
         self._told_to = 0
         self._pending: list[ConditionEvent] = []
         self._pending_since_s = 0.0
+        self._announced = False
+        self._announce_from_s = float("-inf")
+        self._told_failure = ""
+        self.failures = 0  # commits that were refused since the start
         self._taken = 0  # entries judged; grows with each
-        self._waits = False  # for those who record what was decided
+        self._waits = False  # for those who record what was decided, or for what they recorded
 
     async def run(self) -> None:
         """Judge until cancelled: resume, announce the catalogue, follow the journal."""
         await self._resume()
-        if self._in_force != self._catalogue.version:
-            await self._journal.change(self._catalogue.payload(), self._now_ms())
+        self._announced = self._in_force == self._catalogue.version
         while True:
+            await self._announce()
             entries = await self._journal.read(self._positions, ENTRIES_MAX)
             for entry in entries:
                 await self._judge(entry)
@@ -149,22 +157,34 @@ class Judge:
         """Save positions and state now; for an orderly end, after `run` was cancelled.
 
         Where it was cancelled within an entry, or before its events were recorded, nothing is
-        saved: the state is ahead, and what follows the last save is judged again.
+        saved: the state is ahead, and what follows the last save is judged again. A commit that
+        fails is told, and what is unsaved stays so.
+
+        Raises:
+            JournalClosedError: there will be no commit any more.
         """
         if not self._unsaved or self._within_entry or self._pending:
             return
         for part in self._fold.changed_slices():
             self._changed.update(part)
             await asyncio.sleep(0)
-        await self._journal.save(CONSUMER, dict(self._positions), dict(self._changed))
+        self._saved_at_s = self._time_s()  # of the try: the next is not at once
+        try:
+            await self._journal.save(CONSUMER, dict(self._positions), dict(self._changed))
+        except JournalClosedError:
+            raise
+        except JournalError as error:
+            self._failed(f"state not saved: {error}")
+            return
         self._changed = {}
         self._unsaved = False
-        self._saved_at_s = self._time_s()
+        self._told_failure = ""
 
     def pulse(self, head: int) -> Pulse:
         """Return whether there are entries up to `head` to judge, and how many were judged.
 
-        While it waits for its events to be recorded it is not its turn: a database may be away.
+        While it waits for its events to be recorded, or for history, it is not its turn: a database
+        may be away.
         """
         behind = head > max(self._positions.values(), default=0)
         return Pulse(behind and not self._waits, self._taken)
@@ -198,6 +218,26 @@ class Judge:
             "cold": self._warmed.cold,
             "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
         }
+
+    async def _announce(self) -> None:
+        """Have the catalogue take effect at an entry; until then the saved one is in force."""
+        if self._announced or self._time_s() < self._announce_from_s:
+            return
+        self._announce_from_s = self._time_s() + SAVE_EVERY_S
+        try:
+            await self._journal.change(self._catalogue.payload(), self._now_ms())
+            self._announced = True
+        except JournalClosedError:
+            raise
+        except JournalError as error:
+            self._failed(f"catalogue not announced: {error}")
+
+    def _failed(self, why: str) -> None:
+        """Tell each new reason once; tries are many."""
+        self.failures += 1
+        if why != self._told_failure:
+            self._told_failure = why
+            _log.error("event=judge_not_saved why=%r retry_s=%s", why, SAVE_EVERY_S)
 
     async def _resume(self) -> None:
         self._positions, state = await self._journal.load(CONSUMER)
@@ -278,7 +318,9 @@ class Judge:
         change = Change(catalogue.places(), catalogue.rules, entry.received_ms)
         self._fold.change(change, events)
         if self._past is not None:
+            self._waits = True  # for the store: not long, and not its own turn
             await warm(self._fold, self._past, (entry.id, entry.received_ms), self._warmed)
+            self._waits = False
         self._in_force = catalogue.version
         self._changed[_CATALOGUE] = entry.payload
         _log.info("catalogue in force version=%s rules=%d", self._in_force, len(catalogue.rules))
@@ -319,10 +361,11 @@ class Judge:
     async def _rest(self) -> None:
         """Wait for the next entry, saving on the way when it is time."""
         after = max(self._positions.values(), default=0)
-        if not self._unsaved:
+        if not self._unsaved and self._announced:
             await self._journal.wait(after)
             return
-        left_s = SAVE_EVERY_S - (self._time_s() - self._saved_at_s)
+        due_s = self._saved_at_s + SAVE_EVERY_S if self._unsaved else self._announce_from_s
+        left_s = due_s - self._time_s()
         try:
             # Not wait_for: on 3.11 it can swallow a cancellation that meets the entry.
             async with asyncio.timeout(max(left_s, 0.0)):

@@ -12,9 +12,9 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from egret_aggregator.errors import StoreError
+from egret_aggregator.errors import JournalClosedError, JournalError, StoreError
 from egret_aggregator.journal import Entry, EntryKind, Journal
-from egret_aggregator.store import Aside, MetaFact, Note, StoredReading
+from egret_aggregator.store import Aside, MetaFact, Note, Origin, StoredReading
 from egret_core.entries import loss_entry, read_losses, read_metas
 from egret_core.errors import WireError
 from egret_core.messages import BadEntry, Batch, Kind
@@ -31,6 +31,7 @@ AHEAD_MS = 60_000  # a clock this far ahead is named (DESIGN, clocks ahead)
 ENTRIES_MAX = 192  # of one transaction: 38,400 readings of full batches
 SLICE = 8  # entries before the event loop gets a turn: about 1 ms
 SAVE_EVERY = 2048  # entries between two notes to the journal of how far it may trim
+TELL_AGAIN_S = 5.0  # after a note that the journal could not commit; it is a hint, no promise
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # after a failed write; the journal holds the data
 _CACHE_MAX = 100_000  # channels whose standing is remembered
 _AHEAD = int(Note.CLOCK_AHEAD)
@@ -51,6 +52,7 @@ class Work(NamedTuple):
     rows: list[StoredReading]
     asides: list[Aside]
     metas: list[MetaFact]
+    origins: list[Origin]
 
 
 class Recorder:
@@ -79,6 +81,8 @@ class Recorder:
         self._positions: dict[int, int] = {}
         self._ahead: dict[int, int] = {}  # the same, with what is being written
         self._unsaved = 0
+        self._tell_from_s = float("-inf")
+        self._told_failure = ""
         self.recorded_to_ms = 0
         self.recorded = 0
         self.set_aside = 0
@@ -102,7 +106,8 @@ class Recorder:
             _log.error("event=store_behind_journal asked_for_again=%d batches", forgotten)
         # An older journal put back beside a newer store must not give passed ids to new entries.
         await self._journal.leap(max(self._positions.values(), default=0))
-        await self._journal.save(NAME, self._positions, {})
+        self._unsaved = 1  # the note itself: a full disk keeps nobody from judging
+        await self._tell_journal()
 
     async def run(self) -> None:
         """Record until cancelled; while the store takes one run of entries, the next is made."""
@@ -131,7 +136,7 @@ class Recorder:
         return max(self._positions.values(), default=0)
 
     async def _made(self, entries: Sequence[Entry]) -> Work:
-        work = Work([], [], [])
+        work = Work([], [], [], [])
         for at in range(0, len(entries), SLICE):
             self.add(entries[at : at + SLICE], work)
             await asyncio.sleep(0)
@@ -157,7 +162,9 @@ class Recorder:
         attempt, told = 0, ""
         while True:
             try:
-                receipt = await self._store.write(work.rows, work.asides, moved, work.metas)
+                receipt = await self._store.write(
+                    work.rows, work.asides, moved, work.metas, work.origins
+                )
                 break
             except StoreError as error:
                 pause_s = RETRY_S[min(attempt, len(RETRY_S) - 1)]
@@ -174,11 +181,26 @@ class Recorder:
         return receipt
 
     async def _tell_journal(self) -> None:
-        """Let the journal trim behind us; the truth is in the store already."""
-        if self._unsaved:
-            told = self._unsaved
+        """Let the journal trim behind us; the truth is in the store already.
+
+        A commit that fails stops nothing here: the journal keeps its entries for longer.
+        """
+        now_s = asyncio.get_running_loop().time()
+        if not self._unsaved or now_s < self._tell_from_s:
+            return
+        told = self._unsaved
+        try:
             await self._journal.save(NAME, self._positions, {})
-            self._unsaved -= told
+        except JournalClosedError:
+            raise
+        except JournalError as error:
+            self._tell_from_s = now_s + TELL_AGAIN_S
+            if str(error) != self._told_failure:
+                self._told_failure = str(error)
+                _log.error("event=recorder_position_not_noted error=%r", self._told_failure)
+            return
+        self._unsaved -= told
+        self._told_failure = ""
 
     def add(self, entries: Sequence[Entry], work: Work) -> None:
         """Add what entries become; ticks and changes become nothing."""
@@ -229,6 +251,7 @@ class Recorder:
             lag_ms = received_ms - time_ms
             row = (station, channel, time_ms, value, raw, flag, reasons, notes, lag_ms)
             add(make(StoredReading, row))
+        work.origins.append(Origin(len(work.rows), gateway, entry.log, entry.seq))
         if strangers:
             body = json.dumps(strangers, separators=(",", ":")).encode()
             work.asides.append(_aside(entry, -1, "foreign", body))

@@ -1,6 +1,9 @@
 """How long each tier is kept: raw readings, ten minutes, hours; a station's day at a time.
 
 Only the SQLite store's raw readings are removed here; of a database they are its administrator's.
+
+A clock years ahead must not empty the series: age counts from the newest good reading where that is
+before now, and a running centre whose clock leapt removes nothing more.
 """
 
 from __future__ import annotations
@@ -8,24 +11,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from egret_aggregator.charts import Tier
 from egret_aggregator.errors import AggregatorError
+from egret_aggregator.store.model import Note
 from egret_aggregator.store.removal import Found
 from egret_core.buckets import floor
+from egret_core.quality import is_good
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from egret_aggregator.clock import Clock
     from egret_aggregator.config import RetentionSettings
-    from egret_aggregator.store import SqliteStore
+    from egret_aggregator.store import SqliteStore, StoredReading
     from egret_aggregator.store.rollups import Rollups
 
 DAY_MS = 86_400_000
 REST_MS = 3_600_000  # a day that something came to within the last hour is left for the next round
 ROUND_S = 3600.0  # between two rounds, on the centre's clock
+STEP_MAX_MS = DAY_MS  # the wall clock may leap so far while we run: a horizon moves by whole days
 PAUSE_S = 0.05  # real time between two transactions: the recorder writes in between
 
 _log = logging.getLogger(__name__)
@@ -80,6 +86,14 @@ def horizons(settings: RetentionSettings, now_ms: int) -> list[Horizon]:
     ]
 
 
+class Series(Protocol):
+    """What retention asks of any kind of store."""
+
+    async def latest(self) -> list[StoredReading]:
+        """Return the latest reading of each channel."""
+        ...
+
+
 class Retention:
     """Removes what is older than the settings keep.
 
@@ -87,21 +101,28 @@ class Retention:
         store: whose raw readings are removed; None where a database keeps them.
         rollups: the other tiers, and how far they have taken raw readings.
         settings: how long each tier is kept.
+        series: of whatever kind of store, whose newest reading says how late it is at least.
     """
 
     def __init__(
-        self, store: SqliteStore | None, rollups: Rollups, settings: RetentionSettings
+        self,
+        store: SqliteStore | None,
+        rollups: Rollups,
+        settings: RetentionSettings,
+        series: Series,
     ) -> None:
         self._store = store
         self._rollups = rollups
         self._settings = settings
+        self._series = series
+        self._began: tuple[int, float] | None = None  # wall clock and monotonic at the first round
         self.removed = 0
 
     async def run(self, clock: Clock) -> None:
         """Remove until cancelled, a round an hour; a failure is logged and tried again."""
         while True:
             try:
-                for account in await self.remove(clock.now_ms, PAUSE_S):
+                for account in await self._round(clock):
                     if account.rows or account.left_days:
                         _log.info(
                             "event=retained tier=%s removed=%d left_days=%d",
@@ -115,7 +136,8 @@ class Retention:
 
     async def plan(self, now_ms: int) -> list[Account]:
         """Return what would go by now, if nothing had to wait."""
-        return [await self._planned(item) for item in horizons(self._settings, now_ms)]
+        age_from_ms = await self._age_from_ms(now_ms)
+        return [await self._planned(item) for item in horizons(self._settings, age_from_ms)]
 
     async def remove(self, now_ms: Callable[[], int], pause_s: float = 0.0) -> list[Account]:
         """Remove what is old enough; return what went.
@@ -123,7 +145,39 @@ class Retention:
         Raises:
             StoreError: a file does not answer; what went is gone, nothing is half done.
         """
-        return [await self._removed(item, pause_s) for item in horizons(self._settings, now_ms())]
+        waiting: set[tuple[str, int]] = set()
+        age_from_ms = await self._age_from_ms(now_ms())
+        return [
+            await self._removed(item, pause_s, waiting)
+            for item in horizons(self._settings, age_from_ms)
+        ]
+
+    async def _round(self, clock: Clock) -> list[Account]:
+        now_ms = clock.now_ms()
+        if self._began is None:
+            self._began = (now_ms, clock.monotonic_s())
+        began_ms, began_s = self._began
+        leapt_ms = now_ms - began_ms - clock.elapsed_ms(began_s)
+        if leapt_ms > STEP_MAX_MS:
+            _log.error(
+                "event=retain_refused clock_leapt_days=%d remedy=%r",
+                leapt_ms // DAY_MS,
+                "set the clock right, or restart the centre where it is right now",
+            )
+            return []
+        return await self.remove(clock.now_ms, PAUSE_S)
+
+    async def _age_from_ms(self, now_ms: int) -> int:
+        """Return now, or when the newest good reading was taken where that is earlier."""
+        newest_ms = max(
+            (
+                row.time_ms
+                for row in await self._series.latest()
+                if is_good(row.flag, row.reasons) and not row.notes & Note.CLOCK_AHEAD
+            ),
+            default=_EVER,
+        )
+        return min(now_ms, newest_ms)
 
     async def _planned(self, item: Horizon) -> Account:
         account = Account(*item)
@@ -138,7 +192,10 @@ class Retention:
                 account.add(station, await self._store.found(station, item.before_ms))
         return account
 
-    async def _removed(self, item: Horizon, pause_s: float) -> Account:
+    async def _removed(
+        self, item: Horizon, pause_s: float, waiting: set[tuple[str, int]]
+    ) -> Account:
+        """Remove what is due of a tier; a day that waits here waits in the coarser tiers too."""
         account = Account(*item)
         if item.before_ms is None or (item.tier is Tier.RAW and self._store is None):
             return account
@@ -151,8 +208,12 @@ class Retention:
             day_ms = floor(min(due.values()), DAY_MS)
             from_ms = day_ms + DAY_MS
             for station in [name for name, ms in due.items() if ms < from_ms]:
-                rows = await self._day(item.tier, station, day_ms)
-                account.left_days += rows is None
+                rows = None
+                if (station, day_ms) not in waiting:
+                    rows = await self._day(item.tier, station, day_ms)
+                if rows is None:
+                    waiting.add((station, day_ms))
+                    account.left_days += 1
                 account.add(station, Found(rows or 0, day_ms if rows else None, from_ms - 1))
                 self.removed += rows or 0
                 await asyncio.sleep(pause_s)

@@ -3,7 +3,8 @@
 A reading marks its ten-minute bucket; a bucket at rest is made anew from all that the store holds
 of it. So a late reading, a duplicate and a crash come to the same: the bucket is what the store
 says. Marks and the position in the journal are one transaction, and nobody waits for either.
-Where the file is new, or older than the journal reaches back, every channel is rolled anew.
+Where the file is new, or older than the journal reaches back, or where the store found rows that
+nobody here had written, every channel is rolled anew.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ ROLL_MAX = 200  # marks of one transaction: tens of milliseconds in its own thre
 PAGE_ROWS = 4096  # readings of one read of the store
 BEHIND_MAX = 200_000  # entries; further behind it is quicker to roll every channel anew
 BUCKET_ROWS_MAX = 1_000_000  # of ten minutes: one kilohertz and more is no sensor of ours
+REFUSALS_MAX = 3  # in a row, of marks asked for one by one: then it is the store, not the mark
 RETRY_S = 10.0  # after a failure: charts read raw readings meanwhile
 
 _log = logging.getLogger(__name__)
@@ -73,6 +75,8 @@ class Roller:
         self._touched: dict[Mark, float] = {}
         self._ready = False
         self._rebuilding = False
+        self._adoption = 0
+        self._refused: tuple[str, str] = ("", "")  # after it the next channel is rolled anew
         self._rest_until_s = float("-inf")
         self.rolled_to_ms = 0
         self.rolled = 0
@@ -103,6 +107,8 @@ class Roller:
         """
         if not self._ready:
             await self._open()
+        if self._adoption != self._store.adoption:
+            await self._begin_anew(self._positions)
         read = len(self._touched) < MARKS_MAX and await self._mark()
         if self._now_s() < self._rest_until_s:
             return read
@@ -125,6 +131,7 @@ class Roller:
         self.rolled_to_ms = progress.rolled_to_ms
         self._touched = dict.fromkeys(await self._rollups.marks(), float("-inf"))
         self._rebuilding = progress.rebuilding > 0
+        self._adoption = progress.adoption
         await self._check_reach()
         self._ready = True
 
@@ -140,11 +147,17 @@ class Roller:
         if whole and near and (mine or not recorded):
             return
         # What is recorded from here on is marked; all before it is in the store already.
-        self._positions = await self._store.position()
+        await self._begin_anew(await self._store.position())
+
+    async def _begin_anew(self, positions: dict[int, int]) -> None:
+        adoption = self._store.adoption
         channels = [(row.station, row.channel) for row in await self._store.latest()]
         spans = [Rebuild(*key, TIME_MIN_MS) for key in channels]
-        await self._rollups.begin_rebuild(spans, self._positions, self.rolled_to_ms)
-        self._rebuilding = bool(spans)
+        await self._rollups.begin_rebuild(spans, positions, self.rolled_to_ms, adoption)
+        self._adoption = adoption
+        # Not before it is kept: what lies between would be rolled by nobody.
+        self._positions = positions
+        self._rebuilding = self._rebuilding or bool(spans)
         _log.warning("event=rollups_made_anew channels=%d", len(spans))
 
     async def _mark(self) -> bool:
@@ -204,6 +217,13 @@ class Roller:
             due.append(mark)
         if not due:
             return False
+        try:
+            await self._roll_now(due)
+        except StoreError as error:
+            await self._one_by_one(due, error)
+        return True
+
+    async def _roll_now(self, due: list[Mark]) -> None:
         rolled: dict[tuple[str, str], list[Bucket]] = {}
         due.sort()
         for key, marks in groupby(due, key=lambda mark: (mark.station, mark.channel)):
@@ -212,17 +232,36 @@ class Roller:
         for mark in due:
             del self._touched[mark]
         self.rolled += len(due)
-        return True
+
+    async def _one_by_one(self, due: Sequence[Mark], error: StoreError) -> None:
+        """Roll what can be rolled: one mark that the store refuses must not keep the others."""
+        in_a_row = 0
+        for mark in due:
+            try:
+                await self._roll_now([mark])
+                in_a_row = 0
+            except StoreError as refused:
+                error, in_a_row = refused, in_a_row + 1
+                # Behind all others, and at rest again later.
+                del self._touched[mark]
+                self._touched[mark] = self._now_s()
+                if in_a_row >= REFUSALS_MAX:
+                    break
+        raise error
 
     async def _rebuild(self) -> bool:
         """Roll a piece of a channel anew; False where nothing is left."""
-        span = await self._rollups.next_rebuild()
+        span = await self._rollups.next_rebuild(self._refused)
         if span is None:
             self._rebuilding = False
             _log.info("event=rollups_whole")
             return False
         key = (span.station, span.channel)
-        rows, next_ms = await _piece(self._store, key, span.from_ms)
+        try:
+            rows, next_ms = await _piece(self._store, key, span.from_ms)
+        except StoreError:
+            self._refused = key  # the others' turn comes before it is tried again
+            raise
         buckets = gather(map(point, rows), TEN_MIN_MS)
         await self._rollups.reroll(span, buckets, next_ms)
         self.rolled += len(buckets)

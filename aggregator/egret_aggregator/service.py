@@ -41,6 +41,7 @@ from egret_aggregator.store import SqliteStore, chosen
 from egret_aggregator.store.rollups import Rollups
 from egret_aggregator.supervision import supervise
 from egret_aggregator.tokens import Tokens
+from egret_aggregator.warmup import StoredPast
 from egret_aggregator.warnings import Ledger
 from egret_aggregator.warnings.clerk import Clerk
 from egret_aggregator.witness import Witness
@@ -153,11 +154,15 @@ async def _line(
     known = {(place.station, place.channel) for place in catalogue.places()}
     recorder = Recorder(journal, files.store, owner=catalogue.owner, known=known)
     await recorder.open()
+    # Rollups that outlived journal and store must meet no id a second time either.
+    rolled = (await files.rollups.progress()).positions
+    await journal.leap(max(rolled.values(), default=0))
     judge = Judge(
         journal,
         Clerk(files.ledger).take,
         catalogue,
         clock.now_ms,
+        past=StoredPast(files.store, lambda: recorder.position),
         decoded=journal.decoded,
         readings=journal.readings,
     )
@@ -234,7 +239,7 @@ class Centre:
         )
         garbage.settle()
         own = files.store if isinstance(files.store, SqliteStore) else None
-        retention = Retention(own, files.rollups, settings.retention)
+        retention = Retention(own, files.rollups, settings.retention, files.store)
         centre = cls(context, line, (settings.api.host, settings.api.port), retention)
         stack.callback(centre._listener.close)
         return centre

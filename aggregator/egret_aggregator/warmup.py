@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from egret_aggregator.errors import AggregatorError
-from egret_aggregator.store.model import Note
+from egret_aggregator.store.model import Note, as_of_ms
 from egret_core.reading import Reading
 from egret_core.rules.step import SLICE
 
@@ -30,6 +30,7 @@ BUDGET_S = 30.0  # longest that judgement stands still at a change, real time
 RECORDED_MAX_S = 5.0  # part of it: a store this far behind is down, and may be so for hours
 _POLL_S = 0.02
 _AHEAD = int(Note.CLOCK_AHEAD)
+_NEVER_MS = -(2**62)  # before any instant
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,10 @@ class Past(Protocol):
 
     async def range(self, station: str, channel: str, from_ms: int, to_ms: int, limit: int) -> Page:
         """Return readings with from_ms <= time < to_ms in time order, at most `limit`."""
+        ...
+
+    async def latest(self) -> list[StoredReading]:
+        """Return the latest reading of each channel."""
         ...
 
     async def metas(self) -> list[MetaFact]:
@@ -70,6 +75,10 @@ class StoredPast:
     async def range(self, station: str, channel: str, from_ms: int, to_ms: int, limit: int) -> Page:
         """Return readings of one channel in [from, to)."""
         return await self._store.range(station, channel, from_ms, to_ms, limit)
+
+    async def latest(self) -> list[StoredReading]:
+        """Return the latest reading of each channel."""
+        return await self._store.latest()
 
     async def metas(self) -> list[MetaFact]:
         """Return the newest facts of each channel."""
@@ -114,6 +123,7 @@ async def _warm(pending: list[Warmup], past: Past, entry: int, counted: Warmed) 
         if not await past.recorded(entry):
             _log.warning("warm-up without the newest readings: the store is behind entry=%d", entry)
         facts = {(fact.meta.station, fact.meta.channel): fact for fact in await past.metas()}
+        newest = {(row.station, row.channel): as_of_ms(row) for row in await past.latest()}
     except AggregatorError as error:
         _log.error("warm-up not possible why=%r", str(error))
         return
@@ -123,7 +133,9 @@ async def _warm(pending: list[Warmup], past: Past, entry: int, counted: Warmed) 
         if fact is not None and fact.gateway == place.gateway:
             warmup.learn(fact.meta)
         try:
-            whole = await _one(warmup, past)
+            # Most channels of a new centre have no history: none of them is worth a question.
+            newest_ms = newest.get((place.station, place.channel), _NEVER_MS)
+            whole = await _one(warmup, past, newest_ms)
         except AggregatorError as error:
             _log.error("warm-up failed channel=%s why=%r", place.name, str(error))
             continue
@@ -132,16 +144,16 @@ async def _warm(pending: list[Warmup], past: Past, entry: int, counted: Warmed) 
             pending.remove(warmup)
 
 
-async def _one(warmup: Warmup, past: Past) -> bool:
+async def _one(warmup: Warmup, past: Past, newest_ms: int) -> bool:
     """Feed one channel; False where its history is longer than is read."""
     rows = 0
-    async for part in _read(past, warmup, warmup.begin()):
+    async for part in _read(past, warmup, warmup.begin(), newest_ms):
         rows += len(part)
         if rows > ROWS_MAX:
             _log.error("warm-up too long channel=%s rows_max=%d", warmup.place.name, ROWS_MAX)
             return False
         warmup.feed(part)
-    async for part in _read(past, warmup, warmup.earlier()):
+    async for part in _read(past, warmup, warmup.earlier(), newest_ms):
         rows += len(part)
         if rows > ROWS_MAX:
             break  # a last good reading further on is not found: the silence counts from now
@@ -150,9 +162,13 @@ async def _one(warmup: Warmup, past: Past) -> bool:
     return True
 
 
-async def _read(past: Past, warmup: Warmup, span: tuple[int, int]) -> AsyncIterator[list[Reading]]:
+async def _read(
+    past: Past, warmup: Warmup, span: tuple[int, int], newest_ms: int
+) -> AsyncIterator[list[Reading]]:
     """Yield history in slices, breathing between them."""
     from_ms, to_ms = span
+    if newest_ms < from_ms:
+        return
     place, by_ms = warmup.place, warmup.received_by_ms
     while from_ms < to_ms:
         page = await past.range(place.station, place.channel, from_ms, to_ms, PAGE_ROWS)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from rig.batches import incoming
 
 from egret_aggregator.charts import Charts
 from egret_aggregator.journal import Journal
 from egret_aggregator.recorder import Recorder, Work
-from egret_aggregator.roller import QUIET_S, Reached, Roller
+from egret_aggregator.roller import QUIET_S, Reached, Roller, point
 from egret_aggregator.store import MemoryStore, SqliteStore, TimeSeriesStore
 from egret_aggregator.store.rollups import Rollups
+from egret_core.buckets import HOUR_MS, TEN_MIN_MS, Bucket, coarser, gather
+from egret_core.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from egret_core.reading import Reading
-
 MB = 2**20
+T0 = 1_789_999_200_000  # an hour's start
+FAR = 4_102_444_800_000
+KEYS = (("st1", "wl"), ("st1", "rn"), ("st2", "wl"))
 
 
 class Rolling:
@@ -71,10 +75,10 @@ class Rolling:
     async def record(self) -> None:
         """Do what the recorder does, to the end of the journal."""
         while entries := await self.journal.read(await self.store.position(), 64):
-            work = Work([], [], [])
+            work = Work([], [], [], [])
             self.recorder.add(entries, work)
             moved = {entry.partition: entry.id for entry in entries}
-            await self.store.write(work.rows, work.asides, moved, work.metas)
+            await self.store.write(work.rows, work.asides, moved, work.metas, work.origins)
             self.entry, self.received_ms = entries[-1].id, entries[-1].received_ms
 
     async def settle(self) -> None:
@@ -88,3 +92,45 @@ class Rolling:
 def in_memory(folder: Path) -> Rolling:
     """One whose store is no SQLite file: rollups are beside every store."""
     return Rolling(folder, MemoryStore())
+
+
+def reading(
+    at_s: float, value: float | None = 1.0, key: tuple[str, str] = KEYS[0], **more: Any
+) -> Reading:
+    return Reading(*key, T0 + int(at_s * 1000), value, **more)
+
+
+@asynccontextmanager
+async def opened(rolling: Rolling) -> AsyncIterator[Rolling]:
+    await rolling.open()
+    try:
+        yield rolling
+    finally:
+        await rolling.close()
+
+
+async def oracle(rolling: Rolling, key: tuple[str, str]) -> dict[int, list[Bucket]]:
+    """What both tiers are, by all that the store holds."""
+    page = await rolling.store.range(*key, 0, FAR, 10**6)
+    ten = gather(map(point, page.rows), TEN_MIN_MS)
+    return {TEN_MIN_MS: ten, HOUR_MS: coarser(ten, HOUR_MS)}
+
+
+async def tiers(rolling: Rolling, key: tuple[str, str]) -> dict[int, list[Bucket]]:
+    return {tier: await rolling.rollups.rows(key, tier, 0, FAR) for tier in (TEN_MIN_MS, HOUR_MS)}
+
+
+async def right(rolling: Rolling) -> None:
+    for key in KEYS:
+        assert await oracle(rolling, key) == await tiers(rolling, key)
+
+
+async def trimmed(rolling: Rolling) -> None:
+    """Have the journal forget all that its consumers have passed."""
+    position = await rolling.store.position()
+    for name in ("judge", "recorder"):
+        await rolling.journal.save(name, {**position, -1: 10**6}, {})
+    rolling.journal._desk._keep_ms = -(10**15)
+    for n in range(120):
+        await rolling.journal.tick(T0 + n)
+    assert rolling.journal.trimmed > 1

@@ -338,7 +338,7 @@ async def test_one_identity_with_two_contents_keeps_the_first_and_shows_the_seco
 
         await until(counted, "the second value is counted")
     assert [value for at, value, _ in line.centre.rows("st2", "wl") if at == time_ms] == [1.0]
-    assert (await line.why(HAND))[len(before) :] == ["conflict"]
+    assert (await line.why(HAND))[len(before) :] == ["conflict", "value_conflict"]
     page = await line.centre.get("/asides", limit=1000)
     shown = [item for item in page["items"] if item["why"] == "value_conflict"]
     assert [json.loads(item["body"])["value"] for item in shown] == [3.0]

@@ -6,8 +6,10 @@ import hashlib
 import os
 import shutil
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from egret_aggregator import data_lock
 from egret_aggregator.backup.manifest import FILE, PARTS, SETTINGS, Copy, Manifest, decode, encode
 from egret_aggregator.errors import BackupError
 
@@ -21,6 +23,7 @@ MARK = "backup.unfinished"
 DATA, SECRETS = "data", "secrets"
 LEDGER = f"{DATA}/ledger.jsonl.gz"
 JOURNAL = f"{DATA}/journal.db"
+PART = ".part"  # of a name while its file is not whole
 BLOCK_B = 1024 * 1024  # read at once
 _PRIVATE, _OWN = 0o700, 0o600  # token hashes are in it
 
@@ -32,6 +35,7 @@ def begin(folder: Path) -> None:
         BackupError: something else is in it.
     """
     folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    folder.chmod(_PRIVATE)  # it may have been there, open to all
     inside = {path.name for path in folder.iterdir()}
     if FILE in inside or (inside and MARK not in inside):
         raise BackupError(f"{folder}: is not empty", "name a folder that is not there yet")
@@ -42,16 +46,44 @@ def begin(folder: Path) -> None:
 
 
 def put(source: Path, target: Path, mode: int | None = None) -> None:
-    """Copy one file with its permissions, or with those named."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    target.chmod(stat.S_IMODE(source.stat().st_mode) if mode is None else mode)
-    durable(target)
+    """Copy one file with its permissions, or with those named; it is there whole or not at all.
+
+    Until it is whole only its owner may read it, under another name. Written by root, it belongs
+    to whoever owns the folder: the centre's user must be able to open it.
+    """
+    _folder(target.parent)
+    part = target.with_name(target.name + PART)
+    part.unlink(missing_ok=True)
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWN)
+    with source.open("rb") as given, os.fdopen(handle, "wb") as taken:
+        while block := given.read(BLOCK_B):
+            taken.write(block)
+        taken.flush()
+        data_lock.give(part, like=target.parent)
+        os.fchmod(handle, stat.S_IMODE(source.stat().st_mode) if mode is None else mode)
+        os.fsync(handle)
+    part.rename(target)
+    durable(target.parent)
+
+
+def _folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that their names are on the disk."""
+    if folder.is_dir():
+        return
+    _folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+    data_lock.give(folder, like=folder.parent)
+    durable(folder.parent)
 
 
 def copies(folder: Path, said: Said) -> tuple[Copy, ...]:
-    """Return every file of a backup with its hash, once it is durable."""
+    """Return every file of a backup with its hash, once it and its name are durable."""
     found = []
+    for name in PARTS:
+        for path in (folder / name, *(folder / name).rglob("*")):
+            if path.is_dir():
+                durable(path)
     for path in _files(folder):
         mode = stat.S_IMODE(path.stat().st_mode)
         path.chmod(_OWN)
@@ -63,7 +95,7 @@ def copies(folder: Path, said: Said) -> tuple[Copy, ...]:
 
 def finish(folder: Path, manifest: Manifest) -> None:
     """Write the manifest: from here on it is a backup."""
-    part = folder / f"{FILE}.part"
+    part = folder / f"{FILE}{PART}"
     part.write_text(encode(manifest), encoding="utf-8")
     part.chmod(_OWN)
     durable(part)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from egret_aggregator import data_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from egret_aggregator.config import CentreConfig
 
 # The embedded broker's store is a relay's: nothing depends on what it keeps.
 _LEFT = ("broker/jetstream/", data_lock.FILE, data_lock.RESTORING)
-_PASSING = (".pin", ".db", ".db-wal", ".db-shm", ".pid", ".log", ".sock", ".tmp")
+_PASSING = (".pin", ".db", ".db-wal", ".db-shm", ".pid", ".log", ".sock", ".tmp", ".part")
 _SECRET = (".key", ".password")  # private keys and passwords, wherever they lie
 ENROLMENT = "enrolment"
 _SECRET_KEYS = ("password_file", "token_file", "key_file")
@@ -42,13 +42,30 @@ def folders(settings: CentreConfig) -> dict[str, Path]:
     return found
 
 
-def files(folder: Path, *, secrets: bool) -> Iterator[Path]:
-    """Yield the files of a folder; private keys and passwords only where secrets are wanted."""
+def targets(settings: CentreConfig) -> dict[str, Path]:
+    """Return where the folders of a backup go back to, by their name in it.
+
+    Where gateways are enrolled may lie within the data folder now, and have lain outside then.
+    """
+    found = folders(settings)
+    path = getattr(getattr(settings, ENROLMENT, None), "folder", None)
+    return found | ({ENROLMENT: path} if isinstance(path, Path) else {})
+
+
+def files(folder: Path, *, secrets: bool, named: Collection[Path] = ()) -> Iterator[Path]:
+    """Yield the files of a folder; private keys and passwords only where secrets are wanted.
+
+    Args:
+        folder: its files, and those of its folders.
+        secrets: whether they are wanted.
+        named: secrets by the settings' word, whatever their names are.
+    """
+    secret = {path.resolve() for path in named}
     for path in sorted(folder.rglob("*")):
         within = path.relative_to(folder).as_posix()
         if within.startswith(_LEFT) or path.suffix in _PASSING or not path.is_file():
             continue
-        if secrets or path.suffix not in _SECRET:
+        if secrets or (path.suffix not in _SECRET and path.resolve() not in secret):
             yield path
 
 

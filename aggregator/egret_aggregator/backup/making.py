@@ -100,13 +100,14 @@ async def _ledger(place_: Path | DatabaseSettings, target: Path, said: Said) -> 
 
 
 def _files(settings: CentreConfig, folder: Path, *, secrets: bool) -> None:
+    named = inventory.secret_files(settings)
     for name, top in {place.DATA: settings.data, **inventory.folders(settings)}.items():
-        for path in inventory.files(top, secrets=secrets):
+        for path in inventory.files(top, secrets=secrets, named=named.values()):
             place.put(path, folder / name / path.relative_to(top))
     if secrets:
-        for key, path in inventory.secret_files(settings).items():
+        for key, path in named.items():
             place.put(path, folder / place.SECRETS / key)
-    shutil.copyfile(settings.file, folder / SETTINGS)
+    place.put(Path(settings.file), folder / SETTINGS)
 
 
 def _room(settings: CentreConfig, folder: Path) -> None:

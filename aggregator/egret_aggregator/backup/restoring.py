@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from egret_aggregator import data_lock
 from egret_aggregator.backup import folder as place
 from egret_aggregator.backup import inventory
+from egret_aggregator.backup.manifest import SETTINGS
 from egret_aggregator.database import Database, ledger_rows, portable
-from egret_aggregator.errors import BackupError, DataFolderError
+from egret_aggregator.errors import BackupError, DataFolderError, StoreError
 from egret_aggregator.store import chosen
 from egret_aggregator.store.influx import state as influx
 from egret_aggregator.warnings import Ledger, audit
@@ -34,11 +35,18 @@ AHEAD_MS = 86_400_000  # a day: readings dated ahead of the centre's clock are i
 
 
 class Restored(NamedTuple):
-    """What was put back: its manifest, the ledger as it is now, and files left as they were."""
+    """What was put back.
+
+    Attributes:
+        manifest: of the backup; report: on the ledger as it is now.
+        left: files that were there already, differ and stayed.
+        homeless: what of the backup these settings name no place for: it was not put back.
+    """
 
     manifest: Manifest
     report: audit.Report
     left: list[str]
+    homeless: list[str]
 
 
 def restore(
@@ -70,15 +78,14 @@ def restore(
         _emptied(settings.data, again=again)
         mark.touch()
         left = _files(settings, folder, manifest, said)
-        if settings.store.kind == "influx":
-            # The bucket is newer than the file: what it may hold is asked for, not overwritten.
-            influx.doubt(chosen.file(settings.store, settings.data), now_ms() + AHEAD_MS)
+        _doubt(settings, now_ms() + AHEAD_MS)
         store = Database(database)
         report = asyncio.run(
             _ledger(store, folder / place.LEDGER, manifest, now_ms, again=again, said=said)
         )
+        _given(settings.data)
         _end(mark)
-    return Restored(manifest, report, left)
+    return Restored(manifest, report, *left)
 
 
 def _emptied(data: Path, *, again: bool) -> None:
@@ -98,10 +105,32 @@ def _emptied(data: Path, *, again: bool) -> None:
             path.unlink()
 
 
-def _files(settings: CentreConfig, folder: Path, manifest: Manifest, said: Said) -> list[str]:
-    """Put files back; return those that were there already and differ."""
-    secrets, tops = inventory.secret_files(settings), inventory.folders(settings)
+def _doubt(settings: CentreConfig, until_ms: int) -> None:
+    """Let a bucket that is newer than its file be asked for what it holds, not overwritten."""
+    path = chosen.file(settings.store, settings.data)
+    if settings.store.kind != "influx" or not path.exists():
+        return  # without a file the bucket is adopted as it is
+    try:
+        influx.doubt(path, until_ms)
+    except StoreError as error:
+        raise BackupError(
+            str(error), "make room on its disk, then give the same command again"
+        ) from error
+
+
+def _given(data: Path) -> None:
+    """Let all in the data folder belong to its owner: root may have put it back."""
+    for path in data.rglob("*"):
+        data_lock.give(path, like=data)
+
+
+def _files(
+    settings: CentreConfig, folder: Path, manifest: Manifest, said: Said
+) -> tuple[list[str], list[str]]:
+    """Put files back; return those that were there and differ, and those without a place."""
+    secrets, tops = inventory.secret_files(settings), inventory.targets(settings)
     left: list[str] = []
+    homeless: list[str] = []
     for number, entry in enumerate(manifest.files, 1):
         top, _, rest = entry.path.partition("/")
         source = folder / entry.path
@@ -110,10 +139,13 @@ def _files(settings: CentreConfig, folder: Path, manifest: Manifest, said: Said)
                 place.put(source, settings.data / rest, entry.mode)
         else:
             target = tops[top] / rest if top in tops else secrets.get(rest)
-            if target is not None and not _kept(source, target, left):
+            if target is None:
+                if entry.path != SETTINGS:
+                    homeless.append(entry.path)
+            elif not _kept(source, target, left):
                 place.put(source, target, entry.mode)
         said("files", number, len(manifest.files))
-    return left
+    return left, homeless
 
 
 def _kept(source: Path, target: Path, left: list[str]) -> bool:

@@ -107,10 +107,18 @@ def restore_from(arguments: argparse.Namespace, output: Output) -> int:
         )
     lines = [f"{settings.data}: restored from {arguments.source}: {_words(done.manifest)}"]
     lines += [f"left as it was, though the backup has another: {path}" for path in done.left]
+    lines += [
+        f"not put back, these settings name no place for it: {name}" for name in done.homeless
+    ]
     if done.report.findings:
         lines.append("the ledger is not in order: see `egret-aggregator audit verify`")
     ok = not done.report.findings
-    body = {**_body(arguments.source, done.manifest), "ledger_ok": ok, "left": done.left}
+    body = {
+        **_body(arguments.source, done.manifest),
+        "ledger_ok": ok,
+        "left": done.left,
+        "no_place": done.homeless,
+    }
     output.said(lines, body)
     return 0 if ok else 1
 

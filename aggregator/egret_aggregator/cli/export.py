@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator import catalogue, config, data_folder
 from egret_aggregator.api.times import parsed
+from egret_aggregator.backup.folder import durable
 from egret_aggregator.charts import Tier
 from egret_aggregator.cli.commands import ARGUMENTS
 from egret_aggregator.cli.verb import add_verb
@@ -42,16 +44,24 @@ def export(arguments: argparse.Namespace, output: Output) -> int:
         raise ConfigError(ARGUMENTS, "--to", arguments.to, "write an instant after --from")
     if arguments.out.exists():
         raise ConfigError(ARGUMENTS, "--out", str(arguments.out), "name a file that is not there")
-    rows, pending, channels = asyncio.run(_work(arguments, from_ms, to_ms))
-    lines = [f"{arguments.out}: {rows} rows of {channels} channels"]
-    if pending:
-        lines.append(f"{pending} ten-minute buckets are not rolled yet: export again later")
-    told = {"rows": rows, "channels": channels, "pending": pending, "out": str(arguments.out)}
-    output.said(lines, told)
-    return 1 if pending else 0
+    done = asyncio.run(_work(arguments, from_ms, to_ms))
+    lines = [f"{arguments.out}: {done.rows} rows of {done.channels} channels"]
+    if done.pending:
+        lines.append(f"{done.pending} ten-minute buckets are not rolled yet: export again later")
+    if not done.marked:
+        lines.append("what was recorded last may be missing: let the centre run, then export again")
+    output.said(lines, {**done._asdict(), "out": str(arguments.out)})
+    return 1 if done.pending or not done.marked else 0
 
 
-async def _work(arguments: argparse.Namespace, from_ms: int, to_ms: int) -> tuple[int, int, int]:
+class _Done(NamedTuple):
+    rows: int
+    channels: int
+    pending: int
+    marked: bool  # the rollups know of all that was recorded when the export began
+
+
+async def _work(arguments: argparse.Namespace, from_ms: int, to_ms: int) -> _Done:
     settings = config.load(arguments.config)
     places = catalogue.load(settings.catalogue)
     if not data_folder.series_path(settings).exists():
@@ -70,11 +80,16 @@ async def _work(arguments: argparse.Namespace, from_ms: int, to_ms: int) -> tupl
         if unknown:
             remedy = "name a station that has readings"
             raise ConfigError(ARGUMENTS, "--station", min(unknown), remedy)
+        tier = Tier(arguments.tier)
+        marked = tier is Tier.RAW or await work.marked()
         part = arguments.out.with_name(arguments.out.name + ".part")
         with part.open("w", encoding="utf-8", newline="") as file:
-            rows, pending = await work.write(file, keys, Tier(arguments.tier), from_ms, to_ms)
+            rows, pending = await work.write(file, keys, tier, from_ms, to_ms)
+            file.flush()
+            os.fsync(file.fileno())
         part.rename(arguments.out)
-    return rows, pending, len(keys)
+        durable(arguments.out.parent)
+    return _Done(rows, len(keys), pending, marked)
 
 
 def _time(name: str, text: str) -> int:

@@ -46,15 +46,14 @@ def retain(arguments: argparse.Namespace, output: Output) -> int:
 
 async def _work(settings: CentreConfig, *, dry: bool) -> list[Account]:
     async with AsyncExitStack() as stack:
-        store: SqliteStore | None = None
-        if settings.store.kind == "sqlite":
-            store = SqliteStore(data_folder.series_path(settings))
-            await store.open()
-            stack.push_async_callback(store.close)
+        store = SqliteStore(data_folder.series_path(settings))  # of a database: latest values
+        await store.open()
+        stack.push_async_callback(store.close)
+        own = store if settings.store.kind == "sqlite" else None
         rollups = Rollups(data_folder.rollups_path(settings))
         await rollups.open()
         stack.push_async_callback(rollups.close)
-        retention = Retention(store, rollups, settings.retention)
+        retention = Retention(own, rollups, settings.retention, store)
         clock = Clock(settings.timescale)
         return await (retention.plan(clock.now_ms()) if dry else retention.remove(clock.now_ms))
 

@@ -1,6 +1,7 @@
 """While a backup runs nothing is trimmed: a file beside the journal whose lock the backup holds.
 
 The system lets go of the lock when the backup dies, however it dies, so no pin is ever forgotten.
+A pin that may not be looked at counts as held, until the journal needs the room.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from egret_aggregator import data_lock
 from egret_aggregator.errors import BackupError
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Pin:
         """
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
+            data_lock.give(self._path, like=self._path.parent)
             self._lock(handle)
             try:
                 yield
@@ -59,8 +62,11 @@ class Pin:
         """Tell whether a backup holds the journal now."""
         try:
             handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+        except FileNotFoundError:
             return False
+        except OSError:
+            # It is there and we may not look: rather too long a journal than a torn backup.
+            return True
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from egret_aggregator.database import sqlite
-from egret_aggregator.errors import JournalError
+from egret_aggregator.errors import JournalClosedError, JournalError
 from egret_aggregator.journal.desk import Outcome
 
 if TYPE_CHECKING:
@@ -74,10 +74,11 @@ class Writer:
             after: called with the result in the event loop, before anybody sees the entries.
 
         Raises:
-            JournalError: the commit failed, or the journal is closed.
+            JournalError: the commit failed.
+            JournalClosedError: the journal is closed.
         """
         if self._closed:
-            raise JournalError("the journal is closed")
+            raise JournalClosedError("the journal is closed")
         done: asyncio.Future[_T] = self._loop.create_future()
         self.asked += 1
         self._jobs.put(_Job(work, weight_b, done, after))
@@ -101,7 +102,7 @@ class Writer:
             # Without this thread whoever waits would wait for ever: better no journal than that.
             _log.critical("event=journal_writer_died error=%r", str(error), exc_info=error)
             self._closed = True
-            self._call(self._refuse, self._left(), JournalError(f"the writer died: {error}"))
+            self._call(self._refuse, self._left(), JournalClosedError(f"the writer died: {error}"))
 
     def _left(self) -> list[_Job]:
         """Return every job that nobody will run."""

@@ -1,7 +1,8 @@
 """What is kept beside the series: each once, and no one gateway crowds out the others.
 
 The newest stay. A gateway that sends without end what must be set aside loses its own oldest
-first, for it may have a tenth of the room; table `share` counts what each has.
+first, for it may have a tenth of the room; table `share` counts what each has. Readings that a
+server refused are nowhere else: they have a room of their own, which no faulty sender's fills.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from egret_aggregator.database import sqlite
 from egret_aggregator.store import interface
+from egret_aggregator.store.origins import REFUSED
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,8 +22,29 @@ if TYPE_CHECKING:
     from egret_aggregator.store.model import Aside
 
 _DIGEST_B = 16  # of SHA-256 over an aside: equal ones are kept once
-_ALL = "SELECT coalesce(sum(rows), 0), coalesce(sum(bytes), 0) FROM share"
-_OWN = "SELECT rows, bytes FROM share WHERE gateway = ?"
+_REFUSED = "refused "  # before the gateway's name in table `share`; a name has no blank
+_IS_REFUSED = f"why LIKE '{REFUSED}%'"
+_SHARE = f"CASE WHEN {_IS_REFUSED} THEN '{_REFUSED}' || gateway ELSE gateway END"
+_HELD = "SELECT coalesce(sum(rows), 0), coalesce(sum(bytes), 0) FROM share WHERE"
+
+
+def share_of(aside: Aside) -> str:
+    """Return whose share of which room an aside takes."""
+    return (_REFUSED if aside.why.startswith(REFUSED) else "") + aside.gateway
+
+
+def pool_of(share: str) -> str:
+    """Return the room that a share is of."""
+    return _REFUSED if share.startswith(_REFUSED) else ""
+
+
+def limits(pool: str, *, whole: bool) -> tuple[int, int]:
+    """Return the rows and bytes of a room, or of one share of it."""
+    rows, size_b = interface.ASIDES_MAX, interface.ASIDES_MAX_B
+    if pool:
+        rows, size_b = interface.REFUSED_MAX, interface.REFUSED_MAX_B
+    part = 1 if whole else interface.ASIDES_OF_ONE
+    return rows // part, size_b // part
 
 
 def keep(db: sqlite3.Connection, asides: Sequence[Aside]) -> int:
@@ -36,7 +59,7 @@ def keep(db: sqlite3.Connection, asides: Sequence[Aside]) -> int:
         "ON CONFLICT(digest) DO NOTHING",
     )
     added = db.execute(
-        "SELECT gateway, count(*), sum(length(body)) FROM aside WHERE id > ? GROUP BY gateway",
+        f"SELECT {_SHARE}, count(*), sum(length(body)) FROM aside WHERE id > ? GROUP BY 1",  # noqa: S608
         (last,),
     ).fetchall()
     sqlite.insert(
@@ -46,24 +69,33 @@ def keep(db: sqlite3.Connection, asides: Sequence[Aside]) -> int:
         "ON CONFLICT(gateway) DO UPDATE SET rows = rows + excluded.rows,"
         " bytes = bytes + excluded.bytes",
     )
-    gone = sum(_give_way(db, gateway) for gateway, _, _ in added)
-    return gone + (_give_way(db, None) if added else 0)
+    shares = [share for share, _, _ in added]
+    gone = sum(_give_way(db, pool_of(share), share) for share in shares)
+    return gone + sum(_give_way(db, pool, None) for pool in sorted(set(map(pool_of, shares))))
 
 
-def _give_way(db: sqlite3.Connection, gateway: str | None) -> int:
-    """Remove the oldest of a gateway, or of all, while there are too many."""
-    part = 1 if gateway is None else interface.ASIDES_OF_ONE
-    rows_max, bytes_max = interface.ASIDES_MAX // part, interface.ASIDES_MAX_B // part
-    where, own = ("true", []) if gateway is None else ("gateway = ?", [gateway])
-    rows, size_b = db.execute(_ALL if gateway is None else _OWN, own).fetchone()
+def _give_way(db: sqlite3.Connection, pool: str, share: str | None) -> int:
+    """Remove the oldest of a share, or of a whole room, while there are too many."""
+    rows_max, bytes_max = limits(pool, whole=share is None)
+    where = _IS_REFUSED if pool else f"NOT {_IS_REFUSED}"
+    own: list[str] = []
+    if share is None:
+        held = db.execute(f"{_HELD} gateway {'' if pool else 'NOT'} LIKE '{_REFUSED}%'")
+    else:
+        held = db.execute(f"{_HELD} gateway = ?", (share,))
+        where, own = f"gateway = ? AND {where}", [share.removeprefix(pool)]
+    rows, size_b = held.fetchone()
     going: list[tuple[int, str]] = []
     upto = 0
     oldest = db.execute(
-        f"SELECT id, gateway, length(body) FROM aside WHERE {where} ORDER BY id",  # noqa: S608
+        f"SELECT id, {_SHARE}, length(body) FROM aside WHERE {where} ORDER BY id",  # noqa: S608
         own,
     )
     while rows > rows_max or size_b > bytes_max:
-        upto, owner, body_b = oldest.fetchone()
+        found = oldest.fetchone()
+        if found is None:
+            break  # a share of a file from before rooms were apart counts what is in the other
+        upto, owner, body_b = found
         going.append((body_b, owner))
         rows, size_b = rows - 1, size_b - body_b
     oldest.close()

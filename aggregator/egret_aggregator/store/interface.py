@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         Aside,
         KeptAside,
         MetaFact,
+        Origin,
         Page,
         Receipt,
         StoredReading,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 ASIDES_MAX = 100_000  # kept for people to look at: about 100 MB at 1 kB each
 ASIDES_MAX_B = 1024 * 1024 * 1024  # of their bodies: a whole batch set aside may have 64 kB
+REFUSED_MAX, REFUSED_MAX_B = ASIDES_MAX, ASIDES_MAX_B  # of readings that are nowhere else
 ASIDES_OF_ONE = 10  # at most one part in so many of either is any one gateway's
 
 
@@ -37,14 +39,22 @@ class TimeSeriesStore(Protocol):
         asides: Sequence[Aside] = (),
         positions: Mapping[int, int] | None = None,
         metas: Sequence[MetaFact] = (),
+        origins: Sequence[Origin] = (),
     ) -> Receipt:
         """Write rows, asides, channel facts and the recorder's positions in one transaction.
 
         Durable when it returns. A second, different value of an identity is not stored as a row:
-        it is counted, and kept as an aside `value_conflict`.
+        it is counted, and kept as an aside `value_conflict`. `origins` say in whose name.
 
         Raises:
             StoreError: nothing was written.
+        """
+
+    @property
+    def adoption(self) -> int:
+        """Return a number that changes when rows were found that nobody here had written.
+
+        0 where there never were: whatever is made of the rows is then made of what was written.
         """
 
     async def position(self) -> dict[int, int]:

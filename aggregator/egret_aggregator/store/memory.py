@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from egret_aggregator.store import interface
+from egret_aggregator.store.asides import limits, pool_of, share_of
 from egret_aggregator.store.model import (
     Aside,
     KeptAside,
     MetaFact,
+    Origin,
     Page,
     Receipt,
     StoredReading,
     StoreHealth,
     as_of_ms,
 )
+from egret_aggregator.store.origins import CONFLICT, Origins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,18 +25,6 @@ if TYPE_CHECKING:
 def content(row: StoredReading) -> tuple[float | None, float | None, int, int]:
     """Return what must be equal for a second reading of an identity to be a duplicate."""
     return row.value, row.raw, row.flag, row.reasons
-
-
-def conflict_aside(row: StoredReading) -> Aside:
-    """Return the aside that keeps a second, different value."""
-    return row_aside(row, "value_conflict")
-
-
-def row_aside(row: StoredReading, why: str) -> Aside:
-    """Return the aside that keeps a row."""
-    told = {key: value for key, value in row._asdict().items() if key not in ("notes", "lag_ms")}
-    body = json.dumps(told, separators=(",", ":")).encode()
-    return Aside("", "", 0, -1, why, row.time_ms + row.lag_ms, body)
 
 
 def identity(aside: Aside) -> tuple[object, ...]:
@@ -67,10 +56,12 @@ class MemoryStore:
         asides: Sequence[Aside] = (),
         positions: Mapping[int, int] | None = None,
         metas: Sequence[MetaFact] = (),
+        origins: Sequence[Origin] = (),
     ) -> Receipt:
         """Write; see `TimeSeriesStore.write`."""
         accepted = duplicates = conflicts = 0
         kept = list(asides)
+        senders = Origins(rows, origins)
         for row in rows:
             key = (row.station, row.channel, row.time_ms)
             first = self._rows.get(key)
@@ -81,7 +72,7 @@ class MemoryStore:
                 duplicates += 1
             else:
                 conflicts += 1
-                kept.append(conflict_aside(row))
+                kept.append(senders.aside(row, CONFLICT))
         self._conflicts += conflicts
         self._keep(kept)
         for fact in metas:
@@ -91,6 +82,11 @@ class MemoryStore:
                 self._metas[name] = fact
         self._positions.update(positions or {})
         return Receipt(accepted, duplicates, conflicts)
+
+    @property
+    def adoption(self) -> int:
+        """Return 0: its file has what was written through it."""
+        return 0
 
     async def position(self) -> dict[int, int]:
         """Return the recorder's positions."""
@@ -139,21 +135,21 @@ class MemoryStore:
             if key not in self._asides:
                 self._asides[key] = KeptAside(self._next_aside, aside)
                 self._next_aside += 1
-        for gateway in sorted({aside.gateway for aside in asides}):
-            self._give_way(gateway)
-        if asides:
-            self._give_way(None)
+        for share in sorted({share_of(aside) for aside in asides}):
+            self._give_way(pool_of(share), share)
+        for pool in sorted({pool_of(share_of(aside)) for aside in asides}):
+            self._give_way(pool, None)
 
-    def _give_way(self, gateway: str | None) -> None:
-        part = 1 if gateway is None else interface.ASIDES_OF_ONE
+    def _give_way(self, pool: str, share: str | None) -> None:
+        rows_max, bytes_max = limits(pool, whole=share is None)
         while True:
             own = [
                 (key, len(kept.aside.body))
                 for key, kept in self._asides.items()
-                if gateway is None or kept.aside.gateway == gateway
+                if pool_of(share_of(kept.aside)) == pool
+                and (share is None or share_of(kept.aside) == share)
             ]
-            many = len(own) > interface.ASIDES_MAX // part
-            if not many and sum(size for _, size in own) <= interface.ASIDES_MAX_B // part:
+            if len(own) <= rows_max and sum(size for _, size in own) <= bytes_max:
                 return
             del self._asides[own[0][0]]
             self._dropped += 1

@@ -74,6 +74,15 @@ class Aside(NamedTuple):
     body: bytes
 
 
+class Origin(NamedTuple):
+    """Where a run of a write's rows came from: those before `end`, after the run before it."""
+
+    end: int
+    gateway: str
+    log: str
+    seq: int
+
+
 class KeptAside(NamedTuple):
     """An aside as it is kept: `id` grows with each one and pages through them."""
 

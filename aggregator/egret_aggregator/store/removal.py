@@ -1,7 +1,8 @@
 """What retention removes, in the writer's thread of each file: a station's day at a time.
 
 A day of raw readings goes only when all of it has been received, and rolled, long enough ago; its
-hours are sealed before. Nothing else in the centre deletes from the series.
+hours are sealed before. A day's buckets go only when none of them is still to be rolled. Nothing
+else in the centre deletes from the series.
 """
 
 from __future__ import annotations
@@ -72,17 +73,9 @@ def raw_remove(db: sqlite3.Connection, station: str, from_ms: int, to_ms: int) -
 
 def seal(db: sqlite3.Connection, station: str, from_ms: int, to_ms: int) -> bool:
     """Seal a station's hours of a span; False, and nothing done, where some are to be rolled."""
-    waiting = db.execute(
-        "SELECT EXISTS(SELECT 1 FROM mark WHERE station = ? AND at >= ? AND at < ?)"
-        " OR EXISTS(SELECT 1 FROM rebuild WHERE station = ? AND from_ms < ?)",
-        (station, from_ms, to_ms, station, to_ms),
-    ).fetchone()[0]
-    if waiting:
+    if _waits(db, station, from_ms, to_ms):
         return False
-    db.execute(
-        f"UPDATE hour SET sealed = 1 WHERE {_SERIES} AND at >= ? AND at < ?",  # noqa: S608
-        (station, from_ms, to_ms),
-    )
+    _seal(db, station, from_ms, to_ms)
     return True
 
 
@@ -110,14 +103,30 @@ def rolled_found(db: sqlite3.Connection, tier_ms: int, station: str, before_ms: 
 
 def rolled_remove(
     db: sqlite3.Connection, tier_ms: int, station: str, from_ms: int, to_ms: int
-) -> int:
-    """Remove a station's buckets of a span; return how many."""
+) -> int | None:
+    """Remove a station's buckets of a span; how many, None where some are to be rolled."""
+    if _waits(db, station, from_ms, to_ms):
+        return None
     if tier_ms < HOUR_MS:
-        db.execute(
-            f"UPDATE hour SET sealed = 1 WHERE {_SERIES} AND at >= ? AND at < ?",  # noqa: S608
-            (station, from_ms, to_ms),
-        )
+        _seal(db, station, from_ms, to_ms)
     return db.execute(
         f"DELETE FROM {TABLE[tier_ms]} WHERE {_SERIES} AND at >= ? AND at < ?",  # noqa: S608
         (station, from_ms, to_ms),
     ).rowcount
+
+
+def _waits(db: sqlite3.Connection, station: str, from_ms: int, to_ms: int) -> bool:
+    """Tell whether something of a station's span is to be rolled."""
+    found = db.execute(
+        "SELECT EXISTS(SELECT 1 FROM mark WHERE station = ? AND at >= ? AND at < ?)"
+        " OR EXISTS(SELECT 1 FROM rebuild WHERE station = ? AND from_ms < ?)",
+        (station, from_ms, to_ms, station, to_ms),
+    ).fetchone()[0]
+    return bool(found)
+
+
+def _seal(db: sqlite3.Connection, station: str, from_ms: int, to_ms: int) -> None:
+    db.execute(
+        f"UPDATE hour SET sealed = 1 WHERE {_SERIES} AND at >= ? AND at < ?",  # noqa: S608
+        (station, from_ms, to_ms),
+    )

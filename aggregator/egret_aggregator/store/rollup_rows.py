@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # PRAGMA user_version of the file
 APPLICATION = 0x45475255  # "EGRU": PRAGMA application_id
-ROLLED_TO = "rolled_to_ms"
+ROLLED_TO, ADOPTION = "rolled_to_ms", "adoption"
 TABLE = {TEN_MIN_MS: "ten_min", HOUR_MS: "hour"}
 
 _BUCKET = (
@@ -117,10 +117,12 @@ def begin_rebuild(
     channels: Sequence[Rebuild],
     positions: Mapping[int, int],
     rolled_to_ms: int,
+    adoption: int = 0,
 ) -> None:
     """Have channels rolled anew, from the journal's position on as usual."""
     sqlite.insert(db, "INSERT OR REPLACE INTO rebuild(station, channel, from_ms)", list(channels))
     mark(db, (), positions, rolled_to_ms)
+    sqlite.insert(db, "INSERT OR REPLACE INTO tally(name, value)", [(ADOPTION, adoption)])
 
 
 def roll(

@@ -35,6 +35,7 @@ class Progress(NamedTuple):
         rolled_to_ms: receipt time of the newest entry marked, 0 for none.
         marks: buckets to be rolled; rebuilding: channels rolled anew.
         too_late: buckets that something came to after retention had taken their readings.
+        adoption: the store's, as of the newest rebuild.
     """
 
     positions: Mapping[int, int]
@@ -42,6 +43,7 @@ class Progress(NamedTuple):
     marks: int
     rebuilding: int
     too_late: int
+    adoption: int
 
 
 class Rollups:
@@ -103,9 +105,13 @@ class Rollups:
         row = await self._read(lambda db: db.execute(text, key).fetchone())
         return None if row is None else int(row[0])
 
-    async def next_rebuild(self) -> Rebuild | None:
-        """Return a channel to be rolled anew, None where there is none."""
-        row = await self._read(lambda db: db.execute("SELECT * FROM rebuild LIMIT 1").fetchone())
+    async def next_rebuild(self, after: tuple[str, str] = ("", "")) -> Rebuild | None:
+        """Return the next channel after one that is to be rolled anew, None where none is."""
+        text = (
+            "SELECT station, channel, from_ms FROM rebuild"
+            " ORDER BY (station, channel) <= (?, ?), station, channel LIMIT 1"
+        )
+        row = await self._read(lambda db: db.execute(text, after).fetchone())
         return None if row is None else Rebuild._make(row)
 
     async def rows(
@@ -121,11 +127,15 @@ class Rollups:
         await self._write(lambda db: rollup_rows.mark(db, marks, positions, rolled_to_ms))
 
     async def begin_rebuild(
-        self, channels: Sequence[Rebuild], positions: Mapping[int, int], rolled_to_ms: int
+        self,
+        channels: Sequence[Rebuild],
+        positions: Mapping[int, int],
+        rolled_to_ms: int,
+        adoption: int = 0,
     ) -> None:
         """Have channels rolled anew; what is entered after the positions is marked as usual."""
         await self._write(
-            lambda db: rollup_rows.begin_rebuild(db, channels, positions, rolled_to_ms)
+            lambda db: rollup_rows.begin_rebuild(db, channels, positions, rolled_to_ms, adoption)
         )
 
     async def roll(
@@ -160,8 +170,8 @@ class Rollups:
         """Seal a station's hours before their readings go; False where some must be rolled."""
         return await self._write(lambda db: removal.seal(db, station, from_ms, to_ms))
 
-    async def remove(self, tier_ms: int, station: str, from_ms: int, to_ms: int) -> int:
-        """Remove a station's buckets of a span; return how many."""
+    async def remove(self, tier_ms: int, station: str, from_ms: int, to_ms: int) -> int | None:
+        """Remove a station's buckets of a span; how many, None where some must be rolled."""
         return await self._write(
             lambda db: removal.rolled_remove(db, tier_ms, station, from_ms, to_ms)
         )
@@ -203,4 +213,5 @@ def _progress(db: sqlite3.Connection) -> Progress:
         one("SELECT count(*) FROM mark"),
         one("SELECT count(*) FROM rebuild"),
         tally.get("too_late", 0),
+        tally.get(rollup_rows.ADOPTION, 0),
     )

@@ -16,6 +16,7 @@ from egret_aggregator.store.model import (
     Aside,
     KeptAside,
     MetaFact,
+    Origin,
     Page,
     Receipt,
     StoredReading,
@@ -69,10 +70,13 @@ class SqliteStore:
         asides: Sequence[Aside] = (),
         positions: Mapping[int, int] | None = None,
         metas: Sequence[MetaFact] = (),
+        origins: Sequence[Origin] = (),
     ) -> Receipt:
         """Write in one transaction; see `TimeSeriesStore.write`."""
         moved = dict(positions or {})
-        return await self.commit(lambda db: writing.write(db, rows, asides, moved, metas))
+        return await self.commit(
+            lambda db: writing.write(db, rows, asides, moved, metas, origins=origins)
+        )
 
     async def commit(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run work that begins and commits, in the writing thread.
@@ -87,6 +91,11 @@ class SqliteStore:
             return work(self._db)
 
         return await self._run(self._writer, run)
+
+    @property
+    def adoption(self) -> int:
+        """Return 0: its file has what was written through it."""
+        return 0
 
     async def position(self) -> dict[int, int]:
         """Return the recorder's positions."""

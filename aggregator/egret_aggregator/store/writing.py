@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from egret_aggregator.database import sqlite
 from egret_aggregator.store import asides as asides_
 from egret_aggregator.store import schema
-from egret_aggregator.store.memory import conflict_aside
-from egret_aggregator.store.model import Aside, MetaFact, Receipt, StoredReading, as_of_ms
+from egret_aggregator.store.model import Aside, MetaFact, Origin, Receipt, StoredReading, as_of_ms
+from egret_aggregator.store.origins import CONFLICT, Origins
 from egret_core.entries import meta_entry
 from egret_core.messages import ChannelMeta
 
@@ -28,11 +28,15 @@ def write(
     asides: Sequence[Aside],
     positions: Mapping[int, int],
     metas: Sequence[MetaFact],
+    *,
+    origins: Sequence[Origin] = (),
 ) -> Receipt:
     """Write everything, or nothing and raise sqlite3.Error."""
     with transaction(db):
         accepted, refused = _rows(db, rows)
-        beside(db, asides, positions, metas, refused)
+        senders = Origins(rows, origins)
+        conflicts = [senders.aside(row, CONFLICT) for row in refused]
+        beside(db, asides, positions, metas, conflicts)
     return Receipt(accepted, len(rows) - accepted - len(refused), len(refused))
 
 
@@ -53,11 +57,10 @@ def beside(
     asides: Sequence[Aside],
     positions: Mapping[int, int],
     metas: Sequence[MetaFact],
-    conflicts: Sequence[StoredReading],
+    conflicts: Sequence[Aside],
 ) -> None:
     """Write what goes with rows, wherever those are: asides, facts, second values, positions."""
-    kept = [*asides, *(conflict_aside(row) for row in conflicts)]
-    count(db, "asides_dropped", asides_.keep(db, kept))
+    count(db, "asides_dropped", asides_.keep(db, [*asides, *conflicts]))
     _metas(db, metas)
     sqlite.insert(
         db, "INSERT OR REPLACE INTO position(partition, position)", list(positions.items())

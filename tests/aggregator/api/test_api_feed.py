@@ -223,7 +223,7 @@ async def test_what_an_administrator_brings_in_is_stored_and_noted_whoever_owns_
         places = centre.context.places
         known = {(place.station, place.channel) for place in places.places()}
         recorder = Recorder(centre.journal, MemoryStore(), owner=places.owner, known=known)
-        work = Work([], [], [])
+        work = Work([], [], [], [])
         recorder.add(await journalled(centre.journal), work)
         assert [(r.station, r.notes) for r in work.rows] == [
             ("st0007", Note.IMPORTED),

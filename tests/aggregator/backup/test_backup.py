@@ -6,18 +6,16 @@ import asyncio
 import shutil
 import stat
 import threading
-from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from rig import databases
+from rig.backups import backed_up, put_back
 from rig.small_centre import SmallCentre
 
 from egret_aggregator import config, data_lock
 from egret_aggregator.backup import folder as place
 from egret_aggregator.backup import inventory, making, restoring
-from egret_aggregator.backup.manifest import PARTS
 from egret_aggregator.database import Database
 from egret_aggregator.errors import BackupError, DataFolderError
 from egret_aggregator.warnings import audit
@@ -26,38 +24,6 @@ from egret_aggregator.warnings.record import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from egret_aggregator.backup.manifest import Manifest
-    from egret_aggregator.backup.restoring import Restored
-
-NOW_MS = 1_503_014_400_000
-
-
-def quiet(_what: str, _done: int, _total: int) -> None:
-    """Progress that nobody looks at."""
-
-
-async def backed_up(centre: SmallCentre, to: Path, *, secrets: bool = False) -> Manifest:
-    return await asyncio.to_thread(
-        making.make,
-        centre.settings,
-        centre.place,
-        to,
-        now_ms=NOW_MS,
-        secrets=secrets,
-        said=quiet,
-    )
-
-
-async def put_back(centre: SmallCentre, source: Path) -> Restored:
-    return await asyncio.to_thread(
-        restoring.restore,
-        centre.settings,
-        centre.place,
-        source,
-        now_ms=lambda: NOW_MS,
-        said=quiet,
-    )
 
 
 async def test_what_happens_between_the_copies_is_in_it_once(
@@ -108,7 +74,7 @@ async def test_the_ledger_goes_on_with_a_line_that_says_so(tmp_path: Path) -> No
     shutil.rmtree(centre.data)
     other = SmallCentre(tmp_path / "other")
     restored = await put_back(other, tmp_path / "backup")
-    assert (restored.manifest, restored.left) == (manifest, [])
+    assert (restored.manifest, restored.left, restored.homeless) == (manifest, [], [])
     assert restored.report.lines == manifest.head_seq + 1
     async with other.running():
         assert await other.ledger.after(manifest.head_seq, 1) == []  # it concerns no warning
@@ -286,25 +252,3 @@ async def test_a_place_that_cannot_be_is_refused_before_anything_is_copied(
         with pytest.raises(BackupError, match="make room, or name a folder on a larger disk"):
             await backed_up(centre, tmp_path / "backup")
     assert not (tmp_path / "backup" / place.DATA / "journal.db").exists()
-
-
-@dataclass
-class Enrolled:
-    """Settings that name a folder for enrolment, as far as an inventory looks at them."""
-
-    data: Path
-    catalogue: Path
-    enrolment: Any
-
-
-@pytest.mark.parametrize(("where", "own"), [("data/broker", False), ("etc/broker", True)])
-def test_where_gateways_are_enrolled_is_copied_once(
-    tmp_path: Path, where: str, *, own: bool
-) -> None:
-    enrolment = SimpleNamespace(folder=tmp_path / where)
-    settings: Any = Enrolled(tmp_path / "data", tmp_path / "catalogue", enrolment)
-    wanted = {"catalogue": tmp_path / "catalogue"} | (
-        {"enrolment": enrolment.folder} if own else {}
-    )
-    assert inventory.folders(settings) == wanted
-    assert set(wanted) < set(PARTS)

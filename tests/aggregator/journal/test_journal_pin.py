@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sqlite3
 import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from rig.batches import T0_MS, incoming
 
 from egret_aggregator.errors import BackupError
-from egret_aggregator.journal import Journal, desk, pin
+from egret_aggregator.journal import Journal, copying, desk, pin
 from egret_aggregator.journal.copying import JournalCopy
 from egret_aggregator.journal.pin import Pin
 from egret_core.partition import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 DAY_MS = 86_400_000
 PART = partition_of(incoming(1).gateway)
@@ -141,3 +145,94 @@ async def test_a_journal_of_another_version_is_not_copied(tmp_path: Path, journa
     with pytest.raises(BackupError, match="journal of version 9, not 1"):
         copy.begin()
     copy.close()
+
+
+async def test_the_journal_commits_while_it_is_copied(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup takes no lock of the journal: who waits for a commit does not wait for it."""
+    monkeypatch.setattr(copying, "CHUNK_IDS", 2)
+    await journal.restart("judge")
+    loop = asyncio.get_running_loop()
+    committed: list[int] = []
+
+    def said(_done: int, _total: int) -> None:
+        seq = 20 + len(committed)
+        asked = asyncio.run_coroutine_threadsafe(journal.append([incoming(seq)], T0_MS), loop)
+        asked.result(10)  # less than SQLite would wait for a lock
+        committed.append(seq)
+
+    copy = JournalCopy(tmp_path / "journal.db", tmp_path / "copy.db")
+    copy.begin()
+    done = await asyncio.to_thread(copy.follow, said)
+    await asyncio.to_thread(copy.close)
+    assert committed == [20, 21, 22, 23, 24]
+    assert (done.entries, done.head) == (10, 10)  # as of one commit
+
+
+@pytest.mark.parametrize("step", ["begin", "follow"])
+async def test_the_copy_does_not_wait_for_the_journals_writer(
+    tmp_path: Path, journal: Journal, step: str
+) -> None:
+    copy = JournalCopy(tmp_path / "journal.db", tmp_path / "copy.db")
+    with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as writer:
+        steps = [copy.begin, lambda: copy.follow(lambda _done, _total: None)]
+        if step == "follow":
+            copy.begin()
+            del steps[0]
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE position SET positions = '{}'")
+        async with asyncio.timeout(10):
+            await asyncio.to_thread(steps[0])
+        writer.execute("ROLLBACK")
+    copy.close()
+    assert journal.failures == 0
+
+
+@pytest.mark.parametrize("noted", [None, {}])
+async def test_what_a_consumer_that_noted_nothing_has_before_it_is_copied(
+    tmp_path: Path, noted: dict[int, int] | None
+) -> None:
+    """The recorder of a new centre notes where it is after thousands of entries only."""
+    live = Journal(tmp_path / "journal.db", keep_ms=DAY_MS, max_bytes=2**22)
+    await live.open()
+    for seq in range(1, 6):
+        await live.append([incoming(seq)], T0_MS)
+    await live.save("judge", {PART: live.head}, {})
+    await live.save("ledger", {}, {"head": b"1"})
+    if noted is not None:
+        await live.save("recorder", noted, {})
+    copy = JournalCopy(tmp_path / "journal.db", tmp_path / "copy.db")
+    copy.begin()
+    done = copy.follow(lambda _done, _total: None)
+    copy.close()
+    await live.close()
+    assert (done.entries, done.head) == (5, 5)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root works for another user")
+def test_a_pin_that_root_holds_is_one_to_the_centres_user() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chown(folder, 65534, 65534)
+        journal = folder / "journal.db"
+        held = Pin(journal).held()
+        held.__enter__()
+        try:
+            assert (folder / "journal.pin").stat().st_uid == 65534
+            os.seteuid(65534)
+            try:
+                assert Pin(journal).holds()
+            finally:
+                os.seteuid(0)
+            os.chown(folder / "journal.pin", 0, 0)  # as a version before this one made it
+            os.seteuid(65534)
+            try:
+                assert Pin(journal).holds()
+                Pin(journal).give_up()
+                assert not Pin(journal).holds()
+            finally:
+                os.seteuid(0)
+        finally:
+            with pytest.raises(BackupError, match="was trimmed meanwhile"):
+                held.__exit__(None, None, None)

@@ -220,3 +220,84 @@ async def test_a_stop_before_the_record_answers_saves_nothing_of_it(tmp_path: Pa
     assert {event.level for event in record.events.values()} >= {"blue", "red"}
     await stopped(task)
     await journal.close()
+
+
+async def broken(journal: Journal, when: str = "ON position") -> None:
+    """Let the journal's commits fail that touch these rows, as a disk without room would."""
+    text = f"CREATE TRIGGER broken BEFORE INSERT {when} BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    await journal._writer.submit(lambda desk: desk._db.execute(text))
+
+
+async def mended(journal: Journal) -> None:
+    await journal._writer.submit(lambda desk: desk._db.execute("DROP TRIGGER broken"))
+
+
+async def test_a_journal_that_cannot_commit_stops_no_judgement_and_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "SAVE_EVERY_S", 0.0)
+    journal, record = await opened(tmp_path), Record()
+    judge = made(tmp_path, journal, record)
+    task = asyncio.create_task(judge.run())
+    await river(journal, 1, 10)
+    await caught_up(judge, journal)
+    before = len(record.events)
+    await broken(journal)
+    await river(journal, 11, 20)
+    await caught_up(judge, journal)
+    assert not task.done()
+    assert judge.failures > 0
+    assert len(record.events) > before > 0
+    assert record.told == len(record.events)
+    assert caplog.text.count("event=judge_not_saved") == 1
+    # An orderly end with such a disk is orderly; what is unsaved is judged again, to the same ids.
+    await stopped(task)
+    await judge.flush()
+    again = made(tmp_path, journal, record)
+    task = asyncio.create_task(again.run())
+    await caught_up(again, journal)
+    told, known = record.told, len(record.events)
+    assert told > known
+    await mended(journal)
+    await river(journal, 31, 3)
+    await caught_up(again, journal)
+    await stopped(task)
+    await again.flush()
+    # Saved now: a third one says nothing of it anew.
+    told = record.told
+    third = made(tmp_path, journal, record)
+    task = asyncio.create_task(third.run())
+    await caught_up(third, journal)
+    await stopped(task)
+    assert record.told == told
+    await journal.close()
+
+
+async def test_rules_in_force_go_on_while_new_ones_cannot_be_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAVE_EVERY_S", 0.01)
+    journal, record = await opened(tmp_path), Record()
+    judge = made(tmp_path, journal, record)
+    task = asyncio.create_task(judge.run())
+    await river(journal, 1, 2)
+    await caught_up(judge, journal)
+    await stopped(task)
+    await judge.flush()
+    rules = tmp_path / "catalogue" / "rules.toml"
+    await asyncio.to_thread(rules.write_text, rules.read_text() + "# edited\n")
+    catalogue = load(tmp_path / "catalogue")
+    assert catalogue.version != judge.health()["catalogue"]
+    await broken(journal, "ON entry WHEN new.kind = 'change'")
+    again = Judge(journal, record.take, catalogue, lambda: T0_MS)
+    task = asyncio.create_task(again.run())
+    await river(journal, 3, 6)
+    await caught_up(again, journal)
+    assert record.events
+    assert again.health()["catalogue"] == judge.health()["catalogue"]
+    await mended(journal)
+    async with asyncio.timeout(PATIENCE_S):
+        while again.health()["catalogue"] != catalogue.version:  # though nothing else comes
+            await asyncio.sleep(0.01)
+    await stopped(task)
+    await journal.close()

@@ -260,6 +260,16 @@ async def test_what_came_after_the_change_is_no_history(tmp_path: Path) -> None:
         assert house.sink.said("river") == RIVER_SAID
 
 
+async def test_a_channel_without_history_is_not_asked_for(tmp_path: Path) -> None:
+    """A new centre of thousands of channels must not stand still at its first start."""
+    async with opened(tmp_path) as house:
+        await house.journal.change(house.new.payload(), at(CHANGE_S))
+        await house.record()
+        house.past = Broken(house, "range")
+        health = (await house.judged(house.new)).health()
+        assert (health["warm"], health["cold"]) == (2, 0)
+
+
 class Broken(StoredPast):
     """A store that fails at a chosen question."""
 

@@ -132,6 +132,8 @@ async def test_the_same_readings_under_a_new_log_are_stored_once(tmp_path: Path)
         await bench.take(incoming(2, changed, log=OTHER_LOG))
         assert (bench.recorder.recorded, bench.recorder.conflicts) == (5, 5)
         assert await bench.whys() == ["value_conflict"] * 5
+        asides = [kept.aside for kept in await bench.store.asides(9)]
+        assert {(a.gateway, a.log, a.seq) for a in asides} == {("gw1", OTHER_LOG, 2)}
 
 
 async def test_a_store_that_is_full_for_a_while_loses_nothing(
@@ -161,6 +163,36 @@ async def test_it_resumes_at_the_stores_position_and_lets_the_journal_trim(tmp_p
         await until(lambda: not again.recorder._unsaved)
         positions, _ = await again.journal.load("recorder")
         assert positions == await again.store.position()
+
+
+async def test_a_journal_that_cannot_commit_stops_no_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Positions in the journal are hints: the store has the truth, in one commit with its rows."""
+    monkeypatch.setattr(module, "SAVE_EVERY", 1)
+    monkeypatch.setattr(module, "TELL_AGAIN_S", 0.0)
+    text = (
+        "CREATE TRIGGER broken BEFORE INSERT ON position BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    )
+    async with Bench(tmp_path).running() as bench:
+        await bench.take(incoming(1))
+        await bench.journal._writer.submit(lambda desk: desk._db.execute(text))
+        await bench.take(*(incoming(seq) for seq in range(2, 9)))
+        await bench.take(incoming(9))
+        assert bench.recorder._unsaved
+        assert bench.recorder.recorded == 2 * 9
+    again = Bench(tmp_path)
+    async with again.running():  # a start on a full disk too
+        await again.take(incoming(10))
+        assert again.recorder.recorded == 2
+        await again.journal._writer.submit(lambda desk: desk._db.execute("DROP TRIGGER broken"))
+        await again.take(incoming(11))
+        await until(lambda: not again.recorder._unsaved)
+        positions, _ = await again.journal.load("recorder")
+        assert positions == await again.store.position()
+        page = await again.store.range("st1", "wl", 0, 2**50, 1000)
+        assert (len(page.rows), again.recorder.conflicts) == (len({r[2] for r in page.rows}), 0)
+    assert caplog.text.count("event=recorder_position_not_noted") == 2  # once a run
 
 
 async def test_a_new_journal_beside_an_old_store_is_recorded_from_its_first_entry(

@@ -46,7 +46,7 @@ class Model:
         notes = Note.NONE if key in OWNED else Note.UNKNOWN_CHANNEL
         first = self.rows.setdefault((*key, time_ms), (entry["v"], int(notes)))
         if first[0] != entry["v"]:
-            self.conflicts.add((*key, time_ms, entry["v"]))
+            self.conflicts.add((item.gateway, item.seq, *key, time_ms, entry["v"]))
         return False
 
 

@@ -93,6 +93,19 @@ async def test_a_tier_is_its_rollups_with_what_is_not_rolled_yet(
     await rolling.close()
 
 
+async def test_the_last_hour_is_whole_though_the_span_ends_within_it(tmp_path: Path) -> None:
+    """Something came to the end of the hour and is not rolled: the span ends before it."""
+    rolling = await filled(tmp_path)
+    await rolling.arrive([Reading(*KEY, T0 + 50 * 60_000 + 7, 99.0)])
+    await rolling.record()
+    await rolling.roller.step()
+    rows, _ = await exported(rolling, tmp_path, Tier.HOUR, T0 + 1)
+    assert [(row["max"], row["count"]) for row in rows if row["station"] == "st0007"] == [
+        ("99.0", "61")
+    ]
+    await rolling.close()
+
+
 def said(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
     code = main([str(item) for item in arguments])
     out, err = capsys.readouterr()
@@ -138,3 +151,25 @@ def test_the_command_writes_a_whole_file_or_none(
         capsys, "export", path, *SPAN, "--tier", "1h", "--out", tmp_path / "h.csv", "--json"
     )
     assert (code, '"rows": 3' in out) == (0, True)
+
+
+def test_a_tier_that_has_not_heard_of_the_newest_readings_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio  # noqa: PLC0415  (the command has a loop of its own)
+
+    monkeypatch.setattr("egret_aggregator.export.LOOK_S", 0.01)
+    monkeypatch.setattr(Export.marked, "__defaults__", (0.05,))
+    path = centre(tmp_path)
+
+    async def fill() -> None:
+        rolling = await filled(tmp_path)
+        await rolling.arrive([Reading(*KEY, T0 + 7, 99.0)])
+        await rolling.record()  # and the centre is stopped before the rollups look
+        await rolling.close()
+
+    asyncio.run(fill())
+    code, out, _ = said(capsys, "export", path, *SPAN, "--tier", "1h", "--out", tmp_path / "h.csv")
+    assert (code, "what was recorded last may be missing" in out) == (1, True)
+    code, out, _ = said(capsys, "export", path, *SPAN, "--tier", "raw", "--out", tmp_path / "r.csv")
+    assert (code, "missing" in out) == (0, False)

@@ -16,7 +16,7 @@ from egret_aggregator.clock import Clock
 from egret_aggregator.config import RetentionSettings
 from egret_aggregator.errors import StoreError
 from egret_aggregator.retention import DAY_MS, Account, Retention, horizons
-from egret_aggregator.store import SqliteStore, StoredReading
+from egret_aggregator.store import Note, SqliteStore, StoredReading
 from egret_core.buckets import HOUR_MS, TEN_MIN_MS
 from egret_core.reading import Reading
 
@@ -55,7 +55,7 @@ async def aged(tmp_path: Path) -> AsyncIterator[Rolling]:
 
 def retention(rolling: Rolling, settings: RetentionSettings = KEEP) -> Retention:
     assert isinstance(rolling.store, SqliteStore)
-    return Retention(rolling.store, rolling.rollups, settings)
+    return Retention(rolling.store, rolling.rollups, settings, rolling.store)
 
 
 async def kept(rolling: Rolling) -> tuple[int, int, int]:
@@ -131,10 +131,10 @@ async def test_a_day_that_is_not_rolled_or_that_something_came_to_waits(tmp_path
 async def test_nothing_goes_before_the_rollups_have_taken_anything(tmp_path: Path) -> None:
     rolling = Rolling(tmp_path)
     await rolling.open()
-    await rolling.store.write([StoredReading(*KEY, T0, 1.0, None, 1, 0, 0, 10)])
+    await rolling.store.write([StoredReading(*KEY, at, 1.0, None, 1, 0, 0, 10) for at in (T0, NOW)])
     (account, *_) = await retention(rolling).remove(lambda: NOW)
     assert (account.rows, account.left_days) == (0, 1)
-    assert (await kept(rolling))[0] == 1
+    assert (await kept(rolling))[0] == 2
     await rolling.close()
 
 
@@ -152,13 +152,111 @@ async def test_a_database_s_raw_readings_are_its_administrator_s(tmp_path: Path)
     rolling = in_memory(tmp_path)
     await rolling.open()
     await rolling.arrive([Reading(*KEY, T0, 1.0)])
+    await rolling.arrive([Reading(*KEY, NOW, 1.0)])
     await rolling.record()
     await rolling.settle()
-    accounts = await Retention(None, rolling.rollups, KEEP).remove(lambda: NOW)
+    keeper = Retention(None, rolling.rollups, KEEP, rolling.store)
+    accounts = await keeper.remove(lambda: NOW)
     assert [a.rows for a in accounts] == [0, 1, 1]
-    assert len((await rolling.store.range(*KEY, 0, FAR, 9)).rows) == 1
-    assert (await Retention(None, rolling.rollups, KEEP).plan(NOW))[0].rows == 0
+    assert len((await rolling.store.range(*KEY, 0, FAR, 9)).rows) == 2
+    assert (await keeper.plan(NOW))[0].rows == 0
     await rolling.close()
+
+
+async def test_a_clock_years_ahead_removes_nothing_that_is_young(tmp_path: Path) -> None:
+    """The server's clock stands in 2100; the gateways' clocks are right."""
+    async with aged(tmp_path) as rolling:
+        newest = T0 + 12 * DAY_MS + 18 * HOUR_MS
+        doubtful = [
+            StoredReading("st3", "wl", FAR, 1.0, None, 1, 0, int(Note.CLOCK_AHEAD), NOW - FAR),
+            StoredReading("st3", "rn", newest + 3 * DAY_MS, None, None, 9, 0, 0, 10),
+        ]
+        await rolling.store.write(doubtful)
+        planned = await retention(rolling).plan(FAR)
+        removed = await retention(rolling).remove(lambda: FAR)
+        assert [a.before_ms for a in planned] == [a.before_ms for a in removed]
+        assert removed[0].before_ms == T0 + 7 * DAY_MS
+        assert await kept(rolling) == (6 * 4, 8 * 4, 10 * 4)
+
+
+async def test_without_a_good_reading_nothing_goes(tmp_path: Path) -> None:
+    rolling = Rolling(tmp_path)
+    await rolling.open()
+    await rolling.store.write([StoredReading(*KEY, T0, None, None, 9, 0, 0, 10)])
+    assert [a.rows for a in await retention(rolling).plan(FAR)] == [0, 0, 0]
+    await rolling.close()
+
+
+class Leaping(Clock):
+    """A wall clock that somebody sets while the centre runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead_ms = NOW - super().now_ms()
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.ahead_ms
+
+
+async def test_a_round_after_the_clock_leapt_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with aged(tmp_path) as rolling:
+        # A gateway that takes its time from the centre follows it: readings are no second witness.
+        await rolling.store.write([StoredReading("st3", "wl", FAR, 1.0, None, 1, 0, 0, 10)])
+        clock, keeper = Leaping(), retention(rolling)
+        clock.ahead_ms -= 12 * DAY_MS
+        assert [a.rows for a in await keeper._round(clock)] == [0, 0, 0]
+        for leap_ms in (2 * DAY_MS, FAR - NOW):
+            clock.ahead_ms += leap_ms
+            assert await keeper._round(clock) == []
+            clock.ahead_ms -= leap_ms
+        assert "retain_refused clock_leapt_days=2" in caplog.text
+        clock.ahead_ms += DAY_MS - HOUR_MS  # an hour's correction, and summer time for good measure
+        assert len(await keeper._round(clock)) == 3
+        assert (await kept(rolling))[0] == 13 * 4
+        assert sum(a.rows for a in await retention(rolling)._round(Leaping())) == 56 + 40 + 24
+
+
+@pytest.mark.parametrize("store", [SqliteStore, None])
+async def test_buckets_of_a_day_that_is_to_be_rolled_wait_too(
+    tmp_path: Path, store: type[SqliteStore] | None
+) -> None:
+    """Backlog of an old day, marked and not rolled: its buckets are all that will be of it."""
+    async with aged(tmp_path) as rolling:
+        assert isinstance(rolling.store, SqliteStore)
+        backlog = [Reading(*KEY, T0 + n * TEN_MIN_MS + 5, 7.0) for n in (1, 2)]
+        await rolling.arrive(backlog, received_ms=NOW - 2 * HOUR_MS)
+        await rolling.record()
+        await rolling.roller.step()
+        own = rolling.store if store else None
+        same = RetentionSettings(raw_days=5, ten_min_days=5)
+        keeper = Retention(own, rolling.rollups, same, rolling.store)
+        accounts = await keeper.remove(lambda: NOW)
+        assert [a.left_days for a in accounts] == [int(store is not None), 1, 0]
+        await rolling.arrive([Reading("st2", "wl", NOW + 19 * HOUR_MS, 7.0)])
+        await rolling.record()
+        await rolling.settle()
+        ten = await rolling.rollups.rows(KEY, TEN_MIN_MS, T0, T0 + DAY_MS)
+        assert [row.seen for row in ten] == [1, 1, 1, 1, 1, 1]
+        accounts = await keeper.remove(lambda: NOW + DAY_MS)
+        assert [a.left_days for a in accounts] == [0, 0, 0]
+        hours = await rolling.rollups.rows(KEY, HOUR_MS, T0, T0 + DAY_MS)
+        assert [row.seen for row in hours] == [3, 1, 1, 1]
+        assert (await rolling.rollups.progress()).too_late == 0
+
+
+async def test_buckets_of_a_day_that_raw_readings_wait_of_wait_too(tmp_path: Path) -> None:
+    """What is recorded has no mark yet: the day's hours must not be sealed before it comes."""
+    async with aged(tmp_path) as rolling:
+        await rolling.arrive([Reading(*KEY, T0 + 5, 7.0)], received_ms=NOW + 13 * HOUR_MS)
+        await rolling.record()
+        same = RetentionSettings(raw_days=5, ten_min_days=5, hour_days=5)
+        accounts = await retention(rolling, same).remove(lambda: NOW)
+        assert [a.left_days for a in accounts] == [1, 1, 1]
+        await rolling.settle()
+        hours = await rolling.rollups.rows(KEY, HOUR_MS, T0, T0 + DAY_MS)
+        assert [row.seen for row in hours] == [2, 1, 1, 1]
 
 
 async def test_a_round_that_fails_is_tried_again(
@@ -197,9 +295,9 @@ async def test_the_command_tells_first_and_removes_then(tmp_path: Path) -> None:
         pass
     code, out, _ = await command("retain", str(path), "--dry-run")
     assert code == 0
-    assert "raw: 104 rows of 2 stations would go" in out
+    assert "raw: 88 rows of 2 stations would go" in out
     assert "10min: kept for ever" in out
     code, out, _ = await command("retain", str(path), "--json")
     (raw, *_) = json.loads(out)["tiers"]
-    # What came last waits until it has rested: two stations' newest day.
-    assert (code, raw["rows"], raw["left_days"]) == (0, 96, 2)
+    # Age counts from the newest reading, two months before this machine's clock.
+    assert (code, raw["rows"], raw["left_days"]) == (0, 88, 0)

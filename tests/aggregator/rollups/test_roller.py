@@ -5,62 +5,35 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rig.rolling import Rolling, in_memory
+from rig.rolling import (
+    FAR,
+    KEYS,
+    T0,
+    Rolling,
+    in_memory,
+    opened,
+    oracle,
+    reading,
+    right,
+    tiers,
+    trimmed,
+)
 
-from egret_aggregator.errors import StoreError
-from egret_aggregator.roller import Roller, point
-from egret_core.buckets import HOUR_MS, TEN_MIN_MS, Bucket, coarser, gather
-from egret_core.reading import Reading
+from egret_core.buckets import HOUR_MS, TEN_MIN_MS, coarser
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-T0 = 1_789_999_200_000  # an hour's start
-FAR = 4_102_444_800_000
-KEYS = (("st1", "wl"), ("st1", "rn"), ("st2", "wl"))
-
-
-def reading(
-    at_s: float, value: float | None = 1.0, key: tuple[str, str] = KEYS[0], **more: Any
-) -> Reading:
-    return Reading(*key, T0 + int(at_s * 1000), value, **more)
-
-
-@asynccontextmanager
-async def opened(rolling: Rolling) -> AsyncIterator[Rolling]:
-    await rolling.open()
-    try:
-        yield rolling
-    finally:
-        await rolling.close()
+    from egret_aggregator.roller import Roller
 
 
 @pytest.fixture(params=["sqlite", "memory"])
 def rolling(request: pytest.FixtureRequest, tmp_path: Path) -> Rolling:
     return Rolling(tmp_path) if request.param == "sqlite" else in_memory(tmp_path)
-
-
-async def oracle(rolling: Rolling, key: tuple[str, str]) -> dict[int, list[Bucket]]:
-    """What both tiers are, by all that the store holds."""
-    page = await rolling.store.range(*key, 0, FAR, 10**6)
-    ten = gather(map(point, page.rows), TEN_MIN_MS)
-    return {TEN_MIN_MS: ten, HOUR_MS: coarser(ten, HOUR_MS)}
-
-
-async def tiers(rolling: Rolling, key: tuple[str, str]) -> dict[int, list[Bucket]]:
-    return {tier: await rolling.rollups.rows(key, tier, 0, FAR) for tier in (TEN_MIN_MS, HOUR_MS)}
-
-
-async def right(rolling: Rolling) -> None:
-    for key in KEYS:
-        assert await oracle(rolling, key) == await tiers(rolling, key)
 
 
 async def charted(rolling: Rolling) -> None:
@@ -144,17 +117,6 @@ async def test_a_lost_file_is_made_anew_from_the_store(
         await charted(rolling)
 
 
-async def trimmed(rolling: Rolling) -> None:
-    """Have the journal forget all that its consumers have passed."""
-    position = await rolling.store.position()
-    for name in ("judge", "recorder"):
-        await rolling.journal.save(name, {**position, -1: 10**6}, {})
-    rolling.journal._desk._keep_ms = -(10**15)
-    for n in range(120):
-        await rolling.journal.tick(T0 + n)
-    assert rolling.journal.trimmed > 1
-
-
 async def test_a_journal_put_back_without_what_its_consumers_had_passed_is_noticed(
     tmp_path: Path,
 ) -> None:
@@ -216,82 +178,6 @@ async def test_more_marks_than_memory_has_room_for_are_rolled_before_more_is_rea
         assert most <= 5
         await charted(rolling)
         await rolling.settle()
-        await right(rolling)
-
-
-class Torn:
-    """A rollup file whose writes fail while `broken`."""
-
-    def __init__(self, rolling: Rolling) -> None:
-        self._write = rolling.rollups._write
-        self.broken = True
-        rolling.rollups._write = self.write  # type: ignore[method-assign]
-
-    async def write(self, work: Any) -> None:
-        if self.broken:
-            raise StoreError("no room")
-        await self._write(work)
-
-
-async def test_a_file_that_cannot_be_written_loses_no_mark(tmp_path: Path) -> None:
-    async with opened(Rolling(tmp_path)) as rolling:
-        await rolling.arrive([reading(1), reading(700)])
-        await rolling.record()
-        torn = Torn(rolling)
-        with pytest.raises(StoreError):
-            await rolling.settle()
-        torn.broken = False
-        await rolling.roller.step()
-        torn.broken = True
-        rolling.now_s += 3600
-        assert not await rolling.roller.step()
-        assert rolling.roller.failures == 1
-        torn.broken = False
-        rolling.now_s += 3600
-        await rolling.settle()
-        await right(rolling)
-
-
-async def test_a_store_that_refuses_to_be_read_does_not_hold_up_the_marking(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with opened(Rolling(tmp_path)) as rolling:
-
-        async def refuses(*_: object) -> None:
-            raise StoreError("the span is too long for this server")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(rolling.store, "range", refuses)
-            for n in range(5):
-                await rolling.arrive([reading(700 * n)])
-                await rolling.record()
-                rolling.now_s += 61
-                await rolling.roller.step()
-            progress = await rolling.rollups.progress()
-            assert max(progress.positions.values()) == rolling.entry
-            assert rolling.roller.failures > 0
-        rolling.now_s += 61
-        await rolling.settle()
-        await right(rolling)
-
-
-async def test_run_goes_on_after_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("egret_aggregator.roller.RETRY_S", 0.01)
-    monkeypatch.setattr("egret_aggregator.roller.LOOK_S", 0.01)
-    monkeypatch.setattr("egret_aggregator.roller.QUIET_S", -1.0)
-    async with opened(Rolling(tmp_path)) as rolling:
-        await rolling.arrive([reading(1)])
-        await rolling.record()
-        torn = Torn(rolling)
-        task = asyncio.create_task(rolling.roller.run())
-        async with asyncio.timeout(30):
-            while not rolling.roller.failures:
-                await asyncio.sleep(0.01)
-            torn.broken = False
-            while not rolling.roller.rolled:
-                await asyncio.sleep(0.01)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         await right(rolling)
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from egret_aggregator.store import Aside, MemoryStore, SqliteStore, StoredReading, interface
+from egret_aggregator.store import (
+    Aside,
+    MemoryStore,
+    Origin,
+    SqliteStore,
+    StoredReading,
+    interface,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +34,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interface, "ASIDES_MAX", 100)
     monkeypatch.setattr(interface, "ASIDES_MAX_B", 10_000)
+    monkeypatch.setattr(interface, "REFUSED_MAX", 100)
+    monkeypatch.setattr(interface, "REFUSED_MAX_B", 10_000)
 
 
 @asynccontextmanager
@@ -117,6 +126,47 @@ async def test_value_conflicts_have_a_share_of_their_own(store: Store) -> None:
         assert (health.conflicts, health.asides) == (60, 11)
 
 
+async def test_a_second_value_is_kept_in_its_senders_name(store: Store) -> None:
+    rows = [StoredReading("st1", "wl", T0 + n, 1.0, None, 1, 0, 0, 40) for n in range(6)]
+    async with opened(store):
+        await store.write(rows)
+        others = [row._replace(value=2.0) for row in rows]
+        origins = [Origin(0, "gw0", "aa", 1), Origin(2, "gw1", "bb", 7), Origin(5, "gw2", "cc", 8)]
+        await store.write(others, origins=origins)
+        await store.write(others, origins=origins)  # a crash between: the same asides
+        left = [
+            (item.aside.gateway, item.aside.log, item.aside.seq) for item in await store.asides(99)
+        ]
+        assert left[::-1] == [("gw1", "bb", 7)] * 2 + [("gw2", "cc", 8)] * 3 + [("", "", 0)]
+
+
+async def test_readings_that_a_server_refused_have_a_room_of_their_own(store: Store) -> None:
+    """They are nowhere else: neither their own gateway's faults nor all others' push them out."""
+    refused = [aside("gw1", seq, why="store_refused: too old") for seq in range(5)]
+    async with opened(store):
+        await store.write([], refused)
+        for seq in range(30):
+            await store.write([], [aside(f"gw{n}", 1000 + seq) for n in range(1, 16)])
+        left = await kept(store)
+        assert left[:5] == [("gw1", seq) for seq in range(5)]
+        assert len(left) == 105
+        await store.write([], [aside("gw1", 50 + n, why="store_refused: old") for n in range(30)])
+        assert [seq for name, seq in await kept(store) if seq < 1000] == list(range(70, 80))
+        assert len(await kept(store)) == 110
+
+
+async def test_a_file_from_before_rooms_were_apart_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "series.db"
+    async with opened(SqliteStore(path)) as store:
+        await store.write([], [aside("", seq, why="store_refused: x") for seq in range(9)])
+        store._db.execute("UPDATE share SET gateway = ''")
+    async with opened(SqliteStore(path)) as store:
+        for seq in range(9, 30):
+            await store.write([], [aside("", seq)])
+        assert [seq for _, seq in await kept(store)][:9] == list(range(9))
+        assert (await store.health()).asides >= 10
+
+
 async def test_a_limit_in_force_survives_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "series.db"
     async with opened(SqliteStore(path)) as store:
@@ -132,7 +182,12 @@ async def test_both_stores_keep_the_same_whatever_comes(tmp_path: Path) -> None:
     async with opened(sqlite), opened(memory):
         for seq in range(300):
             some = [
-                aside(f"gw{int(chance.expovariate(0.3))}", seq, b"b" * chance.choice((2, 9, 150)))
+                aside(
+                    f"gw{int(chance.expovariate(0.3))}",
+                    seq,
+                    b"b" * chance.choice((2, 9, 150)),
+                    chance.choice(("foreign", "store_refused: full", "undated")),
+                )
                 for _ in range(chance.randrange(4))
             ]
             for store in (sqlite, memory):

@@ -29,6 +29,7 @@ WHY_MAX = 300  # characters of the server's words that are kept
 NO_ANSWER = 0  # in place of a status
 
 _DROPPED = re.compile(r"dropped=(\d+)")
+_NAMED = re.compile(r"unable to parse '|\"line_number\"")  # once for each line that is not in
 _OF_LINES = re.compile(
     r"partial write|unable to parse|dropped=\d|field type conflict|beyond retention"
     r"|original_line|line protocol|invalid (tag|field|number|boolean|timestamp)|missing (tag|field)"
@@ -58,7 +59,7 @@ class Answer(NamedTuple):
     Attributes:
         verdict: what to do; why: the server's words, short.
         pause_s: before the next try; 0 leaves it to who tries.
-        dropped: lines that are not in, where the server says how many; -1 where it does not.
+        dropped: lines that are not in, where the server counts or names them; -1 where not.
     """
 
     verdict: Verdict
@@ -118,4 +119,6 @@ def _refused(text: str, why: str) -> Answer:
     if _OF_SERVER.search(text) or not _OF_LINES.search(text):
         return Answer(Verdict.STRANGE, why, SLOW_S)
     dropped = _DROPPED.search(text)
-    return Answer(Verdict.PARTIAL, why, 0.0, int(dropped[1]) if dropped else -1)
+    named = len(_NAMED.findall(text))
+    count = named + int(dropped[1]) if dropped else named or -1
+    return Answer(Verdict.PARTIAL, why, 0.0, count)

@@ -7,8 +7,10 @@ crash, a meta come in between would tag equal rows differently, and they would b
 from __future__ import annotations
 
 import asyncio
+import logging
 from array import array
 from bisect import bisect_right
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from egret_aggregator.store.influx import influxql, line, sift, spans, state
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from egret_aggregator.store.influx.sift import Key
     from egret_aggregator.store.model import MetaFact, StoredReading
     from egret_aggregator.store.sqlite import SqliteStore
+
+_log = logging.getLogger(__name__)
 
 ASK_ROWS = 1000  # least of one question: rows between the doubtful ones come along
 ASK_SPAN_MS = 24 * 3_600_000  # of one question: InfluxDB 3 Core refuses more than three days
@@ -48,14 +52,48 @@ class Book:
     async def open(self) -> None:
         """Read what is remembered; StoreError where that fails."""
         await self._local.commit(state.prepare)
+        await self.remember()
+        self.learn(await self._local.metas())
+
+    async def remember(self) -> None:
+        """Take up what the file has; StoreError where that fails."""
         for key, (quantity, held) in (await self._local.commit(state.channels)).items():
             self._channels[key] = state.Channel(quantity, line.head(*key, quantity), held)
-        self.learn(await self._local.metas())
+
+    def within(self, key: Key) -> array[int]:
+        """Return where a channel may have rows; empty for one that nobody has met yet."""
+        known = self._channels.get(key)
+        return array("q") if known is None else known.spans
 
     def learn(self, metas: Iterable[MetaFact]) -> None:
         """Take up quantities, for channels that have no row yet."""
         for fact in metas:
             self._quantities[fact.meta.station, fact.meta.channel] = fact.meta.quantity
+
+    async def adopt(self) -> int:
+        """Take up what the bucket has that nobody here remembers; return how many channels.
+
+        Where each channel may have rows is then what the server says, and its newest row is the
+        latest one. A server that refuses to say, as InfluxDB 3 Core does, leaves all as it was.
+
+        Raises:
+            StoreError: the server does not answer, or the file fails.
+        """
+        try:
+            first = influxql.ends_of_all(await self._http.query(influxql.extents_of_all("first")))
+            last = influxql.ends_of_all(await self._http.query(influxql.extents_of_all("last")))
+            newest = influxql.rows_of_all(await self._http.query(influxql.newest_of_all()))
+        except RefusedQueryError as error:
+            _log.warning("event=influx_history_not_told error=%r", str(error))
+            await self._local.commit(lambda db: state.adopt(db, {}, (), exact=False))
+            return 0
+        found: dict[Key, tuple[str, array[int]]] = {}
+        for key in first.keys() & last.keys():
+            quantity, end_ms = max(last[key], key=itemgetter(1))
+            start_ms = min(time_ms for _, time_ms in first[key])
+            found[key] = (quantity, array("q", (start_ms, end_ms)))
+        await self._local.commit(lambda db: state.adopt(db, found, newest, exact=True))
+        return len(found)
 
     async def meet(self, keys: Iterable[Key], *, adopted: bool) -> None:
         """Make channels known before their first row is sent.
@@ -125,10 +163,10 @@ class Book:
             limit = max(ASK_ROWS, 2 * (end - at))
             statement = influxql.rows_of(*key, times[at], times[end - 1] + 1, limit)
             async with self._asking:
-                rows, cut = influxql.rows(await self._http.query(statement), *key)
-            found.update({row.time_ms: row for row in rows if row.time_ms in wanted})
-            if rows and (cut or len(rows) >= limit):
-                end = bisect_right(times, rows[-1].time_ms, at)
+                told = influxql.rows(await self._http.query(statement), *key)
+            found.update({row.time_ms: row for row in told.rows if row.time_ms in wanted})
+            if told.last_ms is not None and (told.cut or told.seen >= limit):
+                end = bisect_right(times, told.last_ms, at)
             at = end
         return found
 

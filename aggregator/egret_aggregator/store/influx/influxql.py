@@ -6,13 +6,14 @@ Bind parameters are not everywhere, so text is quoted here; every SELECT is boun
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_aggregator.store.influx import line
 from egret_aggregator.store.model import StoredReading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _TEXT = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n"})
 # 1.x and 2.x answer so with nothing; 3.x may call it an error.
@@ -24,12 +25,19 @@ class RefusedQueryError(ValueError):
     """The server answered a statement with an error; the text is the server's."""
 
 
-class Extent(NamedTuple):
-    """The first and the last row of a series, and the quantity it is tagged with."""
+class Found(NamedTuple):
+    """An answer to `rows_of`.
 
-    quantity: str
-    first_ms: int
-    last_ms: int
+    Attributes:
+        rows: ours; seen: how many came, those of another writer included.
+        last_ms: the time of the last that came, None where none did.
+        cut: the server gave fewer than it has, and than were asked for.
+    """
+
+    rows: list[StoredReading]
+    seen: int = 0
+    last_ms: int | None = None
+    cut: bool = False
 
 
 def text(value: str) -> str:
@@ -42,6 +50,7 @@ def name(value: str) -> str:
     return f'"{value.translate(_NAME)}"'
 
 
+_TAGS = ", ".join(name(tag) for tag in ("station", "channel", "quantity"))
 _ROW = ", ".join(name(field) for field in line.FIELDS)
 
 
@@ -63,8 +72,24 @@ def extent_of(station: str, channel: str, selector: str) -> str:
     """
     return (
         f"SELECT {selector}({name('q')}) FROM {name(line.MEASUREMENT)}"  # noqa: S608  (quoted)
-        f" WHERE {_channel(station, channel)} AND {_span(line.TIME_MIN_MS, line.TIME_MAX_MS)}"
+        f" WHERE {_channel(station, channel)} AND {_span(line.TIME_MIN_MS, line.TIME_MAX_MS + 1)}"
         f" GROUP BY {name('quantity')}"
+    )
+
+
+def extents_of_all(selector: str) -> str:
+    """Return the statement for one end, `first` or `last`, of what every channel has."""
+    return (
+        f"SELECT {selector}({name('q')}) FROM {name(line.MEASUREMENT)}"  # noqa: S608  (quoted)
+        f" WHERE {_span(line.TIME_MIN_MS, line.TIME_MAX_MS + 1)} GROUP BY {_TAGS}"
+    )
+
+
+def newest_of_all() -> str:
+    """Return the statement for every channel's newest row that is not ahead of the server."""
+    return (
+        f"SELECT last({name('q')}), {_ROW} FROM {name(line.MEASUREMENT)}"  # noqa: S608  (quoted)
+        f" WHERE time >= {line.TIME_MIN_MS}ms AND time <= now() GROUP BY {_TAGS}"
     )
 
 
@@ -92,37 +117,81 @@ def series(answer: object) -> list[Mapping[str, Any]]:
     return list(results[0].get("series", []))
 
 
-def rows(
-    found: list[Mapping[str, Any]], station: str, channel: str
-) -> tuple[list[StoredReading], bool]:
-    """Return the rows of an answer to `rows_of`, and whether the server cut it short."""
+def rows(found: list[Mapping[str, Any]], station: str, channel: str) -> Found:
+    """Return what an answer to `rows_of` holds.
+
+    A point without one of the fields that ours always have is another writer's: it is left out.
+
+    Raises:
+        RefusedQueryError: the answer is none to that statement.
+    """
     if not found:
-        return [], False
-    made = [
-        StoredReading(
-            station,
-            channel,
-            int(time_ms),
-            None if value is None else float(value),
-            None if raw is None else float(raw),
-            int(flag),
-            int(reasons),
-            int(notes),
-            int(lag_ms),
-        )
-        for time_ms, value, raw, flag, reasons, notes, lag_ms in found[0]["values"]
-    ]
-    return made, bool(found[0].get("partial"))
+        return Found([])
+    with _shaped():
+        came = found[0]["values"]
+        made = [
+            StoredReading(
+                station,
+                channel,
+                int(time_ms),
+                None if value is None else float(value),
+                None if raw is None else float(raw),
+                int(flag),
+                int(reasons),
+                int(notes),
+                int(lag_ms),
+            )
+            for time_ms, value, raw, flag, reasons, notes, lag_ms in came
+            if None not in (flag, reasons, notes, lag_ms)
+        ]
+        last_ms = int(came[-1][0]) if came else None
+        return Found(made, len(came), last_ms, bool(found[0].get("partial")))
 
 
 def ends(found: list[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """Return (quantity, time) of each series in an answer to `extent_of`."""
-    return [(str(one["tags"]["quantity"]), int(one["values"][0][0])) for one in found]
+    with _shaped():
+        return [(str(one["tags"]["quantity"]), int(one["values"][0][0])) for one in found]
+
+
+def ends_of_all(
+    found: list[Mapping[str, Any]],
+) -> dict[tuple[str, str], list[tuple[str, int]]]:
+    """Return (quantity, time) by channel, from an answer to `extents_of_all`."""
+    out: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    with _shaped():
+        for one in found:
+            key = (str(one["tags"]["station"]), str(one["tags"]["channel"]))
+            if all(key):  # a series without one of our tags is another writer's
+                out.setdefault(key, []).extend(ends([one]))
+    return out
+
+
+def rows_of_all(found: list[Mapping[str, Any]]) -> list[StoredReading]:
+    """Return the rows of an answer to `newest_of_all`."""
+    made: list[StoredReading] = []
+    with _shaped():
+        for one in found:
+            key = (str(one["tags"]["station"]), str(one["tags"]["channel"]))
+            if all(key):
+                values = [[row[0], *row[2:]] for row in one["values"]]
+                made += rows([{"values": values}], *key).rows
+    return made
 
 
 def types(found: list[Mapping[str, Any]]) -> dict[str, str]:
     """Return the types of fields by name, from an answer to `fields`; none in an empty bucket."""
-    return {str(row[0]): str(row[1]) for one in found for row in one["values"]}
+    with _shaped():
+        return {str(row[0]): str(row[1]) for one in found for row in one["values"]}
+
+
+@contextmanager
+def _shaped() -> Iterator[None]:
+    """Let what a stranger's answer lacks be the server's fault, which is waited out."""
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        raise RefusedQueryError(f"an answer of another shape: {error!r}") from error
 
 
 def _channel(station: str, channel: str) -> str:
@@ -130,5 +199,8 @@ def _channel(station: str, channel: str) -> str:
 
 
 def _span(from_ms: int, to_ms: int) -> str:
-    first, last = max(from_ms, line.TIME_MIN_MS), min(to_ms, line.TIME_MAX_MS)
-    return f"time >= {first}ms AND time < {last}ms"
+    """Say [from, to) within what a server can say: beyond it numbers wrap, or are refused."""
+    first_ms = min(max(from_ms, line.TIME_MIN_MS), line.TIME_MAX_MS)
+    if to_ms > line.TIME_MAX_MS:
+        return f"time >= {first_ms}ms AND time <= {line.TIME_MAX_MS}ms"
+    return f"time >= {first_ms}ms AND time < {max(to_ms, line.TIME_MIN_MS)}ms"

@@ -7,10 +7,11 @@ rows give equal bytes.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from egret_aggregator.store.influx import line
+from egret_aggregator.store.influx import answers, line
 from egret_aggregator.store.influx.answers import Answer, Verdict
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 POINTS_MAX = 5000  # of one post: about 80 kB; beyond it a server gains nothing
 LANES = 4  # in flight: InfluxDB 3 answers a write after up to a second
 LANE_LEAST = 2500  # points: fewer are not worth a lane of their own
-PROBES_MAX = 256  # posts to find the refused lines of one batch
+PROBES_MAX = 256  # posts in a row that find no line the server takes: then it is the server
 SLICE = 500  # lines made before the event loop gets a turn: under 1 ms
 
 
@@ -76,6 +77,19 @@ class _Batch(NamedTuple):
         return self.part(0, middle), self.part(middle, len(self.lines))
 
 
+@dataclass(slots=True)
+class _Found:
+    """What a search came to: lines proved bad, and those that only the server's word is against.
+
+    `taken` tells whether it took any line, `fruitless` how many posts in a row it took none of.
+    """
+
+    refused: list[Refused]
+    suspects: list[Refused]
+    taken: bool = False
+    fruitless: int = 0
+
+
 class Lanes:
     """The way into one bucket.
 
@@ -121,28 +135,48 @@ class Lanes:
         return refused
 
     async def _search(self, batch: _Batch, answer: Answer) -> list[Refused]:
-        """Find the refused lines by halves; in time order, for what is too old lies together."""
+        """Find the refused lines by halves; in time order, for what is too old lies together.
+
+        A line is refused for good where the server names or counts it, or takes others beside it.
+        One that takes nothing may be at fault itself.
+
+        Raises:
+            HeldError: nothing proves that it is the lines.
+        """
         order = sorted(range(len(batch.rows)), key=lambda at: batch.rows[at].time_ms)
         whole = _Batch([batch.lines[at] for at in order], [batch.rows[at] for at in order])
-        refused: list[Refused] = []
+        found = _Found([], [])
         waiting = [(whole, answer)]
-        probes = 0
         while waiting:
             part, told = waiting.pop()
-            if len(part.lines) == 1 or told.dropped >= len(part.lines):
-                refused.extend(Refused(row, told.why) for row in part.rows)
-                continue
-            for half in part.halves():
-                if probes == PROBES_MAX:
-                    refused.extend(Refused(row, f"in doubt: {told.why}") for row in half.rows)
-                    continue
-                probes += 1
-                said = await self._post(half)
-                if said.verdict is Verdict.PARTIAL:
-                    waiting.append((half, said))
-                elif said.verdict is not Verdict.DONE:
-                    raise HeldError(said)
-        return refused
+            if told.dropped >= len(part.lines):
+                found.refused.extend(Refused(row, told.why) for row in part.rows)
+                found.fruitless = 0
+            elif len(part.lines) == 1:
+                found.suspects.append(Refused(part.rows[0], told.why))
+            else:
+                waiting += await self._halves(part, told, found)
+        if found.suspects and not found.taken:
+            raise HeldError(answer._replace(pause_s=answers.SLOW_S))
+        return found.refused + found.suspects
+
+    async def _halves(
+        self, part: _Batch, told: Answer, found: _Found
+    ) -> list[tuple[_Batch, Answer]]:
+        """Write both halves; return those that are not wholly in."""
+        left: list[tuple[_Batch, Answer]] = []
+        for half in part.halves():
+            if found.fruitless == PROBES_MAX:
+                raise HeldError(told._replace(pause_s=answers.SLOW_S))
+            said = await self._post(half)
+            found.fruitless += 1
+            if said.verdict is Verdict.PARTIAL:
+                left.append((half, said))
+            elif said.verdict is Verdict.DONE:
+                found.taken, found.fruitless = True, 0
+            else:
+                raise HeldError(said)
+        return left
 
     async def _post(self, batch: _Batch) -> Answer:
         return await self._http.write(line.body(batch.lines))

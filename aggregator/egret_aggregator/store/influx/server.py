@@ -112,6 +112,11 @@ def refused(answer: Answer, server: Server, settings: StoreSettings) -> str:
     return f"InfluxDB at {settings.url} does not take it ({answer.verdict}): {answer.why}"
 
 
+def is_too_long(why: str) -> bool:
+    """Tell whether a statement was refused for the span it asks for, as InfluxDB 3 Core does."""
+    return _OF_CORE.search(why) is not None
+
+
 def question_refused(why: str, server: Server, settings: StoreSettings) -> str:
     """Return what a refused statement means, with its remedy."""
     if why[:3] in ("401", "403"):
@@ -119,7 +124,7 @@ def question_refused(why: str, server: Server, settings: StoreSettings) -> str:
     if why[:3] == "404" or _NO_DATABASE.search(why):
         remedy = missing(server, settings)
         return f"InfluxDB has no database {settings.bucket!r} to ask ({why}): {remedy}"
-    if _OF_CORE.search(why):
+    if is_too_long(why):
         return (
             f"InfluxDB 3 Core answers recent spans only, about {CORE_SPAN_H} h a query, and"
             f" refused this one: ask for a shorter span ({why})"

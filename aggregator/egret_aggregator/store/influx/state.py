@@ -6,29 +6,32 @@ stays empty; beside them:
 | table | rows |
 |---|---|
 | channel | quantity that a channel's rows are tagged with for good, and where it may have rows |
-| tally `adopted` | 1 where the bucket had rows before this file was made, 0 where not |
+| tally `adopted` | 1 where the bucket had rows that this file did not know, 0 where not |
+| tally `adoption` | a number drawn whenever it had: what it had is rolled anew |
 """
 
 from __future__ import annotations
 
+import secrets
+import sqlite3
 from array import array
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.database import sqlite
+from egret_aggregator.errors import StoreError
 from egret_aggregator.store import writing
 from egret_core.messages import TIME_MIN_MS
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from egret_aggregator.store.influx.sift import Key
     from egret_aggregator.store.model import Aside, MetaFact, StoredReading
 
-_ADOPTED = "adopted"
+_ADOPTED, _ADOPTION = "adopted", "adoption"
 _CHANNEL = (
     "CREATE TABLE IF NOT EXISTS channel(station TEXT NOT NULL, channel TEXT NOT NULL,"
     " quantity TEXT NOT NULL, spans BLOB NOT NULL, PRIMARY KEY(station, channel)) WITHOUT ROWID"
@@ -61,7 +64,7 @@ class Change(NamedTuple):
     spans: Mapping[Key, array[int]]
     fresh: Mapping[Key, Sequence[StoredReading]]
     known: Sequence[StoredReading]
-    conflicts: Sequence[StoredReading]
+    conflicts: Sequence[Aside]
     asides: Sequence[Aside]
     positions: Mapping[int, int]
     metas: Sequence[MetaFact]
@@ -89,26 +92,70 @@ def adopted(db: sqlite3.Connection) -> bool | None:
     return None if row is None else bool(row[0])
 
 
-def adopt(db: sqlite3.Connection, *, had_rows: bool) -> None:
-    """Keep whether the bucket had rows before this file."""
+def adoption(db: sqlite3.Connection) -> int:
+    """Return the number of the newest adoption, 0 where the bucket has only what came by here."""
+    row = db.execute("SELECT value FROM tally WHERE name = ?", (_ADOPTION,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def begin_empty(db: sqlite3.Connection) -> None:
+    """Keep that the bucket had no rows before this file."""
     with writing.transaction(db):
-        sqlite.insert(db, "INSERT INTO tally(name, value)", [(_ADOPTED, int(had_rows))])
+        sqlite.insert(db, "INSERT INTO tally(name, value)", [(_ADOPTED, 0)])
+
+
+def adopt(
+    db: sqlite3.Connection,
+    found: Mapping[Key, tuple[str, array[int]]],
+    newest: Sequence[StoredReading],
+    *,
+    exact: bool,
+) -> None:
+    """Take up what the bucket has: quantity and spans by channel, and the newest rows.
+
+    Args:
+        db: the file.
+        found: a known channel's quantity stays what it was.
+        newest: one of each channel and quantity.
+        exact: the server told all it has: what it did not name has no rows.
+    """
+    with writing.transaction(db):
+        if exact:
+            db.execute("UPDATE channel SET spans = ?", (b"",))
+        sqlite.insert(
+            db,
+            "INSERT INTO channel(station, channel, quantity, spans)",
+            [(*key, quantity, held.tobytes()) for key, (quantity, held) in found.items()],
+            "ON CONFLICT(station, channel) DO UPDATE SET spans = excluded.spans",
+        )
+        writing.renew_last(db, newest)
+        number = 1 + secrets.randbits(48)  # drawn, not counted: an older file must not repeat it
+        sqlite.insert(
+            db,
+            "INSERT OR REPLACE INTO tally(name, value)",
+            [(_ADOPTED, 1), (_ADOPTION, number)],
+        )
 
 
 def doubt(path: Path, until_ms: int) -> None:
-    """Let every channel of an older file, put back, be asked for what it may have until then.
+    """Let an older file, put back, take up what the bucket has by now.
+
+    Where the server refuses to say, every channel is asked for what it may have until then.
 
     Args:
         path: the file; nobody has it open.
         until_ms: no row in the bucket is later.
 
     Raises:
-        sqlite3.Error: it cannot be written; nothing is changed.
+        StoreError: it cannot be written, or is none of ours; nothing is changed.
     """
-    with closing(sqlite.connect(path, writer=True)) as db, writing.transaction(db):
-        db.execute("UPDATE channel SET spans = ?", (array("q", (TIME_MIN_MS, until_ms)).tobytes(),))
-        db.execute("DELETE FROM tally WHERE name = ?", (_ADOPTED,))
-        sqlite.insert(db, "INSERT INTO tally(name, value)", [(_ADOPTED, 1)])
+    anywhere = array("q", (TIME_MIN_MS, until_ms)).tobytes()
+    try:
+        with closing(sqlite.connect(path, writer=True)) as db, writing.transaction(db):
+            db.execute("UPDATE channel SET spans = ?", (anywhere,))
+            db.execute("DELETE FROM tally WHERE name = ?", (_ADOPTED,))
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}") from error
 
 
 def keep_channels(db: sqlite3.Connection, made: Mapping[Key, tuple[str, array[int]]]) -> None:

@@ -19,8 +19,9 @@ from egret_aggregator.store.influx.book import Book
 from egret_aggregator.store.influx.client import InfluxHttp
 from egret_aggregator.store.influx.influxql import RefusedQueryError
 from egret_aggregator.store.influx.lanes import Group, HeldError, Lanes, Refused
-from egret_aggregator.store.memory import row_aside
-from egret_aggregator.store.model import Page, Receipt, StoreHealth
+from egret_aggregator.store.influx.ranges import Ranges
+from egret_aggregator.store.model import Receipt, StoreHealth
+from egret_aggregator.store.origins import CONFLICT, REFUSED, Origins
 from egret_aggregator.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -28,13 +29,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egret_aggregator.store.influx.sift import Key
-    from egret_aggregator.store.model import Aside, KeptAside, MetaFact, StoredReading
+    from egret_aggregator.store.model import (
+        Aside,
+        KeptAside,
+        MetaFact,
+        Origin,
+        Page,
+        StoredReading,
+    )
     from egret_aggregator.store.settings import StoreSettings
 
 SLICE = 1000  # rows sorted before the event loop gets a turn: under 1 ms
 LOOK_S = 5.0  # at the start: a server that hangs must not keep the centre from judging
 _AGAIN = frozenset((Verdict.CREDENTIALS, Verdict.MISSING, Verdict.STRANGE))  # looked at anew
-_BEYOND = "store_refused: InfluxDB holds the years 1677 to 2262"
+_BEYOND = f"{REFUSED}: InfluxDB holds the years 1677 to 2262"
 
 _log = logging.getLogger(__name__)
 
@@ -66,9 +74,11 @@ class InfluxStore:
         self._server = server.NOBODY
         self._looked = False
         self._adopted = False
+        self._adoption = 0
         self._not_before_s = 0.0
         self._turn = asyncio.Lock()
         self._last_error = ""
+        self._ranges = Ranges(self._http, self._book)
 
     async def open(self) -> None:
         """Open the file and look at the server; one that does not answer is waited for later.
@@ -79,6 +89,7 @@ class InfluxStore:
         await self._local.open()
         try:
             await self._book.open()
+            self._adoption = await self._local.commit(state.adoption)
             await self._http.open()
         except StoreError:
             await self.close()
@@ -103,6 +114,7 @@ class InfluxStore:
         asides: Sequence[Aside] = (),
         positions: Mapping[int, int] | None = None,
         metas: Sequence[MetaFact] = (),
+        origins: Sequence[Origin] = (),
     ) -> Receipt:
         """Write; see `TimeSeriesStore.write`.
 
@@ -112,7 +124,8 @@ class InfluxStore:
         """
         async with self._turn:
             try:
-                return await self._write(rows, asides, dict(positions or {}), metas)
+                senders = Origins(rows, origins)
+                return await self._write(rows, asides, dict(positions or {}), metas, senders)
             except HeldError as error:
                 answer = error.answer
                 self._not_before_s = asyncio.get_running_loop().time() + answer.pause_s
@@ -124,6 +137,11 @@ class InfluxStore:
             except StoreError as error:
                 self._failed(str(error))
                 raise
+
+    @property
+    def adoption(self) -> int:
+        """Return the number of the newest adoption; see `TimeSeriesStore.adoption`."""
+        return self._adoption
 
     async def position(self) -> dict[int, int]:
         """Return the recorder's positions."""
@@ -139,15 +157,13 @@ class InfluxStore:
         Raises:
             StoreError: the server does not answer, or refuses the span, as InfluxDB 3 Core does.
         """
-        statement = influxql.rows_of(station, channel, from_ms, to_ms, limit + 1)
         try:
-            rows, cut = influxql.rows(await self._http.query(statement), station, channel)
+            return await self._ranges.read((station, channel), from_ms, to_ms, limit)
         except RefusedQueryError as error:
             raise self._question_refused(error) from error
         except StoreError as error:
             self._failed(str(error))
             raise
-        return Page(rows[:limit], cut or len(rows) > limit)
 
     async def asides(self, limit: int, before_id: int | None = None) -> list[KeptAside]:
         """Return asides, newest first."""
@@ -161,7 +177,10 @@ class InfluxStore:
         """Return how the store is; the bytes are those of the file here."""
         told = await self._local.health()
         engine = f"{self._server.told} at {self._settings.url} bucket {self._settings.bucket}"
-        return told._replace(engine=engine, last_error=self._last_error or told.last_error)
+        error = self._last_error or told.last_error
+        if not error and self._ranges.left_out:
+            error = f"points of another writer, left out: {self._ranges.left_out}"
+        return told._replace(engine=engine, last_error=error)
 
     async def _write(
         self,
@@ -169,6 +188,7 @@ class InfluxStore:
         asides: Sequence[Aside],
         positions: Mapping[int, int],
         metas: Sequence[MetaFact],
+        senders: Origins,
     ) -> Receipt:
         self._book.learn(metas)
         sent = _Sent({}, [], [], [], [])
@@ -180,13 +200,13 @@ class InfluxStore:
             out = {id(item.row) for item in sent.refused}
             for key, group in sent.fresh.items():
                 sent.fresh[key] = [row for row in group if id(row) not in out]
-        kept = [row_aside(item.row, f"store_refused: {item.why}") for item in sent.refused]
-        kept += [row_aside(row, _BEYOND) for row in sent.beyond]
+        kept = [senders.aside(item.row, f"{REFUSED}: {item.why}") for item in sent.refused]
+        kept += [senders.aside(row, _BEYOND) for row in sent.beyond]
         change = state.Change(
             held,
             sent.fresh,
             sent.known,
-            sent.conflicts,
+            [senders.aside(row, CONFLICT) for row in sent.conflicts],
             [*asides, *kept],
             positions,
             metas,
@@ -267,9 +287,16 @@ class InfluxStore:
         adopted = await self._local.commit(state.adopted)
         if adopted is None:
             adopted = bool(types)
-            await self._local.commit(lambda db: state.adopt(db, had_rows=bool(types)))
+            if adopted:
+                count = await self._book.adopt()
+                _log.warning("event=influx_history_adopted channels=%d", count)
+            else:
+                await self._local.commit(state.begin_empty)
         elif len(self._book) and not types:
             _log.error("event=influx_bucket_empty bucket=%r", self._settings.bucket)
+        # Whoever adopted: a start cut short, or a command beside a centre that could not look yet.
+        await self._book.remember()
+        self._adoption = await self._local.commit(state.adoption)
         self._adopted, self._looked = adopted, True
         _log.info(
             "event=influx_found server=%r bucket=%r adopted=%s note=%r",

@@ -16,7 +16,7 @@ from rig.influx_alias import Fault
 from rig.influxd import ADMIN, Influxd, running_influxd, why_no_influxd
 
 from egret_aggregator.errors import StoreError
-from egret_aggregator.store import Receipt, StoredReading
+from egret_aggregator.store import Origin, Receipt, StoredReading
 from egret_aggregator.store.influx import InfluxStore, answers, lanes
 from egret_aggregator.store.influx import store as module
 from egret_aggregator.store.settings import StoreSettings
@@ -190,17 +190,61 @@ async def test_one_bad_line_among_thousands_is_found(server: Influxd, tmp_path: 
         assert await server.count() == 1999
 
 
-async def test_refused_without_end_ends(
-    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("count", "posts"), [(300, 21), (8, 15), (1, 1)])
+async def test_a_server_that_takes_nothing_and_names_no_line_is_waited_for(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, posts: int
 ) -> None:
+    """It may be its own fault: what is set aside is not tried again."""
     monkeypatch.setattr(lanes, "PROBES_MAX", 20)
+    monkeypatch.setattr(answers, "SLOW_S", 0.0)
     async with opened(server, tmp_path) as store:
         server.faults.standing = Fault(400, '{"error":"partial write: whatever"}')
-        receipt = await store.write(rows(300))
-        assert receipt == Receipt(0, 0, 0, 300)
-        whys = {item.aside.why for item in await store.asides(999)}
-        assert any("in doubt: 400 partial write" in why for why in whys)
-        assert len(server.faults.writes()) == 21
+        with pytest.raises(StoreError, match="400 partial write: whatever"):
+            await store.write(rows(count), positions={1: 1})
+        assert len(server.faults.writes()) == posts
+        assert await store.asides(9) == []
+        assert await store.position() == {}
+        server.faults.standing = None
+        assert await store.write(rows(count), positions={1: 1}) == Receipt(count, 0, 0)
+
+
+async def test_many_bad_lines_among_good_ones_are_all_found(
+    server: Influxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the server takes others, there is no end of the search before the last."""
+    monkeypatch.setattr(lanes, "PROBES_MAX", 20)
+    async with opened(server, tmp_path) as store:
+        mixed = [
+            row._replace(value=float("nan")) if at % 16 == 3 else row
+            for at, row in enumerate(rows(600))
+        ]
+        assert await store.write(mixed) == Receipt(562, 0, 0, 38)
+        assert await server.count() == 562
+
+
+async def test_one_line_that_the_server_names_is_refused_though_it_is_alone(
+    server: Influxd, tmp_path: Path
+) -> None:
+    async with opened(server, tmp_path) as store:
+        bad = [row._replace(value=float("nan")) for row in rows(2)]
+        assert await store.write(bad) == Receipt(0, 0, 0, 2)
+
+
+async def test_who_sent_what_is_set_aside_is_kept_with_it(server: Influxd, tmp_path: Path) -> None:
+    async with opened(server, tmp_path) as store:
+        given = [*rows(3), *rows(3, 10, "rn")]
+        given[1] = given[1]._replace(value=float("nan"))
+        given[4] = given[4]._replace(time_ms=2**50)
+        origins = [Origin(3, "gw1", "aa", 7), Origin(6, "gw2", "bb", 8)]
+        assert (await store.write(given, origins=origins)).refused == 2
+        second = rows(1)[0]._replace(value=9.0)
+        await store.write([second], origins=[Origin(1, "gw3", "cc", 9)])
+        kept = [(a.gateway, a.log, a.seq, a.why[:8]) for _, a in await store.asides(9)]
+        assert kept == [
+            ("gw3", "cc", 9, "value_co"),
+            ("gw2", "bb", 8, "store_re"),
+            ("gw1", "aa", 7, "store_re"),
+        ]
 
 
 async def test_a_measurement_of_anothers_is_refused_before_anything_is_lost(
@@ -214,6 +258,50 @@ async def test_a_measurement_of_anothers_is_refused_before_anything_is_lost(
         with pytest.raises(StoreError, match="value is string, not float"):
             await store.write(rows(1))
         assert await store.asides(9) == []
+
+
+async def theirs(server: Influxd, *points: str) -> None:
+    async with httpx2.AsyncClient() as client:
+        body = "\n".join(f"reading,station=st1,channel=wl,quantity=unknown {p}" for p in points)
+        url = f"{server.direct}/write?db=egret&precision=ms"
+        answer = await client.post(url, content=body.encode())
+        assert answer.status_code == 204, answer.text
+
+
+async def test_points_of_another_writer_are_left_out_and_stop_nobody(
+    server: Influxd, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(server, tmp_path) as store:
+        await store.write(rows(10))
+        await theirs(server, *(f"value=7 {T0 + 2000 + n}" for n in range(1, 21)))
+        assert await stored(store) == rows(10)
+        assert (await store.health()).last_error == "points of another writer, left out: 20"
+        # Pages are whole pages of ours, though a page is all theirs.
+        page = await store.range("st1", "wl", T0, FAR, 4)
+        assert (page.rows, page.truncated) == (rows(4), True)
+        page = await store.range("st1", "wl", T0 + 6000, FAR, 4)
+        assert (page.rows, page.truncated) == (rows(4, 6), False)
+        page = await store.range("st1", "wl", T0 + 2001, T0 + 2020, 4)
+        assert (page.rows, page.truncated) == ([], False)
+        again = rows(10)[::-1]
+        assert await store.write([again[0]._replace(value=99.0), *again[1:]]) == Receipt(0, 9, 1)
+    assert "event=influx_foreign_points channel='st1/wl'" in caplog.text
+
+
+async def test_no_instant_that_the_server_cannot_say_is_asked_for(
+    server: Influxd, tmp_path: Path
+) -> None:
+    """A gateway's clock in the year 2300, and years whose nanoseconds wrap into our days."""
+    wraps_ms = T0 + 2**64 // 10**6
+    beyond = [rows(1)[0]._replace(time_ms=at) for at in (10_413_792_000_000, wraps_ms)]
+    async with opened(server, tmp_path) as store:
+        assert await store.write([*rows(3), *beyond], positions={1: 1}) == Receipt(3, 0, 0, 2)
+        for row in beyond:
+            page = await store.range("st1", "wl", row.time_ms, row.time_ms + 600_000, 9)
+            assert (page.rows, page.truncated) == ([], False)
+        assert (await store.range("st1", "wl", -(2**62), 2**62, 9)).rows == rows(3)
+        assert (await store.range("st1", "wl", -(2**62), -(2**60), 9)).rows == []
+        assert await store.write([*rows(3), *beyond]) == Receipt(0, 3, 0, 2)
 
 
 async def test_a_server_that_is_away_at_the_start_is_waited_for(

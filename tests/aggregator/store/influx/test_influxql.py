@@ -54,15 +54,15 @@ def test_no_text_leaves_its_quotes(value: str) -> None:
     assert back == value
 
 
-@given(st.integers(-(10**15), 10**15), st.integers(-(10**15), 10**15))
+@given(st.integers(-(10**18), 10**18), st.integers(-(10**18), 10**18))
 def test_every_select_is_bounded_within_what_a_server_can_say(from_ms: int, to_ms: int) -> None:
     for statement in (
         influxql.rows_of("s", "c", from_ms, to_ms, 9),
         influxql.extent_of("s", "c", "last"),
     ):
-        first, last = re.findall(r"time (?:>=|<) (-?\d+)ms", statement)
-        assert min(int(first), int(last)) >= -9_223_372_036_854 or to_ms < -9_223_372_036_854
-        assert max(int(first), int(last)) <= 9_223_372_036_854 or from_ms > 9_223_372_036_854
+        ends = re.findall(r"time (?:>=|<=?) (-?\d+)ms", statement)
+        assert len(ends) == 2
+        assert all(-9_223_372_036_854 <= int(end) <= 9_223_372_036_854 for end in ends)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,40 @@ def test_a_measurement_not_yet_written_has_no_rows() -> None:
 def test_rows_come_out_as_they_went_in() -> None:
     values = [[T0, 1024, None, 1, 0, 2, -3], [T0 + 1, None, 1.5, 9, 8, 0, 0]]
     answer = {"results": [{"statement_id": 0, "series": [{"name": "reading", "values": values}]}]}
-    rows, cut = influxql.rows(influxql.series(answer), "st1", "wl")
-    assert rows == [
+    found = influxql.rows(influxql.series(answer), "st1", "wl")
+    assert found.rows == [
         StoredReading("st1", "wl", T0, 1024.0, None, 1, 0, 2, -3),
         StoredReading("st1", "wl", T0 + 1, None, 1.5, 9, 8, 0, 0),
     ]
-    assert (type(rows[0].value), cut) == (float, False)  # JSON shows 1024.0 as 1024
-    assert influxql.rows([], "st1", "wl") == ([], False)
-    assert influxql.rows([{"values": values, "partial": True}], "st1", "wl")[1]
+    assert type(found.rows[0].value) is float  # JSON shows 1024.0 as 1024
+    assert found[1:] == (2, T0 + 1, False)
+    assert influxql.rows([], "st1", "wl") == ([], 0, None, False)
+    assert influxql.rows([{"values": values, "partial": True}], "st1", "wl").cut
+
+
+@pytest.mark.parametrize("lacks", range(3, 7))
+def test_a_point_without_what_ours_always_have_is_left_out(lacks: int) -> None:
+    ours = [T0, 1.0, None, 1, 0, 0, 5]
+    theirs = [T0 + 1, 2.0, None, 1, 0, 0, 5]
+    theirs[lacks] = None
+    found = influxql.rows([{"values": [ours, theirs]}], "st1", "wl")
+    assert found == ([StoredReading("st1", "wl", *ours)], 2, T0 + 1, False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "values", [[[T0, "1.0m", None, 1, 0, 0, 5]], [[T0, 1.0]], [None], None, [[None] + [1] * 6]]
+)
+def test_an_answer_of_another_shape_is_the_servers_fault(values: object) -> None:
+    found = [{"values": values, "tags": {"quantity": "q"}}]
+    with pytest.raises(influxql.RefusedQueryError):
+        influxql.rows(found, "st1", "wl")
+
+
+def test_ends_and_types_of_another_shape_are_too() -> None:
+    with pytest.raises(influxql.RefusedQueryError):
+        influxql.ends([{"values": [[T0, 1]]}])
+    with pytest.raises(influxql.RefusedQueryError):
+        influxql.types([{"values": [["q"]]}])
 
 
 def test_types_and_ends() -> None:
