@@ -163,7 +163,7 @@ class Book:
             limit = max(ASK_ROWS, 2 * (end - at))
             statement = influxql.rows_of(*key, times[at], times[end - 1] + 1, limit)
             async with self._asking:
-                told = influxql.rows(await self._http.query(statement), *key)
+                told = await self._http.rows(statement, key)
             found.update({row.time_ms: row for row in told.rows if row.time_ms in wanted})
             if told.last_ms is not None and (told.cut or told.seen >= limit):
                 end = bisect_right(times, told.last_ms, at)

@@ -5,6 +5,7 @@ Its batching write interface is not used: it answers before the server has, and 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from egret_aggregator.store.influx.influxql import Found
+    from egret_aggregator.store.influx.sift import Key
     from egret_aggregator.store.settings import StoreSettings
 
 TIMEOUT_MS = 30_000  # a server that compacts may take seconds
 CONNECTIONS = 8  # writing lanes and questions at once
+PAUSES_S = (0.05, 0.2, 0.5)  # before a row that looks half written is asked for again
+STRANGE_MAX = 1000  # channels remembered whose half rows stay half
 TOKEN_MAX_B = 4096  # a longer file is something else
 
 _WRITE = {
@@ -50,6 +55,7 @@ class InfluxHttp:
         database, _, policy = settings.bucket.partition("/")
         self._place = [("db", database), *([("rp", policy)] if policy else [])]
         self._client: Any = None
+        self._strange: set[Key] = set()
 
     async def open(self) -> None:
         """Make the client; nothing is sent yet.
@@ -120,6 +126,24 @@ class InfluxHttp:
             return influxql.series(json.loads(reply.text))
         except json.JSONDecodeError as error:
             raise RefusedQueryError(f"no JSON from /query: {error}") from error
+
+    async def rows(self, statement: str, key: Key) -> Found:
+        """Return what one `influxql.rows_of` gives; what looks half written is asked for again.
+
+        A server shows the fields of a row that is being written one after the other.
+
+        Raises:
+            RefusedQueryError, StoreError: as `query`.
+        """
+        found = influxql.rows(await self.query(statement), *key)
+        for pause_s in () if key in self._strange else PAUSES_S:
+            if not found.half:
+                return found
+            await asyncio.sleep(pause_s)
+            found = influxql.rows(await self.query(statement), *key)
+        if found.half and len(self._strange) < STRANGE_MAX:
+            self._strange.add(key)  # not on their way: another writer's
+        return found
 
     async def ping(self) -> Reply:
         """Ask whether it is there, and of what version; status `NO_ANSWER` where it is not."""

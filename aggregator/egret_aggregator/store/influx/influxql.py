@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_aggregator.store.influx import line
 from egret_aggregator.store.model import StoredReading
+from egret_core.quality import Flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,12 +33,15 @@ class Found(NamedTuple):
         rows: ours; seen: how many came, those of another writer included.
         last_ms: the time of the last that came, None where none did.
         cut: the server gave fewer than it has, and than were asked for.
+        half: rows that may be on their way in: without a field that ours always have, or good
+            without a value.
     """
 
     rows: list[StoredReading]
     seen: int = 0
     last_ms: int | None = None
     cut: bool = False
+    half: int = 0
 
 
 def text(value: str) -> str:
@@ -51,6 +55,7 @@ def name(value: str) -> str:
 
 
 _TAGS = ", ".join(name(tag) for tag in ("station", "channel", "quantity"))
+_VALUED = (Flag.GOOD, Flag.NOT_EVALUATED, Flag.SUSPECT)  # flags that come with a value
 _ROW = ", ".join(name(field) for field in line.FIELDS)
 
 
@@ -145,7 +150,10 @@ def rows(found: list[Mapping[str, Any]], station: str, channel: str) -> Found:
             if None not in (flag, reasons, notes, lag_ms)
         ]
         last_ms = int(came[-1][0]) if came else None
-        return Found(made, len(came), last_ms, bool(found[0].get("partial")))
+        half = (
+            len(came) - len(made) + sum(row.value is None and row.flag in _VALUED for row in made)
+        )
+        return Found(made, len(came), last_ms, bool(found[0].get("partial")), half)
 
 
 def ends(found: list[Mapping[str, Any]]) -> list[tuple[str, int]]:

@@ -60,7 +60,7 @@ class Ranges:
         while from_ms < to_ms and from_ms <= line.TIME_MAX_MS and to_ms > line.TIME_MIN_MS:
             ask = limit + 1 - len(rows)
             statement = influxql.rows_of(*key, from_ms, to_ms, ask)
-            found = influxql.rows(await self._http.query(statement), *key)
+            found = await self._http.rows(statement, key)
             rows += found.rows
             left_out = found.seen - len(found.rows)
             if len(rows) > limit or not left_out or found.last_ms is None:

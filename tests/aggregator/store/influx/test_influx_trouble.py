@@ -6,6 +6,7 @@ Real influxd 1.6.7 behind the alias; the alias makes the answers that 1.6.7 does
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -286,6 +287,22 @@ async def test_points_of_another_writer_are_left_out_and_stop_nobody(
         again = rows(10)[::-1]
         assert await store.write([again[0]._replace(value=99.0), *again[1:]]) == Receipt(0, 9, 1)
     assert "event=influx_foreign_points channel='st1/wl'" in caplog.text
+
+
+async def test_a_row_that_is_being_written_is_asked_for_until_it_is_whole(
+    server: Influxd, tmp_path: Path
+) -> None:
+    """influxd shows the fields of a new row one after the other."""
+    async with opened(server, tmp_path) as store:
+        await store.write(rows(2))
+        whole = [[row.time_ms, row.value, row.raw, 1, 0, 0, row.lag_ms] for row in rows(2)]
+        for missing in (1, 3, 5):
+            half = [whole[0], [None if at == missing else x for at, x in enumerate(whole[1])]]
+            answer = {"results": [{"series": [{"values": half}]}]}
+            seen = Fault(200, json.dumps(answer), path="/query")
+            server.faults.faults += [seen, seen]
+            assert await stored(store) == rows(2)
+        assert not (await store.health()).last_error
 
 
 async def test_no_instant_that_the_server_cannot_say_is_asked_for(

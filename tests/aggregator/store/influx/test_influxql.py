@@ -98,8 +98,8 @@ def test_rows_come_out_as_they_went_in() -> None:
         StoredReading("st1", "wl", T0 + 1, None, 1.5, 9, 8, 0, 0),
     ]
     assert type(found.rows[0].value) is float  # JSON shows 1024.0 as 1024
-    assert found[1:] == (2, T0 + 1, False)
-    assert influxql.rows([], "st1", "wl") == ([], 0, None, False)
+    assert found[1:] == (2, T0 + 1, False, 0)
+    assert influxql.rows([], "st1", "wl") == ([], 0, None, False, 0)
     assert influxql.rows([{"values": values, "partial": True}], "st1", "wl").cut
 
 
@@ -109,7 +109,13 @@ def test_a_point_without_what_ours_always_have_is_left_out(lacks: int) -> None:
     theirs = [T0 + 1, 2.0, None, 1, 0, 0, 5]
     theirs[lacks] = None
     found = influxql.rows([{"values": [ours, theirs]}], "st1", "wl")
-    assert found == ([StoredReading("st1", "wl", *ours)], 2, T0 + 1, False)  # type: ignore[arg-type]
+    assert found == ([StoredReading("st1", "wl", *ours)], 2, T0 + 1, False, 1)  # type: ignore[arg-type]
+
+
+def test_a_good_row_without_a_value_may_be_on_its_way_in() -> None:
+    for flag, half in ((1, 1), (2, 1), (3, 1), (4, 0), (9, 0)):
+        found = influxql.rows([{"values": [[T0, None, None, flag, 0, 0, 5]]}], "st1", "wl")
+        assert (len(found.rows), found.half) == (1, half)
 
 
 @pytest.mark.parametrize(
