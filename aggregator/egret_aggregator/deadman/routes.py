@@ -10,6 +10,8 @@ import asyncio
 import http.client
 import json
 import logging
+import os
+import signal
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ ATTEMPTS_MAX = 1500  # a day of them: who could not be called by then is not cal
 WAITING_MAX = 16  # notices of one route: eight outages that nobody could be told of
 COMMAND_S = 60.0  # a program that runs for longer is stopped and run again
 RECEIPT_MAX = 200  # characters of an answer that the log keeps
+OUTPUT_B = 64 * 1024  # of a program's output read at a time: what a pipe holds
 _GOOD = range(200, 300)
 
 _log = logging.getLogger(__name__)
@@ -78,7 +81,11 @@ class Webhook:
 
 
 class Command:
-    """Runs a program with the notice on its standard input; exit code 0 is a receipt."""
+    """Runs a program with the notice on its standard input; exit code 0 is a receipt.
+
+    It leads a process group of its own. What it leaves running does not delay its receipt, and
+    goes on; where it failed, the whole group is ended before it is run again.
+    """
 
     name = "command"
 
@@ -87,28 +94,65 @@ class Command:
 
     async def tell(self, notice: Notice) -> str:
         """Run it."""
+        output = _Output()
         try:
             child = await asyncio.create_subprocess_exec(
                 *self._words,
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdout=output.end,
+                stderr=output.end,
+                start_new_session=True,
             )
         except OSError as error:
             raise RouteError(str(error)) from error
+        finally:
+            os.close(output.end)
         try:
             async with asyncio.timeout(COMMAND_S):
-                out, _ = await child.communicate(json.dumps(notice).encode())
+                await child.communicate(json.dumps(notice).encode())
         except TimeoutError:
             raise RouteError(f"still running after {COMMAND_S:g} s: stopped") from None
         finally:
-            with suppress(ProcessLookupError):
-                child.kill()
+            if child.returncode != 0:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
             await child.wait()
-        said = out[:RECEIPT_MAX].decode("utf-8", "replace").strip()
+        output.read()
+        said = output.said.decode("utf-8", "replace").strip()
         if child.returncode != 0:
             raise RouteError(f"exit code {child.returncode}: {said}")
         return said
+
+
+class _Output:
+    """A pipe of which the beginning is kept; read until nobody holds its other end.
+
+    Attributes:
+        end: the other end, for a program; to be closed here once the program has it.
+        said: the beginning.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._here: int | None
+        self._here, self.end = os.pipe()
+        self.said = b""
+        os.set_blocking(self._here, False)
+        self._loop.add_reader(self._here, self.read)
+
+    def read(self) -> None:
+        """Take what is there."""
+        if self._here is None:
+            return
+        try:
+            some = os.read(self._here, OUTPUT_B)
+        except BlockingIOError:
+            return
+        self.said += some[: RECEIPT_MAX - len(self.said)]
+        if not some:
+            self._loop.remove_reader(self._here)
+            os.close(self._here)
+            self._here = None
 
 
 class Desk:
@@ -117,7 +161,7 @@ class Desk:
     Args:
         route: how they are told.
         waiting: what a former process left behind.
-        changed: told whenever what waits has changed, before anything else happens.
+        changed: told whenever one was taken; who puts one remembers it after every desk has it.
     """
 
     def __init__(self, route: Route, waiting: list[Notice], changed: Callable[[], None]) -> None:
@@ -134,7 +178,6 @@ class Desk:
             lost = self.waiting.pop(0)
             _log.error("event=notice_dropped route=%s kind=%s", self.route.name, lost["kind"])
         self.waiting.append(notice)
-        self._changed()
         self._some.set()
 
     async def run(self) -> None:

@@ -17,6 +17,7 @@ from egret_aggregator.deadman.heartbeat import beats
 from egret_aggregator.deadman.memory import recall, remember
 from egret_aggregator.deadman.routes import Command, Desk, RouteError, Webhook
 from egret_aggregator.deadman.vigil import Kind, Vigil
+from egret_aggregator.errors import DataFolderError
 from egret_aggregator.service_manager import ServiceManager
 from egret_aggregator.supervision import supervise
 from egret_core.progress import Pulse
@@ -38,7 +39,6 @@ async def run(settings: DeadmanSettings, clock: Clock) -> int:
     """Watch until SIGTERM or SIGINT; 0 for an orderly end.
 
     Raises:
-        DataFolderError: what must be remembered cannot be written.
         TaskDiedError: a part ended by itself.
     """
     switch, stop, loop = Switch(settings, clock), asyncio.Event(), asyncio.get_running_loop()
@@ -108,6 +108,7 @@ class Switch:
         out = self._memory.silent_since_ms is not None
         self._vigil = Vigil(settings.silence_s, clock.monotonic_s(), out=out)
         self._looks = 0
+        self._unwritten = ""
         self.desks = [
             Desk(route, self._memory.waiting.setdefault(route.name, []), self._remember)
             for route in routes(settings)
@@ -137,6 +138,8 @@ class Switch:
         while True:
             await asyncio.sleep(LOOK_S)
             self._looks += 1
+            if self._unwritten:
+                self._remember()
             self._told(self._vigil.look(self._clock.monotonic_s()))
 
     def pulses(self) -> Mapping[str, Pulse]:
@@ -148,7 +151,8 @@ class Switch:
         silent_s = self._vigil.silent_s(self._clock.monotonic_s())
         waiting = sum(len(desk.waiting) for desk in self.desks)
         state = "SILENT" if self._vigil.out else "well" if not self._vigil.why else "waiting"
-        return f"{state}: last heartbeat {silent_s:.0f} s ago, {waiting} notices to tell"
+        said = f"{state}: last heartbeat {silent_s:.0f} s ago, {waiting} notices to tell"
+        return f"{said}; NOT REMEMBERED: {self._unwritten}" if self._unwritten else said
 
     def _told(self, kind: Kind | None) -> None:
         if kind is None:
@@ -163,6 +167,23 @@ class Switch:
         notice = notice_of(self._settings, kind, since_ms, now_ms, self._vigil.why)
         for desk in self.desks:
             desk.put(notice)
+        # Once, after all: a kill in between forgets the outage, which is then found and told anew.
+        self._remember()
 
     def _remember(self) -> None:
-        remember(self._settings.state, self._memory)
+        """Write what is known; where that fails it is told, and tried again at every look.
+
+        A full disk must keep nobody from being called.
+        """
+        try:
+            remember(self._settings.state, self._memory)
+        except DataFolderError as error:
+            if str(error) != self._unwritten:
+                self._unwritten = str(error)
+                _log.error(
+                    "event=state_unwritten error=%r remedy=%r", self._unwritten, error.remedy
+                )
+            return
+        if self._unwritten:
+            self._unwritten = ""
+            _log.warning("event=state_written file=%s", self._settings.state)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from egret_aggregator.deadman.memory import Memory
+
 SILENCE_S = 60.0
 
 
@@ -136,6 +138,48 @@ async def test_what_could_not_be_told_before_a_restart_is_told_after_it(tmp_path
         async with watching(settings):
             await until(lambda: kinds(bureau))
         assert bureau.posts == kept
+
+
+async def test_a_state_that_cannot_be_written_keeps_nobody_from_being_called(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "full").write_text("")
+    with Receiver() as bureau, Receiver() as centre:
+        settings = settings_for(tmp_path, f"http://127.0.0.1:{free_port()}", bureau.url)
+        settings = replace(settings, state=tmp_path / "full" / "state.json")
+        clock = HandClock()
+        async with watching(settings, clock) as switch:
+            assert "NOT REMEMBERED" in switch.status(), "a finding from the start on"
+            await until(lambda: switch._vigil.why.startswith("ConnectionRefused"))
+            clock.passed_s = SILENCE_S
+            await until(lambda: kinds(bureau) == ["silent"] and not switch.desks[0].waiting)
+            switch._settings = replace(settings, url=centre.url)
+            await until(lambda: kinds(bureau) == ["silent", "back"])
+            assert caplog.text.count("event=state_unwritten") == 1, "said once"
+            (tmp_path / "full").unlink()
+            await until(lambda: "NOT REMEMBERED" not in switch.status())
+        assert json.loads(settings.state.read_text())["silent_since_ms"] is None
+    assert "event=state_written" in caplog.text
+
+
+async def test_every_routes_notice_is_remembered_with_the_outage_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(tmp_path, f"http://127.0.0.1:{free_port()}", "http://127.0.0.1:1")
+    settings = replace(settings, command=("/bin/false",))
+    clock, written = HandClock(), []
+
+    def keep(_: Path, memory: Memory) -> None:
+        written.append((memory.silent_since_ms, [len(one) for one in memory.waiting.values()]))
+
+    monkeypatch.setattr(service, "remember", keep)
+    switch = Switch(settings, clock)
+    clock.passed_s = SILENCE_S
+    switch.heard("nothing")
+    assert [(since is None, waiting) for since, waiting in written] == [
+        (True, [0, 0]),
+        (False, [1, 1]),
+    ], "no kill can leave an outage on record that one of the routes was not told of"
 
 
 def test_a_certificate_that_is_not_ours_is_silence_and_says_so(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +22,6 @@ from egret_aggregator.errors import DataFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 NOTICE = {"id": "7", "kind": "silent", "centre": "http://c"}
 
@@ -79,6 +81,51 @@ async def test_a_command_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) 
         await python("import time; time.sleep(3600)").tell(NOTICE)
 
 
+def gone(pid_file: Path) -> bool:
+    """Whether a process has ended, or is only a zombie that nobody has fetched yet."""
+    try:
+        stat = Path(f"/proc/{int(pid_file.read_text())}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] == "Z"
+
+
+def leaving(pid_file: Path, then: str) -> Command:
+    """A script that leaves a sleeper behind, which holds the script's output."""
+    return Command(("/bin/sh", "-c", f"sleep 600 & echo $! > {pid_file}; echo told; {then}"))
+
+
+async def test_what_a_command_leaves_running_delays_no_receipt(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    try:
+        assert await leaving(pid_file, "exit 0").tell(NOTICE) == "told"
+        assert not gone(pid_file), "a siren that was started goes on"
+    finally:
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+
+async def test_what_a_failed_command_left_running_is_ended(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with pytest.raises(RouteError, match="exit code 3: told"):
+        await leaving(pid_file, "exit 3").tell(NOTICE)
+    await until(lambda: gone(pid_file))
+
+
+async def test_a_command_that_hangs_is_ended_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "COMMAND_S", 0.5)
+    pid_file = tmp_path / "pid"
+    with pytest.raises(RouteError, match="still running"):
+        await leaving(pid_file, "wait").tell(NOTICE)
+    await until(lambda: gone(pid_file))
+
+
+async def test_a_command_that_says_much_is_read_and_its_beginning_kept() -> None:
+    said = await python("print('x' * 5_000_000)").tell(NOTICE)
+    assert said == "x" * routes.RECEIPT_MAX
+
+
 async def test_what_is_refused_is_told_again_with_the_same_id(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -94,7 +141,7 @@ async def test_what_is_refused_is_told_again_with_the_same_id(
         await until(lambda: not desk.waiting)
         running.cancel()
         assert [post["id"] for post in receiver.posts] == ["7", "7", "7", "7", "8"]
-    assert len(saved) == 4, "saved at each put, and at each receipt"
+    assert len(saved) == 2, "saved at each receipt; who puts them saves once for all desks"
     assert "event=notice_taken route=webhook kind=silent receipt='status 200: {}'" in caplog.text
 
 
