@@ -13,7 +13,7 @@ import signal
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from egret_aggregator import data_folder, data_lock, garbage
+from egret_aggregator import data_folder, data_lock, garbage, kernel_clock
 from egret_aggregator.api.app import create_app
 from egret_aggregator.api.context import JUDGED_STALE_S, Context
 from egret_aggregator.api.envelope import standing
@@ -23,6 +23,7 @@ from egret_aggregator.api.server import ApiServer, listening
 from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
+from egret_aggregator.enrolment.clock_trust import ClockTrust
 from egret_aggregator.enrolment.folder import NATS_ACCOUNTS
 from egret_aggregator.enrolment.office import Office
 from egret_aggregator.enrolment.render import nats_tls
@@ -31,6 +32,7 @@ from egret_aggregator.feed import Feed
 from egret_aggregator.intake import BrokerChild, Intake
 from egret_aggregator.intake.nats import Secured
 from egret_aggregator.journal import Journal
+from egret_aggregator.journal.inspection import inspect
 from egret_aggregator.judge import Judge
 from egret_aggregator.line import RunningLine
 from egret_aggregator.recorder import Recorder
@@ -169,7 +171,10 @@ async def _line(
     stack.push_async_callback(judge.flush)
     intake = Intake(settings.broker, journal, clock)
     if settings.enrolment is not None:
-        intake.renewals = _renewals(settings, settings.enrolment, files.ledger, intake.run_id)
+        newest_ms = (await asyncio.to_thread(inspect, settings.data / "journal.db")).newest_ms
+        intake.renewals = _renewals(
+            settings, settings.enrolment, files.ledger, intake.run_id, newest_ms
+        )
     roller = Roller(
         journal,
         files.store,
@@ -181,11 +186,12 @@ async def _line(
 
 
 def _renewals(
-    settings: CentreConfig, enrolment: EnrolmentSettings, ledger: Ledger, run: str
+    settings: CentreConfig, enrolment: EnrolmentSettings, ledger: Ledger, run: str, newest_ms: int
 ) -> Renewals:
     folder, real = data_folder.broker_folder(settings, enrolment), Clock()
     office = Office(enrolment, folder, ledger, real.now_ms, settings.broker.port)
-    return Renewals(office, enrolment, run, real.now_ms, real.monotonic_s)
+    trust = ClockTrust(real.now_ms, real.monotonic_s, newest_ms, kernel_clock.synchronised)
+    return Renewals(office, enrolment, run, real.now_ms, real.monotonic_s, trusted=trust.good)
 
 
 class Centre:

@@ -79,10 +79,13 @@ def check(arguments: argparse.Namespace, output: Output) -> int:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Run the centre until SIGTERM or SIGINT."""
-    from egret_aggregator import service  # noqa: PLC0415  (the whole centre; no other verb needs it)
+    # The whole centre; no other verb needs it.
+    from egret_aggregator import service  # noqa: PLC0415
+    from egret_aggregator.enrolment.start import make_ready  # noqa: PLC0415
 
     log.set_up(arguments.log, verbose=arguments.verbose)
     settings = config.load(arguments.config)
+    make_ready(settings, Clock().now_ms())
     tls.context(settings.broker, settings.file)
     places = catalogue.load(settings.catalogue)
 

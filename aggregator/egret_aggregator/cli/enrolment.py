@@ -102,7 +102,8 @@ def revoked(arguments: argparse.Namespace, output: Output) -> int:
             return await office.revoke(arguments.gateway)
 
     names = asyncio.run(work())
-    output.said([f"{arguments.gateway}: ended {', '.join(names)}"], {"ended": names})
+    done = f"ended {', '.join(names)}" if names else "was ended before; the broker knows it now"
+    output.said([f"{arguments.gateway}: {done}"], {"ended": names})
     return 0
 
 
@@ -145,6 +146,8 @@ def _hand_out(arguments: argparse.Namespace, output: Output, how: str) -> int:
 def shown(account: Account) -> dict[str, Any]:
     """Return what people are shown of an account."""
     state = "bundle" if account.bundle else "offered" if account.pending else "in use"
+    if account.over:
+        state = "over"
     return {
         "account": account.name,
         "gateway": account.gateway,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.doctor.finding import Finding, Result
-from egret_aggregator.doctor.kernel_clock import synchronised
 from egret_aggregator.journal.inspection import inspect
+from egret_aggregator.kernel_clock import synchronised
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -40,6 +40,8 @@ class Account:
         made_ms, ends_ms: the centre's time.
         bundle: it travels in a bundle, and is replaced at its first use.
         pending: handed out over the uplink, and not yet seen in use.
+        over: its end has come, by a clock that was trusted: the broker does not know it. It stays
+            in the book, so that a clock that was ahead after all costs nobody their credential.
     """
 
     gateway: str
@@ -50,6 +52,7 @@ class Account:
     ends_ms: int
     bundle: bool = False
     pending: bool = False
+    over: bool = False
 
     @property
     def name(self) -> str:
@@ -75,6 +78,11 @@ class Book:
     accounts: tuple[Account, ...] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)
     centre: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def open(self) -> list[Account]:
+        """Return the accounts that the broker is to know."""
+        return [account for account in self.accounts if not account.over]
 
     def of(self, gateway: str) -> list[Account]:
         """Return a gateway's accounts, the newest last."""
@@ -106,6 +114,14 @@ class Book:
         """Return the book with an account changed."""
         changed = (account if one.name == account.name else one for one in self.accounts)
         return replace(self, accounts=tuple(changed))
+
+    def superseded(self, account: Account, now_ms: int) -> bool:
+        """Tell whether an account is over, and a newer one of its gateway has served and is not."""
+        return account.ends_ms <= now_ms and any(
+            one.number > account.number and one.ends_ms > now_ms
+            for one in self.of(account.gateway)
+            if not (one.bundle or one.pending)
+        )
 
     def next_number(self, gateway: str) -> int:
         """Return a number that this gateway never had."""

@@ -11,12 +11,14 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -56,11 +58,7 @@ class Authority:
         Raises:
             EnrolmentError: there is one.
         """
-        if (folder / CA_KEY).exists() or (folder / CA_FILE).exists():
-            raise EnrolmentError(
-                f"{folder} holds a CA already: every gateway trusts it",
-                "to make another one, name another [enrolment] folder",
-            )
+        cls.vacant(folder)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(f"Egret CA of {name}")
         certificate = (
@@ -73,6 +71,19 @@ class Authority:
         write(folder / CA_FILE, _pem(certificate), PUBLIC)
         return cls(certificate, key)
 
+    @staticmethod
+    def vacant(folder: Path) -> None:
+        """Refuse a folder that holds a CA, or a part of one that may be trusted somewhere.
+
+        Raises:
+            EnrolmentError: it does.
+        """
+        if (folder / CA_KEY).exists() or (folder / CA_FILE).exists():
+            raise EnrolmentError(
+                f"{folder} holds a CA already: every gateway trusts it",
+                "to make another one, name another [enrolment] folder",
+            )
+
     @classmethod
     def load(cls, folder: Path) -> Authority:
         """Return the CA of a folder.
@@ -83,10 +94,12 @@ class Authority:
         try:
             certificate = x509.load_pem_x509_certificate((folder / CA_FILE).read_bytes())
             key = load_pem_private_key((folder / CA_KEY).read_bytes(), None)
-        except (OSError, ValueError) as error:
-            raise EnrolmentError(
-                f"{folder}: no CA: {error}", "make one with `egret-aggregator ca init`"
-            ) from error
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+            # (TypeError: of a key with a passphrase.)
+            remedy = "make one with `egret-aggregator ca init`"
+            if (folder / CA_KEY).exists() or (folder / CA_FILE).exists():
+                remedy = f"restore {CA_FILE} and {CA_KEY}, without a passphrase, from a backup"
+            raise EnrolmentError(f"{folder}: no CA: {error}", remedy) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise EnrolmentError(f"{folder / CA_KEY} is none of ours", "restore it from a backup")
         return cls(certificate, key)
@@ -130,13 +143,26 @@ class Authority:
         return Pair(_pem(builder.sign(self._key, hashes.SHA256())), _key_pem(key))
 
 
-def ends_ms(pem: bytes) -> int:
-    """Return when a certificate ends, ms since 1970.
+def span_ms(pem: bytes) -> tuple[int, int]:
+    """Return when a certificate begins and ends, ms since 1970.
 
     Raises:
         ValueError: it is none.
     """
-    return int(x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp() * 1000)
+    found = x509.load_pem_x509_certificate(pem)
+    begins, ends = found.not_valid_before_utc, found.not_valid_after_utc
+    return int(begins.timestamp() * 1000), int(ends.timestamp() * 1000)
+
+
+def fits(certificate: bytes, key: bytes) -> bool:
+    """Tell whether a certificate and a key, both PEM, are a pair; what is neither is none."""
+    try:
+        shown = x509.load_pem_x509_certificate(certificate).public_key()
+        held = load_pem_private_key(key, None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return shown.public_bytes(*form) == held.public_bytes(*form)
 
 
 def _builder(

@@ -32,11 +32,17 @@ def write(path: Path, text: str, mode: int) -> None:
         file.flush()
         os.fsync(handle)
     new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _durable(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file durably; one that is gone already is fine.
+
+    Raises:
+        OSError: it could not be removed.
+    """
+    path.unlink(missing_ok=True)
+    _durable(path.parent)
 
 
 @contextmanager
@@ -56,3 +62,12 @@ def _hand_over(handle: int, folder: Path) -> None:
     """Give what root made to the folder's owner: a centre that is not root must go on with it."""
     if os.geteuid() == 0:
         os.fchown(handle, folder.stat().st_uid, -1)
+
+
+def _durable(folder: Path) -> None:
+    """Make what a folder lists durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

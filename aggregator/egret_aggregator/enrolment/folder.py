@@ -6,12 +6,20 @@ group with the set-group-id bit, and the files made here follow.
 
 from __future__ import annotations
 
+import secrets
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.enrolment.accounts import Book, decode, encode, hashed, new_secret
-from egret_aggregator.enrolment.authority import CA_FILE, SERVER_RENEW_DAYS, Authority, ends_ms
-from egret_aggregator.enrolment.files import BROKER, PRIVATE, PUBLIC, locked, write
+from egret_aggregator.enrolment.authority import (
+    CA_FILE,
+    CA_KEY,
+    SERVER_RENEW_DAYS,
+    Authority,
+    fits,
+    span_ms,
+)
+from egret_aggregator.enrolment.files import BROKER, PRIVATE, PUBLIC, locked, remove, write
 from egret_aggregator.enrolment.render import (
     configuration,
     mosquitto_acl,
@@ -26,16 +34,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from egret_aggregator.enrolment.authority import Pair
     from egret_aggregator.enrolment.settings import EnrolmentSettings
 
 ACCOUNTS = "accounts.json"
-SERVER_FILE = "server.pem"
+SERVER_FILE, SERVER_KEY = "server.pem", "server.key"
+OWED = ".reload-owed"  # the broker is still to be told of what stands here
+BEGUN = ".begun"  # `ca init` is under way, or was cut short
+CENTRE_RENEW_SHARE = 1 / 3  # of its life left, where that is shorter than the broker's margin
 NATS_ACCOUNTS = "accounts.conf"
 RELOAD_S = 30.0  # for the operator's reload command
 LOOPBACK = ("localhost", "127.0.0.1")  # the centre reaches a broker beside it by these
 STORES = {Program.NATS: "/var/lib/nats", Program.MOSQUITTO: "/var/lib/mosquitto"}
 
 _DAY_MS = 86_400_000
+
+
+class Issued(NamedTuple):
+    """New certificates: the broker's, and the centre's where it has one."""
+
+    server: Pair
+    centre: Pair | None
 
 
 class BrokerFolder:
@@ -60,36 +79,87 @@ class BrokerFolder:
     def found(self, now_ms: int) -> list[Path]:
         """Make CA, the broker's certificate, the centre's credential and all files; return them.
 
+        One that was cut short is done anew: nobody was given anything of it.
+
         Raises:
             EnrolmentError: there is a CA already.
         """
+        begun = self.path / BEGUN
         with locked(self.path):
-            authority = Authority.made(self.path, self._settings.host, now_ms)
-            self._certify(authority, now_ms)
+            if begun.exists() and not (self.path / ACCOUNTS).exists():
+                for name in (CA_KEY, CA_FILE):
+                    (self.path / name).unlink(missing_ok=True)
+            Authority.vacant(self.path)
+            write(begun, "", PRIVATE)
+            self._install(
+                self._issued(Authority.made(self.path, self._settings.host, now_ms), now_ms)
+            )
             password = new_secret()
             if self._settings.by is Kind.PASSWORD:
                 write(self.path / f"{CENTRE}.password", password + "\n", PRIVATE)
+            self._write_main()
             self._write(Book(centre=hashed(password)))
+            remove(begun)
         return sorted(path for path in self.path.iterdir() if not path.name.startswith("."))
 
-    def certify(self, now_ms: int) -> None:
+    def ready(self, now_ms: int) -> None:
+        """Make good what a kill left half done; call it before anything uses the files.
+
+        A certificate that does not fit its key is made anew, what is rendered is rendered again,
+        and a broker that is told by a command is told by the next `make_good`.
+
+        Raises:
+            EnrolmentError: there are no accounts yet, or no CA for a pair that does not fit.
+            OSError: a file cannot be read or written.
+        """
+        with locked(self.path):
+            book = self.book()
+            if not self._pairs_fit():
+                self._install(self.issued(now_ms))
+            self._write(book)
+            if self._settings.reload:
+                self._owe()
+
+    def issued(self, now_ms: int) -> Issued:
+        """Return new certificates for the broker, and for the centre where it has one.
+
+        Raises:
+            EnrolmentError: there is no CA.
+        """
+        return self._issued(Authority.load(self.path), now_ms)
+
+    def certify(self, now_ms: int, issued: Issued | None = None) -> None:
         """Give the broker, and the centre where it has one, a new certificate of the same CA.
+
+        Args:
+            now_ms: from when on they are good.
+            issued: made before; None to make them now.
 
         Raises:
             EnrolmentError: there is no CA, or the broker could not be told.
         """
         with locked(self.path):
-            self._certify(Authority.load(self.path), now_ms)
-            self._write(self.book())
-        self.reload()
+            fresh, book = issued or self.issued(now_ms), self.book()
+            self._owe()
+            self._install(fresh)
+            self._write_main()
+            self._write(book)
+        self.make_good()
 
     def certificate_due(self, now_ms: int) -> bool:
-        """Tell whether the broker's certificate nears its end, or cannot be read."""
+        """Tell whether a certificate nears its end, has not begun, fits no key or is none."""
+        settings = self._settings
+        left_days = {SERVER_FILE: SERVER_RENEW_DAYS}
+        if settings.by is Kind.CERTIFICATE:
+            left_days[f"{CENTRE}.pem"] = min(SERVER_RENEW_DAYS, settings.days * CENTRE_RENEW_SHARE)
         try:
-            left_ms = ends_ms((self.path / SERVER_FILE).read_bytes()) - now_ms
+            for name, days in left_days.items():
+                begins_ms, ends_ms = span_ms((self.path / name).read_bytes())
+                if begins_ms > now_ms or ends_ms - now_ms < days * _DAY_MS:
+                    return True
+            return not self._pairs_fit()
         except (OSError, ValueError):
             return True
-        return left_ms < SERVER_RENEW_DAYS * _DAY_MS
 
     def authority(self) -> Authority:
         """Return the CA."""
@@ -112,6 +182,10 @@ class BrokerFolder:
             if self._read is None or self._read[0] != stamp:
                 self._read = (stamp, decode(path.read_text(), str(path)))
             return self._read[1]
+        except UnicodeDecodeError as error:
+            raise EnrolmentError(
+                f"{path} cannot be read: {error}", "restore it from a backup, or enrol anew"
+            ) from error
         except OSError as error:
             raise EnrolmentError(
                 f"{path}: {error.strerror}", "begin with `egret-aggregator ca init`"
@@ -128,9 +202,27 @@ class BrokerFolder:
             changed = how(book)
             if changed == book:
                 return
+            told = _rights(changed) != _rights(book)
+            if told:
+                self._owe()
             self._write(changed)
-        if _rights(changed) != _rights(book):
-            self.reload()
+        if told:
+            self.make_good()
+
+    def make_good(self) -> bool:
+        """Have the broker read what it was not yet told of; tell whether there was anything.
+
+        Raises:
+            EnrolmentError: the command failed: it stays owed.
+        """
+        mark = self._owed()
+        if mark is None:
+            return False
+        self.reload()
+        with locked(self.path):
+            if self._owed() == mark:  # nobody has changed anything meanwhile
+                remove(self.path / OWED)
+        return True
 
     def reload(self) -> None:
         """Have the broker read its accounts anew.
@@ -161,24 +253,54 @@ class BrokerFolder:
                 "reload the broker by hand: its accounts are written",
             )
 
-    def _certify(self, authority: Authority, now_ms: int) -> None:
+    def _owe(self) -> None:
+        """Note durably that the broker is to be told, before anything changes."""
+        write(self.path / OWED, secrets.token_hex(8), PRIVATE)
+
+    def _owed(self) -> str | None:
+        try:
+            return (self.path / OWED).read_text()
+        except FileNotFoundError:
+            return None
+
+    def _issued(self, authority: Authority, now_ms: int) -> Issued:
         settings = self._settings
         names = list(dict.fromkeys((settings.host, *settings.names, *LOOPBACK)))
-        server = authority.server(names, now_ms)
-        write(self.path / "server.key", server.key, BROKER)
-        write(self.path / SERVER_FILE, server.certificate, PUBLIC)
+        centre = None
         if settings.by is Kind.CERTIFICATE:
             centre = authority.client(CENTRE, now_ms, settings.days)
-            write(self.path / f"{CENTRE}.key", centre.key, PRIVATE)
-            write(self.path / f"{CENTRE}.pem", centre.certificate, PUBLIC)
+        return Issued(authority.server(names, now_ms), centre)
+
+    def _install(self, fresh: Issued) -> None:
+        write(self.path / SERVER_KEY, fresh.server.key, BROKER)
+        write(self.path / SERVER_FILE, fresh.server.certificate, PUBLIC)
+        if fresh.centre is not None:
+            write(self.path / f"{CENTRE}.key", fresh.centre.key, PRIVATE)
+            write(self.path / f"{CENTRE}.pem", fresh.centre.certificate, PUBLIC)
+
+    def _pairs_fit(self) -> bool:
+        """Tell whether each certificate fits its key: a kill between the two leaves one behind."""
+        pairs = [(SERVER_FILE, SERVER_KEY)]
+        if self._settings.by is Kind.CERTIFICATE:
+            pairs.append((f"{CENTRE}.pem", f"{CENTRE}.key"))
+        try:
+            return all(
+                fits((self.path / certificate).read_bytes(), (self.path / key).read_bytes())
+                for certificate, key in pairs
+            )
+        except FileNotFoundError:
+            return False
 
     def _write(self, book: Book) -> None:
-        by, program = self._settings.by, self._settings.broker
-        write(self.path / ACCOUNTS, encode(book), PRIVATE)
-        write(self.path / NATS_ACCOUNTS, nats_accounts(book, by), BROKER)
+        """Write what the broker reads, and the book last: what it says has been rendered."""
+        write(self.path / NATS_ACCOUNTS, nats_accounts(book, self._settings.by), BROKER)
         write(self.path / "mosquitto.passwd", mosquitto_passwords(book), BROKER)
         write(self.path / "mosquitto.acl", mosquitto_acl(book), BROKER)
+        write(self.path / ACCOUNTS, encode(book), PRIVATE)
+
+    def _write_main(self) -> None:
         if self._reload is None:
+            by, program = self._settings.by, self._settings.broker
             here = str(self.path.absolute())
             data = self._settings.broker_data or STORES[program]
             main = configuration(program, by, here, data, self._port)
@@ -187,4 +309,4 @@ class BrokerFolder:
 
 def _rights(book: Book) -> set[str]:
     """Return who may connect: a change of anything else is none of the broker's business."""
-    return {account.name for account in book.accounts}
+    return {account.name for account in book.open}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from egret_aggregator.warnings.record import Kind as Line
 from egret_core.topics import CENTRE, is_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from egret_aggregator.enrolment.folder import BrokerFolder
     from egret_aggregator.enrolment.settings import EnrolmentSettings
@@ -78,7 +79,8 @@ class Office:
             raise EnrolmentError(
                 f"{gateway!r} cannot name a gateway", "A-Z a-z 0-9 _ -, at most 48"
             )
-        if (await self.book()).of(gateway):
+        now_ms = self._now_ms()
+        if any(one.ends_ms > now_ms for one in (await self.book()).of(gateway)):
             raise EnrolmentError(
                 f"{gateway} is enrolled already",
                 "`gateway rotate` gives it a new credential, `gateway revoke` ends it",
@@ -99,10 +101,15 @@ class Office:
     async def revoke(self, gateway: str) -> list[str]:
         """End all accounts of a gateway at once; return their names.
 
+        None where they had ended already, and the broker was told of that only now.
+
         Raises:
-            EnrolmentError: it is not enrolled.
+            EnrolmentError: it is not enrolled, or the broker could not be told: do it again.
         """
-        names = [one.name for one in self._enrolled(await self.book(), gateway)]
+        book = await self.book()
+        if not book.of(gateway) and await self.make_good():
+            return []
+        names = [one.name for one in self._enrolled(book, gateway)]
         await self.end(names, "revoke", CONSOLE)
         return names
 
@@ -166,18 +173,63 @@ class Office:
         await self._ledger.note(actor, Line.CREDENTIAL_ENDED, {"accounts": names, "why": why})
         await asyncio.to_thread(self._folder.change, lambda book: book.without(*names))
 
-    async def put(self, *accounts: Account) -> None:
-        """Note what has become known of accounts; that changes nobody's rights."""
+    async def put(self, *accounts: Account, over: Sequence[str] = ()) -> None:
+        """Note what has become known of accounts, and end those that are over by it.
+
+        Raises:
+            EnrolmentError: the broker could not be told.
+        """
+        if over:
+            said = {"accounts": list(over), "why": "over"}
+            await self._ledger.note(OURSELVES, Line.CREDENTIAL_ENDED, said)
 
         def noted(book: Book) -> Book:
             for account in accounts:
                 book = book.put(account)
-            return book
+            return book.without(*over)
 
         await asyncio.to_thread(self._folder.change, noted)
 
+    async def sweep(self) -> None:
+        """Shut the accounts that are over; call it only while the clock is trusted.
+
+        One that a newer has replaced is removed. Any other stays in the book, and is opened again
+        where its end turns out not to have come: the clock was ahead, and is right now.
+
+        Raises:
+            EnrolmentError: the broker could not be told.
+        """
+        book, now_ms = await self.book(), self._now_ms()
+        gone = [one.name for one in book.accounts if book.superseded(one, now_ms)]
+        shut = [
+            replace(one, over=True)
+            for one in book.open
+            if one.ends_ms <= now_ms and one.name not in gone
+        ]
+        again = [
+            replace(one, over=False) for one in book.accounts if one.over and one.ends_ms > now_ms
+        ]
+        for one in again:
+            said = {"account": one.name, "why": "not over", "ends_ms": one.ends_ms}
+            await self._ledger.note(OURSELVES, Line.CREDENTIAL_ADDED, said)
+        if shut:
+            said = {"accounts": [one.name for one in shut], "why": "over"}
+            await self._ledger.note(OURSELVES, Line.CREDENTIAL_ENDED, said)
+        if gone or shut or again:
+            await self.put(*shut, *again, over=gone)
+
+    async def make_good(self) -> bool:
+        """Tell the broker what it was not yet told; tell whether there was anything.
+
+        Raises:
+            EnrolmentError: it could not be told: it stays owed.
+        """
+        return await asyncio.to_thread(self._folder.make_good)
+
     async def certify_when_due(self) -> bool:
-        """Renew the broker's certificate where it nears its end; tell whether that was so.
+        """Renew the broker's certificate where that is due; tell whether it was.
+
+        It is made before the ledger's line: one that cannot be made is on no record.
 
         Raises:
             EnrolmentError: it could not be made, or the broker not be told.
@@ -185,8 +237,9 @@ class Office:
         now_ms = self._now_ms()
         if not await asyncio.to_thread(self._folder.certificate_due, now_ms):
             return False
+        issued = await asyncio.to_thread(self._folder.issued, now_ms)
         await self._ledger.note(OURSELVES, Line.CERTIFICATE_RENEWED, {})
-        await asyncio.to_thread(self._folder.certify, now_ms)
+        await asyncio.to_thread(self._folder.certify, now_ms, issued)
         return True
 
     def overlap_ms(self) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from egret_aggregator.enrolment.accounts import Book
 
 _MOSQUITTO = """\
-# Written by egret-aggregator; what is changed here is lost at the next `ca init` or `ca renew`.
+# Written by egret-aggregator; what is changed here is lost at the next `ca renew`.
 per_listener_settings true
 listener {port}
 allow_anonymous false
@@ -42,7 +42,7 @@ _BY = {
     Kind.CERTIFICATE: "require_certificate true\nuse_identity_as_username true",
 }
 _NATS = """\
-# Written by egret-aggregator; what is changed here is lost at the next `ca init` or `ca renew`.
+# Written by egret-aggregator; what is changed here is lost at the next `ca renew`.
 server_name: egret
 listen: "127.0.0.1:-1"
 jetstream {{ store_dir: "{store}", max_file_store: 4GB, sync_interval: "1s" }}
@@ -83,7 +83,7 @@ def nats_accounts(book: Book, by: Kind) -> str:
     users = [_nats_user(CENTRE, by, book.centre, publish, [*subscribe, ""])]
     users += [
         _nats_user(account.name, by, account.hashes, *topics_of(account.gateway))
-        for account in book.accounts
+        for account in book.open
         if account.kind == by
     ]
     return "authorization { users: [\n" + "".join(users) + "] }\n"
@@ -110,14 +110,14 @@ def _subjects(topics: Sequence[str]) -> str:
 def mosquitto_passwords(book: Book) -> str:
     """Return `mosquitto.passwd`."""
     ours = Program.MOSQUITTO
-    rows = [(CENTRE, book.centre), *((one.name, one.hashes) for one in book.accounts)]
+    rows = [(CENTRE, book.centre), *((one.name, one.hashes) for one in book.open)]
     return "".join(f"{name}:{hashes[ours]}\n" for name, hashes in rows if ours in hashes)
 
 
 def mosquitto_acl(book: Book) -> str:
     """Return `mosquitto.acl`: who is not named may do nothing."""
     parts = [_mosquitto_user(CENTRE, *topics_of_centre())]
-    parts += [_mosquitto_user(one.name, *topics_of(one.gateway)) for one in book.accounts]
+    parts += [_mosquitto_user(one.name, *topics_of(one.gateway)) for one in book.open]
     return "\n".join(parts)
 
 

@@ -14,10 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from egret_aggregator.enrolment.office import OURSELVES
-from egret_aggregator.errors import AggregatorError
 from egret_core.messages import RENEW, Command, CommandAck, Outcome
 
 if TYPE_CHECKING:
@@ -108,6 +105,7 @@ class Renewals:
         settings: checked ones.
         run: this start's id, part of a command's id.
         now_ms: the machine's time; now_s: monotonic.
+        trusted: tells whether accounts may be ended and certificates made by that time.
     """
 
     def __init__(
@@ -117,12 +115,16 @@ class Renewals:
         run: str,
         now_ms: Callable[[], int],
         now_s: Callable[[], float],
+        *,
+        trusted: Callable[[], bool],
     ) -> None:
         self._office = office
         self._settings = settings
         self._run = run
         self._now_ms = now_ms
         self._now_s = now_s
+        self._trusted = trusted
+        self._untold = ""
         self._flights: dict[str, _Flight] = {}
         self._rests: dict[str, float] = {}
         self._waiting: dict[str, str] = {}
@@ -185,8 +187,7 @@ class Renewals:
                     await self._guarded(gateway, self._give_up(flight.account.name))
             if self._now_s() - swept_s >= SWEEP_S:
                 swept_s = self._now_s()
-                await self._guarded("", self._sweep())
-                await self._guarded("", self._certify())
+                await self._sweep()
 
     async def _guarded(self, gateway: str, work: object) -> None:
         """A renewal that fails is told and tried later: readings go on under what is there.
@@ -195,8 +196,9 @@ class Renewals:
         """
         try:
             await work  # type: ignore[misc]  # (a coroutine of ours)
-        except (AggregatorError, SQLAlchemyError, OSError) as error:
-            _log.error("event=renewal_failed gateway=%s error=%r", gateway, str(error))
+        except Exception as error:  # noqa: BLE001  (no fault of a file may end the centre)
+            why = str(error) or repr(error)
+            _log.error("event=renewal_failed gateway=%s error=%r", gateway, why)
             self._rests[gateway] = self._now_s() + REST_S
 
     async def _look(self, gateway: str, name: str) -> None:
@@ -205,8 +207,8 @@ class Renewals:
         if what is Step.SERVED:
             self._flights.pop(gateway, None)
             changed = settled(book, name, now_ms, self._office.overlap_ms())
-            await self._office.put(*changed)
-            await self._sweep()
+            over = [one.name for one in changed[1:] if one.ends_ms <= now_ms]
+            await self._office.put(*changed, over=over)
             _log.info("event=renewed gateway=%s account=%s", gateway, name)
         elif what is Step.GIVE_UP:
             newer = [one.name for one in book.of(gateway) if one.pending]
@@ -230,9 +232,25 @@ class Renewals:
         await self._office.end([name], "not taken up", OURSELVES)
 
     async def _sweep(self) -> None:
-        book, now_ms = await self._office.book(), self._now_ms()
-        over = [one.name for one in book.accounts if one.ends_ms <= now_ms]
-        await self._office.end(over, "over", OURSELVES)
+        """Tell the broker what is owed, end what is over, renew its certificate."""
+        await self._make_good()
+        if self._trusted():
+            await self._guarded("", self._office.sweep())
+            await self._guarded("", self._certify())
+
+    async def _make_good(self) -> None:
+        """Tell the broker what is owed, at every look; the same failure is logged once."""
+        try:
+            await self._office.make_good()
+        except Exception as error:  # noqa: BLE001  (no fault of a file may end the centre)
+            why = str(error) or repr(error)
+            if why != self._untold:
+                _log.error("event=broker_untold again_s=%g error=%r", SWEEP_S, why)
+            self._untold = why
+        else:
+            if self._untold:
+                _log.warning("event=broker_told")
+            self._untold = ""
 
     async def _certify(self) -> None:
         if self._now_s() >= self._rests.get("", 0.0) and await self._office.certify_when_due():

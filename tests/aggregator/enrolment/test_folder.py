@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import stat
 import threading
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from egret_aggregator.enrolment import folder as enrolment_folder
 from egret_aggregator.enrolment.accounts import Account
 from egret_aggregator.enrolment.authority import Authority
 from egret_aggregator.enrolment.files import PRIVATE, write
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+DAY_MS = 86_400_000
 NOW_MS = 1_795_340_000_000
 
 
@@ -157,6 +160,145 @@ def test_a_reload_that_fails_is_told_and_the_accounts_stand(
     with pytest.raises(EnrolmentError, match=words):
         office.change(lambda book: book.added(account()))
     assert office.book().named("gw1.1") is not None
+
+
+def held(office: BrokerFolder) -> dict[str, str]:
+    return {path.name: path.read_text() for path in office.path.iterdir() if path.is_file()}
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Have everything end before a file of that name is written."""
+
+    def until(path: Path, text: str, mode: int) -> None:
+        if path.name == name:
+            raise Killed
+        write(path, text, mode)
+
+    monkeypatch.setattr(enrolment_folder, "write", until)
+
+
+@pytest.mark.parametrize("name", ["accounts.conf", "mosquitto.passwd", "accounts.json"])
+def test_a_kill_between_the_files_leaves_no_account_that_cannot_be_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    office = folder(tmp_path)
+    office.found(NOW_MS)
+    office.change(lambda book: book.added(account()))
+    with monkeypatch.context() as patch:
+        killed_at(patch, name)
+        with pytest.raises(Killed):
+            office.change(lambda book: book.without("gw1.1"))
+    assert office.book().named("gw1.1") is not None, "it can be revoked again"
+    office.ready(NOW_MS)
+    assert "gw1.1" in (office.path / "mosquitto.passwd").read_text(), "as the book says"
+    office.change(lambda book: book.without("gw1.1"))
+    assert not any("gw1.1" in text for text in held(office).values())
+
+
+def test_a_start_renders_what_the_book_says(tmp_path: Path) -> None:
+    office = folder(tmp_path)
+    office.found(NOW_MS)
+    (office.path / "accounts.conf").unlink()
+    (office.path / "mosquitto.acl").write_text("user gw9.9\n")
+    before = (office.path / "server.pem").read_text()
+    office.ready(NOW_MS)
+    assert (office.path / "accounts.conf").exists()
+    assert "gw9.9" not in (office.path / "mosquitto.acl").read_text()
+    assert (office.path / "server.pem").read_text() == before, "a pair that fits stays"
+
+
+def test_a_broker_of_somebody_else_is_told_after_a_start(tmp_path: Path) -> None:
+    flag = tmp_path / "told"
+    office = folder(tmp_path, reload=None)
+    office.found(NOW_MS)
+    settings = EnrolmentSettings(tmp_path / "broker", "mqtt.city", reload=("touch", str(flag)))
+    office = BrokerFolder(settings, 8883)
+    office.ready(NOW_MS)
+    assert not flag.exists(), "not before the centre runs"
+    assert office.make_good()
+    assert flag.exists()
+    assert not office.make_good()
+
+
+def test_what_changes_while_the_broker_is_told_stays_owed(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def reload() -> None:
+        told.append(1)
+        if len(told) == 1:
+            office._owe()  # another process has changed something
+
+    office = folder(tmp_path, reload)
+    office.found(NOW_MS)
+    office.change(lambda book: book.added(account()))
+    assert office.make_good()
+    assert not office.make_good()
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("name", ["server.pem", "centre.key", "centre.pem"])
+def test_a_certificate_that_a_kill_left_without_its_key_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    office = folder(tmp_path, by=Kind.CERTIFICATE)
+    office.found(NOW_MS)
+    with monkeypatch.context() as patch:
+        killed_at(patch, name)
+        with pytest.raises(Killed):
+            office.certify(NOW_MS)
+    assert (office._pairs_fit(), office.certificate_due(NOW_MS)) == (
+        (True, False) if name == "centre.key" else (False, True)
+    )
+    office.ready(NOW_MS)
+    assert (office._pairs_fit(), office.certificate_due(NOW_MS)) == (True, False)
+    for one in ("server", "centre"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(office.path / f"{one}.pem", office.path / f"{one}.key")
+
+
+def test_a_certificate_is_due_before_its_end_and_while_it_has_not_begun(tmp_path: Path) -> None:
+    office = folder(tmp_path, by=Kind.CERTIFICATE, days=90)
+    office.found(NOW_MS)
+    assert not office.certificate_due(NOW_MS + 59 * DAY_MS)
+    assert office.certificate_due(NOW_MS + 61 * DAY_MS), "the centre's own lives shorter"
+    assert office.certificate_due(NOW_MS - DAY_MS), "made while the clock was ahead"
+    assert not folder(tmp_path).certificate_due(NOW_MS + 549 * DAY_MS)
+    assert folder(tmp_path).certificate_due(NOW_MS + 551 * DAY_MS)
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "server.key", "accounts.json"])
+def test_an_init_that_was_cut_short_is_done_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    office = folder(tmp_path)
+    with monkeypatch.context() as patch:
+        killed_at(patch, name)
+        patch.setattr("egret_aggregator.enrolment.authority.write", enrolment_folder.write)
+        with pytest.raises(Killed):
+            office.found(NOW_MS)
+    with pytest.raises(EnrolmentError) as told:
+        office.book()
+    assert "ca init" in told.value.remedy
+    office.found(NOW_MS)
+    assert office.book().accounts == ()
+    with pytest.raises(EnrolmentError, match="holds a CA already"):
+        office.found(NOW_MS)
+
+
+@pytest.mark.parametrize("lost", ["ca.key", "ca.pem"])
+def test_a_part_of_a_ca_in_use_is_never_replaced(tmp_path: Path, lost: str) -> None:
+    office = folder(tmp_path)
+    office.found(NOW_MS)
+    (office.path / lost).unlink()
+    with pytest.raises(EnrolmentError, match="holds a CA already"):
+        office.found(NOW_MS)
+    with pytest.raises(EnrolmentError) as told:
+        office.certify(NOW_MS)
+    assert "from a backup" in told.value.remedy
 
 
 def test_without_a_ca_the_remedy_is_named(tmp_path: Path) -> None:

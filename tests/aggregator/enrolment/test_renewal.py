@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rig.renewal_bench import DAY_MS, DAYS, NOW_MS, benched
 
-from egret_aggregator.database import Database
 from egret_aggregator.enrolment import renewal
 from egret_aggregator.enrolment.accounts import Account, Book
-from egret_aggregator.enrolment.folder import BrokerFolder
-from egret_aggregator.enrolment.office import Office
-from egret_aggregator.enrolment.renewal import Renewals, Step, settled, step
-from egret_aggregator.enrolment.settings import EnrolmentSettings
+from egret_aggregator.enrolment.renewal import Step, settled, step
 from egret_aggregator.errors import EnrolmentError
-from egret_aggregator.warnings import Ledger
 from egret_core.messages import CommandAck, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-
-DAY_MS = 86_400_000
-NOW_MS = 1_795_340_000_000
-DAYS = 90.0
 
 
 def account(number: int, left_days: float = DAYS, **more: Any) -> Account:
@@ -84,47 +73,6 @@ def test_an_overlap_never_lengthens_a_life(left_days: float, overlap_ms: int) ->
     assert changed[1].ends_ms <= old.ends_ms
 
 
-class Bench:
-    """Renewals over a real folder and a real ledger; clocks by hand."""
-
-    def __init__(self, office: Office, folder: BrokerFolder, settings: EnrolmentSettings) -> None:
-        self.office, self.folder = office, folder
-        self.ms, self.s = NOW_MS, 0.0
-        self.renewals = Renewals(office, settings, "run", lambda: self.ms, lambda: self.s)
-
-    def due(self) -> list[Any]:
-        return list(self.renewals.due(lambda s: int(s * 1000), self.ms))
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not holds():
-                await asyncio.sleep(0.01)
-
-    def names(self) -> list[str]:
-        return [one.name for one in self.folder.book().accounts]
-
-
-@asynccontextmanager
-async def benched(tmp_path: Path) -> AsyncIterator[Bench]:
-    settings = EnrolmentSettings(tmp_path / "broker", "localhost", days=DAYS)
-    folder = BrokerFolder(settings, 8883, lambda: None)
-    folder.found(NOW_MS)
-    database = Database(tmp_path / "egret.db")
-    await database.open()
-    ledger = Ledger(database, lambda: NOW_MS)
-    await ledger.open()
-    bench: list[Bench] = []
-    office = Office(settings, folder, ledger, lambda: bench[0].ms, 8883)
-    bench.append(Bench(office, folder, settings))
-    task = asyncio.create_task(bench[0].renewals.run())
-    try:
-        yield bench[0]
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await database.close()
-
-
 async def test_a_bundles_first_use_is_followed_by_a_lasting_credential(tmp_path: Path) -> None:
     async with benched(tmp_path) as bench:
         await bench.office.add("gw1")
@@ -177,31 +125,6 @@ async def test_a_centre_started_anew_gives_up_what_it_cannot_hand_out(tmp_path: 
         await bench.office.make("gw1", "renewal", "centre", days=DAYS, pending=True)
         bench.renewals.saw("gw1", "gw1.1")
         await bench.until(lambda: bench.names() == ["gw1.1", "gw1.3"])
-
-
-async def test_the_brokers_certificate_is_renewed_before_it_ends(tmp_path: Path) -> None:
-    async with benched(tmp_path) as bench:
-        server = bench.folder.path / "server.pem"
-        before = server.read_bytes()
-        await bench.renewals._certify()
-        assert server.read_bytes() == before
-        bench.ms += 551 * DAY_MS
-        await bench.renewals._certify()
-        after = server.read_bytes()
-        assert after != before
-        await bench.renewals._certify()
-        assert server.read_bytes() == after
-        server.write_text("cut short")
-        assert await bench.office.certify_when_due(), "one that cannot be read is made anew"
-
-
-async def test_what_is_over_ends(tmp_path: Path) -> None:
-    async with benched(tmp_path) as bench:
-        await bench.office.add("gw1", days=1)
-        await bench.office.add("gw2", days=3)
-        bench.ms += 2 * DAY_MS
-        await bench.renewals._sweep()
-        assert bench.names() == ["gw2.1"]
 
 
 async def test_a_broker_that_cannot_be_told_is_tried_later_and_stops_nothing(
