@@ -1,12 +1,14 @@
 """The gateway's credentials for the broker: a folder that enrolment fills and renewals add to.
 
 `ID.N.password` holds a password, `ID.N.pem` a certificate and its key; `ID.N` is the account at
-the broker, N counts up. The newest is used, the one before only where the broker refuses it.
+the broker, N counts up. The newest is used, the one before only where the broker refuses it, or
+takes it and lets us hear nothing.
 A file appears whole or not at all: a box that loses power meanwhile still has its former one.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 PASSWORD, CERTIFICATE = "password", "pem"
 KEPT = 2  # the newest and the one before: the overlap of a renewal needs no more
 SECRET_MAX_B = 16 * 1024  # a certificate with its key takes 1 kB
+_log = logging.getLogger(__name__)
 _NAME = re.compile(r"(?P<account>[A-Za-z0-9_-]{1,48}\.(?P<number>\d{1,9}))\.(password|pem)")
 
 
@@ -87,9 +90,16 @@ class Credentials:
         self._turn += 1
 
     def served(self) -> None:
-        """The broker took what was chosen; the next connection begins with the newest again."""
+        """What was chosen was heard by; the next connection begins with the newest again.
+
+        Call it at the first word that comes in: Mosquitto lets any certificate of the city's CA
+        in, and tells it nothing where its account has ended.
+        """
         if self._turn == 0 and self.folder is not None:
-            tidy(self.folder)
+            try:
+                tidy(self.folder)
+            except OSError as error:  # a disk that refuses: what is there still serves
+                _log.warning("credentials untidy=%r", str(error))
         self._turn = 0
 
 

@@ -79,6 +79,20 @@ def test_old_ones_go_once_the_newest_has_served(folder: Path) -> None:
     assert sorted(one.name for one in folder.iterdir()) == ["gw1.3.password", "gw1.4.password"]
 
 
+def test_a_disk_that_refuses_to_be_tidied_stops_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(1, 5):
+        keep(folder, f"gw1.{number}", PASSWORD, "s")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    Credentials(settings(folder)).served()
+    assert "Read-only" in caplog.text
+
+
 def test_one_that_served_in_need_removes_nothing(folder: Path) -> None:
     for number in range(1, 4):
         keep(folder, f"gw1.{number}", PASSWORD, "s")

@@ -140,7 +140,11 @@ async def rotated(city: City, box: Process) -> str:
 async def thrown_out(city: City, box: Process, copy: Path) -> None:
     """Neither the box nor a copy of its first bundle gets in any more."""
     if city.broker is Program.MOSQUITTO and city.by is Kind.CERTIFICATE:
-        return  # it lets any certificate of the CA in, and lets it do nothing: see broker.md
+        # It lets any certificate of the CA in, and lets it do nothing: see broker.md.
+        told = await city.enrol("elsewhere", copy, code=3)
+        assert "no word of the centre" in told["detail"][-1]
+        assert copy in list(city.folder.iterdir())
+        return
     await city.until_logged(box, "does not know our credential")
     told = await city.enrol("elsewhere", copy, code=1)
     assert "refuses the bundle" in told["detail"][-1]

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 CONFIG = Path("/etc/egret/gateway.toml")
 DATA = Path("/var/lib/egret-gateway")
-WORD_S = 10.0  # seconds for the centre's retained word; without it the broker still took us
+WORD_S = 10.0  # seconds for the centre's word, which the broker keeps for whom it may tell
 OK, FINDING, PEER = 0, 1, 3
+
+
+class NoWordError(Exception):
+    """The broker took us, and the centre was not heard."""
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,7 +48,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Enrol; 0 when the broker took us, 1 when it refused, 3 when it could not be reached."""
+    """Enrol; 0 at the centre's word, 1 when the broker refused, 3 when either was not reached."""
     known = Clock("ntp").vouched()
     bundle = read_bundle(arguments.bundle, known.now_ms)
     where = places(bundle, arguments.config, arguments.data)
@@ -55,6 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
     except UplinkError as error:
         code = FINDING if error.refused else PEER
         lines.append(_why_not(bundle, where, arguments, error))
+    except NoWordError:
+        code = PEER
+        lines.append(
+            f"the broker {bundle.host}:{bundle.port} takes us, and lets us hear no word of the "
+            "centre: it does not run yet, or this bundle was used before or has been revoked. What "
+            f"was written stays; {arguments.bundle} is kept: ask the operator, and run this again"
+        )
     else:
         code = OK
         arguments.bundle.unlink(missing_ok=True)  # its account ends at the first status of `run`
@@ -90,7 +101,12 @@ def _why_not(
 
 
 async def _tried(bundle: Bundle, where: Places, known: Vouched) -> str:
-    """Return what the centre says of itself, once the broker has taken us."""
+    """Return what the centre says of itself, once the broker has taken us.
+
+    Raises:
+        NoWordError: none came, and only that proves that our account is good.
+        UplinkError: the broker refused us or could not be reached.
+    """
     gateway = bundle.gateway
     broker = BrokerSettings(
         bundle.host, bundle.port, ca_file=where.ca_file, credentials=where.credentials
@@ -104,6 +120,8 @@ async def _tried(bundle: Bundle, where: Places, known: Vouched) -> str:
                 async for message in messages:
                     if message.topic == topics.CENTRE_STATUS:
                         return f"the centre takes {decode_centre_status(message.payload).taking}"
-        except (TimeoutError, WireError):
+        except WireError:
+            return "the centre's word cannot be read: it is of another version"
+        except TimeoutError:
             pass
-    return "of the centre there is no word yet"
+    raise NoWordError

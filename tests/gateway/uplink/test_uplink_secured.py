@@ -5,20 +5,22 @@ from __future__ import annotations
 import ssl
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from rig.broker import without
 from rig.centre import Centre, running_centre
 from rig.field_box import GATEWAY, running_box
 from rig.proxy import running_proxy
 from rig.secured import Secured, now_ms, running_secured
 
+from egret_aggregator.enrolment.settings import Kind, Program
 from egret_core.entries import read_readings
 from egret_core.messages import RENEW, ClockSource, Command, Outcome
 from egret_gateway.broker import BrokerSettings
 from egret_gateway.clock import Clock, Hands
-from egret_gateway.credentials import PASSWORD, keep
-from egret_gateway.uplink import uplink
+from egret_gateway.credentials import CERTIFICATE, PASSWORD, keep
+from egret_gateway.uplink import uplink, window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,21 +39,21 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 async def seated(broker: Secured) -> AsyncIterator[Centre]:
     """A centre on the secured broker, under the centre's own account."""
     way = broker.as_centre()
-    assert way.password_file is not None
-    async with running_centre(
-        "localhost",
-        broker.port,
-        GATEWAY,
-        username="centre",
-        password=way.password_file.read_text().strip(),
-        tls_context=ssl.create_default_context(cafile=broker.ca_file),
-    ) as centre:
+    who: dict[str, Any] = {"tls_context": ssl.create_default_context(cafile=broker.ca_file)}
+    if way.cert_file is not None:
+        who["tls_context"].load_cert_chain(way.cert_file, way.key_file)
+    if way.password_file is not None:
+        who |= {"username": "centre", "password": way.password_file.read_text().strip()}
+    async with running_centre("localhost", broker.port, GATEWAY, **who) as centre:
         yield centre
 
 
 def admitted(broker: Secured, folder: Path) -> str:
     account = broker.admit(GATEWAY)
-    keep(folder, account, PASSWORD, broker.secrets[account])
+    if broker.settings.by is Kind.CERTIFICATE:
+        keep(folder, account, CERTIFICATE, (broker.folder / f"{account}.pem").read_text())
+    else:
+        keep(folder, account, PASSWORD, broker.secrets[account])
     return account
 
 
@@ -115,6 +117,28 @@ async def test_a_credential_that_opens_nothing_is_followed_by_the_one_that_does(
             await centre.until(lambda: bool(centre.statuses))
             await centre.until(lambda: centre.statuses[-1].extra.get("account") == account)
         assert len(list(folder.iterdir())) == 2, "what did not serve is no proof against another"
+
+
+@pytest.mark.skipif(without(Program.MOSQUITTO) != "", reason=without(Program.MOSQUITTO))
+async def test_a_certificate_that_is_let_in_and_hears_nothing_is_followed_by_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mosquitto takes any certificate of the CA; an account given up has no topics there."""
+    monkeypatch.setattr(window, "SILENCE_MS", 1000)
+    monkeypatch.setattr(uplink, "SILENCE_MS", 1000)
+    folder = tmp_path / "credentials"
+    secured = running_secured(tmp_path / "broker", Program.MOSQUITTO, Kind.CERTIFICATE)
+    async with secured as broker, seated(broker) as centre:
+        account = admitted(broker, folder)
+        admitted(broker, folder)
+        given_up = admitted(broker, folder)
+        broker.office.change(lambda book: book.without(given_up, f"{GATEWAY}.2"))
+        async with running_box(tmp_path / "box", "", 0, broker=way(broker, folder)) as box:
+            box.feed(3)
+            await centre.until(lambda: len(centre.values()) == 3)
+            await centre.until(lambda: bool(centre.statuses))
+            await centre.until(lambda: centre.statuses[-1].extra.get("account") == account)
+        assert len(list(folder.iterdir())) == 3, "what heard nothing is no proof against another"
 
 
 async def test_a_renewed_credential_is_taken_up_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
