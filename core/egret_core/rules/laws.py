@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
 from egret_core.rules.model import AbsenceLaw, Family, LadderLaw, RainLaw, Rung, WindowLevel
-from egret_core.rules.packs import number, refuse_unknown, rows, text_of
+from egret_core.rules.packs import number, refuse_unknown, rows, word_of
 from egret_core.rules.rain import NM_PER_MM
 from egret_core.units import UnitError, convert
 
@@ -34,7 +34,8 @@ def law_of(at: At, family: Family, given: Mapping[str, Any], places: Sequence[Ch
         return _ladder(at, given, places)
     if family is Family.RAIN:
         return _rain(at, given, places)
-    return AbsenceLaw(given["level"], _ms(given["limit_s"]))
+    label = word_of(at[0], f"{at[1]}.level", given["level"])
+    return AbsenceLaw(label, _ms(given["limit_s"]))
 
 
 def _ladder(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> LadderLaw:
@@ -52,7 +53,7 @@ def _ladder(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) ->
     rungs: list[Rung] = []
     for index, row in enumerate(_levels(at, given, _RUNG_KEYS)):
         where = f"{key}.levels[{index}]"
-        label = text_of(file, f"{where}.level", row.get("level"))
+        label = word_of(file, f"{where}.level", row.get("level"))
         on = _canonical((file, f"{where}.raise"), quantity, row.get("raise"), given["unit"])
         off = on
         if "clear" in row:
@@ -85,7 +86,7 @@ def _rain(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> R
     levels: list[WindowLevel] = []
     for index, row in enumerate(_levels(at, given, _WINDOW_KEYS)):
         where = f"{key}.levels[{index}]"
-        label = text_of(file, f"{where}.level", row.get("level"))
+        label = word_of(file, f"{where}.level", row.get("level"))
         hours = number(file, f"{where}.window_h", row.get("window_h"))
         if not 0 < hours <= WINDOW_MAX_H:
             remedy = f"write hours, more than 0 and at most {WINDOW_MAX_H}"

@@ -25,6 +25,7 @@ from egret_core.rules.model import Family
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+WORD_MAX = 48  # characters of a level's or a hazard's word: as wide as its column
 TYPES = ("text", "unit", "seconds", "ladder", "windows")
 _KEYS = ("id", "version", "family", "hazard", "citation", "parameters")
 _PARAMETER_KEYS = ("type", "default", "fixed", "minimum")
@@ -83,7 +84,7 @@ def parse_pack(text: str, file: str) -> Pack:
         words["id"],
         words["version"],
         Family(words["family"]),
-        words["hazard"],
+        word_of(file, "hazard", words["hazard"]),
         words["citation"],
         parameters,
         text,
@@ -148,6 +149,13 @@ def text_of(file: str, key: str, value: object) -> str:
     if not isinstance(value, str):
         raise ConfigError(file, key, value, "write a text in quotes")
     return value
+
+
+def word_of(file: str, key: str, value: object) -> str:
+    """Return a word that people are shown and databases keep; ConfigError where it is none."""
+    if isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= WORD_MAX:
+        return value
+    raise ConfigError(file, key, value, f"write 1 to {WORD_MAX} printable characters in quotes")
 
 
 def _word(file: str, body: Mapping[str, Any], key: str) -> str:

@@ -170,6 +170,30 @@ def test_a_depth_of_nothing_is_refused() -> None:
     assert "more than 0" in refused(text)[1]
 
 
+@pytest.mark.parametrize("word", ["", "  ", "x" * 49, "red\\nblue", "\\u0000", "\\u202e"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        RIVER.replace('"blue"', '"WORD"'),
+        STORM.replace("cn-rain-signals", "generic-rain")
+        + '[rule.parameters]\nunit = "mm"\nlevels=[{level="WORD",window_h=3,sum=2}]',
+        SILENT + '[rule.parameters]\nlevel = "WORD"',
+    ],
+)
+def test_a_level_is_a_word_that_can_be_shown_and_kept(text: str, word: str) -> None:
+    key, remedy = refused(text.replace("WORD", word))
+    assert key.endswith(".level")
+    assert "1 to 48 printable" in remedy
+    assert bound(text.replace("WORD", "x" * 48))
+
+
+def test_a_hazard_is_such_a_word_too() -> None:
+    text = (FOLDER / "absence.toml").read_text()
+    with pytest.raises(ConfigError) as caught:
+        parse_pack(text.replace('hazard = "absence"', f'hazard = "{"x" * 49}"'), "p.toml")
+    assert caught.value.key == "hazard"
+
+
 def test_levels_are_bounded() -> None:
     many = ",".join('{level="red",window_h=1,sum=2}' for _ in range(33))
     text = f"{STORM.replace('cn-rain-signals', 'generic-rain')}[rule.parameters]\nlevels=[{many}]"
