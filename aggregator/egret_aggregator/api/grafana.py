@@ -28,6 +28,7 @@ from egret_aggregator.api.grafana_thresholds import levels
 from egret_aggregator.api.times import parsed, rfc3339
 from egret_aggregator.api.warning_walk import standing, stood
 from egret_aggregator.warnings.state import State
+from egret_core.sources import is_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ async def fleet(rooms: Rooms, _seat: Viewer, asked: Annotated[Limited, Query()])
     owned: dict[str, int] = {}
     for place in rooms.places.places():
         owned[place.gateway] = owned.get(place.gateway, 0) + 1
-    ids = sorted({*heard, *owned} - {""})
+    ids = sorted(id_ for id_ in {*heard, *owned} if id_ and is_gateway(id_))
     items = []
     for id_ in ids[:most]:
         seen = heard.get(id_, {}).get("last_seen")

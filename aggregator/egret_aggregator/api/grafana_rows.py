@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.api.times import rfc3339
-from egret_aggregator.store.model import as_of_ms
+from egret_aggregator.store.model import Note, as_of_ms
 from egret_aggregator.warnings.state import State
-from egret_core.quality import Flag
+from egret_core.quality import Flag, counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,8 +110,8 @@ def station(
         latest[place.id, channel] for channel in place.channels if (place.id, channel) in latest
     ]
     newest = max((as_of_ms(row) for row in rows), default=None)
-    age_s = None if newest is None else (now_ms - newest) / 1000
-    heard = age_s is not None and age_s <= SILENT_S
+    good = [row for row in rows if _judged(row)]
+    heard = any(now_ms - as_of_ms(row) <= SILENT_S * 1000 for row in good)
     level, rank = standing_level(standing, judged=judged and heard)
     return {
         "id": place.id,
@@ -123,9 +123,9 @@ def station(
         "warnings": len(standing),
         "unacknowledged": sum(state.state is State.OPEN for state in standing),
         "channels": len(place.channels),
-        "channels_heard": len(rows),
+        "channels_heard": len(good),
         "newest": None if newest is None else rfc3339(newest),
-        "newest_age_s": age_s,
+        "newest_age_s": None if newest is None else (now_ms - newest) / 1000,
     }
 
 
@@ -172,6 +172,12 @@ def gateway(
             f"{name}: {bus['fault']}" for name, bus in sorted(buses.items()) if bus.get("fault")
         ),
     }
+
+
+def _judged(row: StoredReading) -> bool:
+    """Tell whether a reading can be behind an all-clear: a failed or a foreign one is silence."""
+    unjudged = row.notes & (Note.IMPORTED | Note.UNKNOWN_CHANNEL)
+    return row.value is not None and counts(row.flag, row.reasons) and not unjudged
 
 
 def _seconds(ms: int | None) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rig.api_centre import NOW_MS, ApiCentre, api_centre
+from rig.api_centre import FED, NOW_MS, STATIONS, ApiCentre, api_centre
 from rig.events import STORM_MS, event
 
 from egret_aggregator.api import warning_walk
@@ -165,6 +165,28 @@ async def test_a_silent_station_is_unknown(
     assert (dam["level"], dam["rank"]) == ("blue", 1)
 
 
+@pytest.mark.parametrize(
+    ("said", "level"),
+    [
+        ((1.0, None, 1, 0, 0), "none"),
+        ((1.0, None, 3, 0, 0), "none"),  # suspect, and judged all the same
+        ((None, None, 9, 4, 0), "unknown"),
+        ((1.0, None, 4, 8, 0), "unknown"),
+        ((1.0, None, 1, 1, 0), "unknown"),  # maintenance
+        ((1.0, None, 1, 0, 4), "unknown"),  # history brought in from a file
+    ],
+)
+async def test_a_station_whose_sensors_all_fail_is_unknown(
+    centre: ApiCentre, said: tuple[float | None, float | None, int, int, int], level: str
+) -> None:
+    row = StoredReading("st0008", "wl", NOW_MS - 1000, *said, 500)
+    await centre.store.write([row])
+    (dam,) = await table(centre, "stations?station=st0008")
+    assert dam["level"] == level
+    assert dam["channels_heard"] == int(level == "none")
+    assert dam["newest"] == rfc3339(NOW_MS - 1000), "when it last said anything is shown"
+
+
 @pytest.mark.parametrize("how", ["never", "stale", "faults"])
 async def test_nothing_is_green_by_silence(centre: ApiCentre, how: str) -> None:
     await centre.store.write([StoredReading("st0007", "wl", NOW_MS, 1.0, None, 1, 0, 0, 500)])
@@ -229,6 +251,14 @@ async def test_the_fleet_is_one_row_a_gateway(centre: ApiCentre) -> None:
     assert (stray["state"], stray["known"]) == ("clone", False)
     centre.line.heard["XM-TA-0042"]["online"] = False
     assert (await table(centre, "gateways"))[0]["state"] == "offline"
+
+
+async def test_a_feed_is_no_gateway_that_was_never_heard(tmp_path: Path) -> None:
+    async with api_centre(tmp_path, stations=STATIONS + FED) as centre:
+        ids = [row["id"] for row in await table(centre, "gateways")]
+        assert any(place.gateway.startswith("feed:") for place in centre.context.places.places())
+        assert ids
+        assert not [id_ for id_ in ids if ":" in id_]
 
 
 async def test_figures_are_rows(centre: ApiCentre) -> None:
