@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class RunningLine:
     """`egret_aggregator.api.context.Line` over the real parts.
 
-    No broker where it is foreign, no roller where nothing is charted.
+    No broker where it is foreign, no roller where nothing is charted; `catalogued` are the
+    gateways that own channels.
     """
 
     broker: BrokerChild | None
@@ -37,6 +38,7 @@ class RunningLine:
     recorder: Recorder
     judge: Judge
     roller: Roller | None = None
+    catalogued: frozenset[str] = frozenset()
 
     def judged_ms(self) -> int | None:
         """Return the receipt time of the newest entry judged, None before the first."""
@@ -87,8 +89,8 @@ class RunningLine:
             figures |= stages.roller(self.roller)
         await asyncio.sleep(0)
         positions = {"judge": self.judge.position, "recorder": self.recorder.position}
-        figures |= stages.lags(self.journal, positions, now_ms)
-        return figures | await fleet(self.intake, now_ms)
+        figures |= await stages.lags(self.journal, positions, now_ms)
+        return figures | await fleet(self.intake, now_ms, self.catalogued)
 
 
 def _shown(view: GatewayView) -> dict[str, Any]:

@@ -47,6 +47,7 @@ from egret_aggregator.warmup import StoredPast
 from egret_aggregator.warnings import Ledger
 from egret_aggregator.warnings.clerk import Clerk
 from egret_aggregator.witness import Witness
+from egret_core.sources import is_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -182,7 +183,9 @@ async def _line(
         lambda: Reached(recorder.position, recorder.recorded_to_ms),
         clock.monotonic_s,
     )
-    return RunningLine(broker, intake, journal, recorder, judge, roller)
+    owners = {place.gateway for place in catalogue.places()}
+    catalogued = frozenset(owner for owner in owners if owner and is_gateway(owner))
+    return RunningLine(broker, intake, journal, recorder, judge, roller, catalogued)
 
 
 def _renewals(

@@ -140,16 +140,19 @@ class Books:
         staged = self._stage(key)
         staged.lost = union(staged.lost, seqs)
 
-    def keep_only(self, kept: Mapping[Key, Ranges]) -> int:
-        """Stage that of every log no more was received than is kept; return the seqs forgotten.
+    def keep_only(self, kept: Mapping[Key, Ranges]) -> dict[Key, int]:
+        """Stage that of every log no more was received than is kept.
 
         The hashes stay: only a seq that is known is compared with its hash.
+
+        Returns:
+            How many seqs were forgotten, of each log that any were forgotten of.
         """
-        forgotten = 0
+        forgotten: dict[Key, int] = {}
         for key, log in self._logs.items():
             base = common(log.received, kept.get(key, EMPTY))
             if base != log.received:
-                forgotten += size(log.received) - size(base)
+                forgotten[key] = size(log.received) - size(base)
                 self._stage(key).received = base
         return forgotten
 

@@ -14,6 +14,7 @@ from egret_aggregator.journal.reading import held
 from egret_aggregator.journal.receipt import Verdict
 from egret_aggregator.journal.trim import oldest_to_go, remove
 from egret_core.partition import ALL, partition_of
+from egret_core.sources import is_gateway
 from egret_core.topics import Leaf
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Desk:
         self.trimmed = int((kept.fetchone() or (0,))[0])
         self._commits = 0
         self._now_ms = 0
-        self._ringed: dict[tuple[Key, int], None] = {}
+        self._ringed: dict[tuple[Key, str], None] = {}
         self._partitions: dict[str, int] = {}
         self._added_b = 0
         self._measure()
@@ -113,7 +114,9 @@ class Desk:
             same = known.digest == handed.digest
             return (Verdict.DUPLICATE if same else Verdict.CONFLICT), known.answer
         item = make(self.books.next_seq((handed.source, handed.log)))
-        (taken,) = self.append([item], now_ms)
+        self._now_ms = now_ms
+        # A batch that is held back uses up no seq: what makes it known again is its sender's word.
+        taken = self._one(item, now_ms, {}, f"{handed.word} {handed.digest}")
         if taken.verdict is not Verdict.HELD:
             self._state[key] = words.kept(handed, now_ms)
             if item.seq % words.FORGET_EVERY == 0:
@@ -146,7 +149,10 @@ class Desk:
         """
         reached = self.positions.get(consumer, {})
         self._moved[consumer] = {part: positions.get(part, 0) for part in {*reached, *positions}}
-        return self.books.keep_only(held(self._db, positions))
+        forgotten = self.books.keep_only(held(self._db, positions))
+        for source in {source for source, _ in forgotten if not is_gateway(source)}:
+            words.forget_all(self._db, source)  # nobody asks such a source: it may send again
+        return sum(forgotten.values())
 
     def restart(self, consumer: str) -> None:
         """Drop a consumer's state and set it back to the oldest entry here."""
@@ -251,19 +257,23 @@ class Desk:
     def _clear(self) -> None:
         self._entries: list[Entry] = []
         self._ring: list[Entry] = []
-        self._ringing: dict[tuple[Key, int], None] = {}
+        self._ringing: dict[tuple[Key, str], None] = {}
         self._moved: dict[str, dict[int, int]] = {}
         self._state: dict[tuple[str, str], bytes | None] = {}
         self._added_b = 0
 
     def _one(
-        self, item: Incoming, received_ms: int, hashes: Mapping[tuple[Key, int], str]
+        self,
+        item: Incoming,
+        received_ms: int,
+        hashes: Mapping[tuple[Key, int], str],
+        word: str = "",
     ) -> Taken:
         key = (item.gateway, item.log)
         known = self.books.staged_hash(key, item.seq) or hashes.get((key, item.seq))
         if known == item.hash:
             return Taken(Verdict.DUPLICATE, 0)
-        if not self._room(item, key):
+        if not self._room(item, key, word):
             return Taken(Verdict.HELD, 0)
         if known is not None:
             if self.books.clash(key, item.seq, item.hash):
@@ -275,19 +285,19 @@ class Desk:
             self.books.lose((item.gateway, log), seqs)
         return Taken(verdict, self._batch(EntryKind.BATCH, item, received_ms))
 
-    def _room(self, item: Incoming, key: Key) -> bool:
+    def _room(self, item: Incoming, key: Key, word: str) -> bool:
         level = self.fill.level
         if level is Level.FULL:
             if item.lane is Leaf.DATA:
-                self._show(item, key)
+                self._show(item, key, word)
             return False
         if level is Level.FRESH_ONLY and item.lane is not Leaf.DATA:
             return False
         return not self.books.fragmented(key, item.seq)
 
-    def _show(self, item: Incoming, key: Key) -> None:
+    def _show(self, item: Incoming, key: Key, word: str) -> None:
         """Let the consumers see a fresh batch that is not taken: once, and only in memory."""
-        identity = (key, item.seq)
+        identity = (key, word or f"{item.seq} {item.hash}")
         if identity in self._ringed or identity in self._ringing or self.books.has(key, item.seq):
             return
         self._ringing[identity] = None

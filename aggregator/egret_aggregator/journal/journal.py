@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from egret_aggregator.database import sqlite
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from egret_core.seqranges import Ranges
 
 _MB = 1024 * 1024
+WAITING_S = 1.0  # for the file to say how old the oldest waiting entry is
 CONSUMERS = ("judge", "recorder")  # trimming waits for these
 
 _log = logging.getLogger(__name__)
@@ -113,9 +115,16 @@ class Journal:
         """Return how many commits failed since the start."""
         return self._writer.failures
 
-    def waiting_ms(self, position: int) -> int | None:
-        """Return the receipt time of the oldest entry in memory after a position, None for none."""
+    async def waiting_ms(self, position: int) -> int | None:
+        """Return the receipt time of the oldest entry after a position, None for none.
+
+        A file that does not answer soon is not waited for: memory's oldest is then the answer.
+        """
         found = self._tail.waiting(position)
+        if position < self._tail.evicted:
+            with suppress(JournalError, TimeoutError):
+                async with asyncio.timeout(WAITING_S):
+                    return await self._read(reading.received_after, position)
         return None if found is None else found.received_ms
 
     @property

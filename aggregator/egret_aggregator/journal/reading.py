@@ -74,6 +74,14 @@ def next_after(db: sqlite3.Connection, entry: int) -> int | None:
     return None if found is None else int(found)
 
 
+def received_after(db: sqlite3.Connection, entry: int) -> int | None:
+    """Return the receipt time, ms, of the first entry after one, None where it is the newest."""
+    found = db.execute(
+        "SELECT received_ms FROM entry WHERE id > ? ORDER BY id LIMIT 1", (entry,)
+    ).fetchone()
+    return None if found is None else int(found[0])
+
+
 def _first_after(db: sqlite3.Connection, partition: int, position: int) -> int | None:
     row = db.execute(
         "SELECT min(id) FROM entry WHERE partition = ? AND id > ?", (partition, position)

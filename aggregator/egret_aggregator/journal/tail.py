@@ -36,6 +36,11 @@ class Tail:
         """Return the newest id, 0 for none."""
         return max(self.heads.values(), default=0)
 
+    @property
+    def evicted(self) -> int:
+        """Return the newest id that is on disk only, 0 for none."""
+        return max(self._evicted.values(), default=0)
+
     def add(self, entries: Iterable[Entry]) -> None:
         """Take entries in id order; the oldest leave, the newest always stays."""
         for entry in entries:

@@ -55,3 +55,8 @@ def forget(db: sqlite3.Connection, source: str, now_ms: int) -> None:
     ).fetchone()
     upto = max(now_ms - HASH_KEPT_MS, -1 if crowd is None else crowd[0])
     db.execute(f"DELETE FROM state WHERE consumer = ? AND {_AT} <= ?", (source, upto))  # noqa: S608
+
+
+def forget_all(db: sqlite3.Connection, source: str) -> None:
+    """Forget all of a source's words: some of its batches are gone, and no word says which."""
+    db.execute("DELETE FROM state WHERE consumer = ?", (source,))

@@ -100,7 +100,7 @@ _JUDGE = (
 
 _WARNINGS = (
     _gauge("egret_warnings", "Warnings that are not closed", "state", "level"),
-    _gauge("egret_database_up", "1 while ledger and accounts answer"),
+    _gauge("egret_database_up", "1 while ledger and accounts answer, within 2 s"),
     _gauge("egret_ledger_head", "Newest line of the ledger"),
     _histogram(
         "egret_warning_push_seconds",
@@ -118,7 +118,15 @@ _FLEET = (
     _gauge("egret_gateways_online", "Gateways that say so and were heard in 10 minutes"),
     _gauge("egret_gateways_cloned", "Gateways whose id another box uses too"),
     _gauge("egret_gateways_missing_batches", "Batches that outboxes hold and the centre lacks"),
-    _gauge("egret_gateways_outbox_age_max_seconds", "Oldest unsettled batch of all outboxes"),
+    _gauge(
+        "egret_gateways_outbox_age_max_seconds",
+        "Oldest unsettled batch of all outboxes, each at its last status",
+    ),
+    _gauge(
+        "egret_gateways_silence_max_seconds",
+        "Longest time without a word of a gateway that the catalogue names",
+    ),
+    _gauge("egret_gateways_unheard", "Gateways that the catalogue names and that never spoke"),
     _gauge("egret_gateways_unlisted", "Gateways beyond those shown one by one"),
     _gauge("egret_gateway_online", "1 where it says so and was heard in 10 minutes", "gateway"),
     _gauge("egret_gateway_silence_seconds", "Time since its last word", "gateway"),

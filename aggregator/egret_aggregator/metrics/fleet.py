@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from egret_aggregator.metrics.exposition import labelled
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from egret_aggregator.intake import GatewayView, Intake
     from egret_aggregator.metrics.histogram import Histogram
 
@@ -16,11 +18,19 @@ SLICE = 64  # gateways between two breaths of the process: a millisecond
 _MS = 1000
 
 
-async def fleet(room: Intake, now_ms: int) -> dict[str, float | Histogram]:
-    """Return figures of all gateways; beyond `SHOWN_MAX` only together with the others."""
+async def fleet(
+    room: Intake, now_ms: int, catalogued: AbstractSet[str] = frozenset()
+) -> dict[str, float | Histogram]:
+    """Return figures of all gateways; beyond `SHOWN_MAX` only together with the others.
+
+    Args:
+        room: what is known of each.
+        now_ms: the centre's time.
+        catalogued: those that own channels, and so must not be silent.
+    """
     figures: dict[str, float | Histogram] = {}
-    count = online = cloned = missing = 0
-    oldest_s = 0.0
+    count = online = cloned = missing = heard = 0
+    oldest_s = silent_s = 0.0
     for number, name in enumerate(room.names()):
         view = room.gateway(name)
         if view is None:
@@ -30,6 +40,9 @@ async def fleet(room: Intake, now_ms: int) -> dict[str, float | Histogram]:
         cloned += view.clone
         missing += view.missing
         oldest_s = max(oldest_s, _age_s(view))
+        if view.last_seen_ms and name in catalogued:
+            heard += 1
+            silent_s = max(silent_s, _silent_s(view, now_ms))
         if count <= SHOWN_MAX:
             figures |= _one(view, now_ms)
         if number % SLICE == SLICE - 1:
@@ -40,6 +53,8 @@ async def fleet(room: Intake, now_ms: int) -> dict[str, float | Histogram]:
         "egret_gateways_cloned": float(cloned),
         "egret_gateways_missing_batches": float(missing),
         "egret_gateways_outbox_age_max_seconds": oldest_s,
+        "egret_gateways_silence_max_seconds": silent_s,
+        "egret_gateways_unheard": float(len(catalogued) - heard),
         "egret_gateways_unlisted": float(max(0, count - SHOWN_MAX)),
     }
 
@@ -53,8 +68,12 @@ def _one(view: GatewayView, now_ms: int) -> dict[str, float]:
         "egret_gateway_missing_batches": float(view.missing),
     }
     if view.last_seen_ms:
-        figures["egret_gateway_silence_seconds"] = max(0, now_ms - view.last_seen_ms) / _MS
+        figures["egret_gateway_silence_seconds"] = _silent_s(view, now_ms)
     return {labelled(name, gateway=view.id): value for name, value in figures.items()}
+
+
+def _silent_s(view: GatewayView, now_ms: int) -> float:
+    return max(0, now_ms - view.last_seen_ms) / _MS
 
 
 def _age_s(view: GatewayView) -> float:

@@ -10,10 +10,15 @@ from egret_aggregator.errors import DatabaseUnavailableError
 from egret_aggregator.metrics.exposition import exposition, labelled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from egret_aggregator.api.context import Context
     from egret_aggregator.metrics.histogram import Histogram
 
+    Counts = Mapping[tuple[str, str], int]
+
 STORE_S = 2.0  # a store that takes longer to say how it is counts as not answering
+DATABASE_S = 2.0  # the same for the database of ledger and accounts
 
 
 class Scraper:
@@ -25,6 +30,7 @@ class Scraper:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._running: asyncio.Task[str] | None = None
+        self._counting: asyncio.Task[Counts] | None = None
 
     async def text(self) -> str:
         """Return figures in Prometheus' text format 0.0.4."""
@@ -69,13 +75,27 @@ class Scraper:
 
     async def _warnings(self) -> dict[str, float]:
         try:
-            counts = await self._context.ledger.counts()
-        except DatabaseUnavailableError:
+            counts = await self._counts()
+        except (DatabaseUnavailableError, TimeoutError):
             return {"egret_database_up": 0.0}
         figures = {"egret_database_up": float(not self._context.ledger.fault)}
         for (where, level), count in counts.items():
             figures[labelled("egret_warnings", state=where, level=level)] = float(count)
         return figures
+
+    async def _counts(self) -> Counts:
+        """Return the ledger's counts; TimeoutError where it takes too long.
+
+        It is not cancelled then: to break off a question to a frozen server can itself take for
+        ever. No other is asked until it has ended.
+        """
+        if self._counting is None or self._counting.done():
+            self._counting = asyncio.create_task(self._context.ledger.counts())
+            self._counting.add_done_callback(_heed)
+        await asyncio.wait({self._counting}, timeout=DATABASE_S)
+        if not self._counting.done():
+            raise TimeoutError
+        return self._counting.result()
 
     async def _store(self) -> dict[str, float]:
         try:
@@ -89,3 +109,9 @@ class Scraper:
             "egret_store_asides": float(health.asides),
             "egret_store_asides_dropped_total": float(health.asides_dropped),
         }
+
+
+def _heed(task: asyncio.Task[Counts]) -> None:
+    """Look at what became of a question that nobody may be waiting for any more."""
+    if not task.cancelled():
+        task.exception()

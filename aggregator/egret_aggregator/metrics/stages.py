@@ -8,7 +8,7 @@ from egret_aggregator.intake.gateways import REFUSED
 from egret_aggregator.journal.fill import FRESH_ONLY, SAY_SO, Level
 from egret_aggregator.journal.receipt import Verdict
 from egret_aggregator.metrics.exposition import labelled
-from egret_core.messages import Taking
+from egret_core.messages import Reject, Taking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,10 +40,11 @@ def intake(room: Intake) -> dict[str, float | Histogram]:
     for verdict in Verdict:  # the others are there at zero: an alarm needs a first value
         name = labelled("egret_intake_batches_total", verdict=verdict)
         figures[name] = float(totals.get(verdict, 0))
-    for what, count in totals.items():
-        if what.startswith(REFUSED):
-            reason = what.removeprefix(REFUSED)
-            figures[labelled("egret_intake_refused_total", reason=reason)] = float(count)
+    refused = {f"{REFUSED}{reason}": 0 for reason in Reject}
+    refused |= {what: count for what, count in totals.items() if what.startswith(REFUSED)}
+    for what, count in refused.items():
+        reason = what.removeprefix(REFUSED)
+        figures[labelled("egret_intake_refused_total", reason=reason)] = float(count)
     for taking in Taking:
         name = labelled("egret_intake_taking", what=taking)
         figures[name] = float(room.taking is taking)
@@ -110,12 +111,14 @@ def judge(room: Judge) -> dict[str, float | Histogram]:
     }
 
 
-def lags(room: Journal, positions: Mapping[str, int], now_ms: int) -> dict[str, float | Histogram]:
+async def lags(
+    room: Journal, positions: Mapping[str, int], now_ms: int
+) -> dict[str, float | Histogram]:
     """Return how far each consumer is behind, in entries and in seconds of the centre's clock."""
     figures: dict[str, float | Histogram] = {}
     for consumer, position in positions.items():
         behind = max(0, room.head - position)
-        waiting_ms = room.waiting_ms(position) if behind else None
+        waiting_ms = await room.waiting_ms(position) if behind else None
         age_s = 0.0 if waiting_ms is None else max(0, now_ms - waiting_ms) / 1000
         figures[labelled("egret_consumer_lag_entries", consumer=consumer)] = float(behind)
         figures[labelled("egret_consumer_lag_seconds", consumer=consumer)] = age_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rig.batches import T0_MS, incoming, series
 
 from egret_aggregator.journal import Journal, Level, Verdict
 from egret_aggregator.journal import tail as tail_module
+from egret_aggregator.journal.receipt import Handed
 from egret_core.messages import Taking
 from egret_core.partition import ALL, partition_of
 from egret_core.topics import Leaf
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import pytest
 
     from egret_aggregator.journal import Entry
+    from egret_aggregator.journal.receipt import Incoming
 
 MB = 2**20
 
@@ -122,6 +125,52 @@ async def test_trimming_waits_for_the_slowest_consumer_and_forgets_no_seq(tmp_pa
         assert kept == (61, 160)
         assert journal.known("gw1", incoming(1).log) == ((1, 220),)
         assert await journal.append([incoming(1)], late) == [Verdict.DUPLICATE]
+
+
+async def test_how_long_the_oldest_entry_waits_is_known_of_those_on_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_module, "TAIL_MAX_B", 2000)
+    async with opened(tmp_path) as journal:
+        for number in range(1, 41):
+            await journal.append([incoming(number)], T0_MS + number)
+        assert journal._tail.evicted > 5, "some are on disk only"
+        assert [await journal.waiting_ms(at) for at in (0, 5, 39, 40)] == [
+            T0_MS + 1,
+            T0_MS + 6,
+            T0_MS + 40,
+            None,
+        ]
+    async with opened(tmp_path) as journal:  # nothing is in memory after a start
+        assert await journal.waiting_ms(5) == T0_MS + 6
+        monkeypatch.setattr("egret_aggregator.journal.journal.WAITING_S", 0.1)
+        frozen = threading.Event()
+        reader = journal._reader.submit(frozen.wait, 30)
+        assert await journal.waiting_ms(5) is None, "a file that does not answer holds nobody"
+        frozen.set()
+        assert reader.result()
+
+
+async def test_a_full_journal_shows_the_judge_every_batch_that_a_system_hands_in(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, max_bytes=1) as journal:
+
+        async def hand(word: str, digest: str = "d") -> Verdict:
+            handed = Handed("feed:bureau", word, "f" * 32, digest, b"{}")
+
+            def made(seq: int) -> Incoming:
+                # The time of the cut is in it: no two attempts are alike.
+                made = incoming(seq, series(next(cuts)), gateway="feed", log="f" * 32)
+                return made._replace(gateway="feed:bureau")
+
+            return (await journal.feed(handed, made, T0_MS))[0]
+
+        cuts = iter(range(1, 10))
+        for word in ("one", "two", "one", "two", "three"):
+            assert await hand(word) is Verdict.HELD
+        assert await hand("three", "another content") is Verdict.HELD
+        assert len(await follow(journal, {}, 99)) == 4, "each once, whatever seq it would have"
 
 
 async def test_a_filling_journal_keeps_room_for_fresh_batches_and_shows_them_when_full(

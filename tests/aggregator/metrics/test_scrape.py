@@ -14,8 +14,9 @@ from egret_aggregator.clock import Clock
 from egret_aggregator.config import BrokerSettings
 from egret_aggregator.intake import Intake
 from egret_aggregator.journal import Journal
+from egret_aggregator.metrics import stages
 from egret_aggregator.metrics.fleet import SHOWN_MAX, SLICE, fleet
-from egret_core.messages import GatewayStatus
+from egret_core.messages import GatewayStatus, Reject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,29 @@ async def test_a_large_fleet_is_shown_in_part_and_counted_whole(tmp_path: Path) 
     assert figures['egret_gateway_outbox_age_seconds{gateway="g00499"}'] == 499
     assert figures['egret_gateway_outbox_batches{gateway="g00499"}'] == 2
     assert figures['egret_gateway_silence_seconds{gateway="g00499"}'] == 5
+
+
+def test_every_reason_is_there_at_zero_so_that_its_first_is_an_increase(tmp_path: Path) -> None:
+    intake = many(tmp_path)
+    intake._gateways.totals["refused_unknown_to_us"] += 2
+    figures = stages.intake(intake)
+    for reason in Reject:
+        assert figures[f'egret_intake_refused_total{{reason="{reason}"}}'] == 0
+    assert figures['egret_intake_refused_total{reason="unknown_to_us"}'] == 2
+
+
+async def test_a_dead_gateway_with_an_empty_outbox_grows_silent(tmp_path: Path) -> None:
+    intake = many(tmp_path)
+    intake._gateways.status(GatewayStatus("dead", online=True, outbox={"oldest_ms": 0}))
+    intake._gateways.heard("dead", NOW_MS - 900_000, 0.0)
+    named = frozenset({"dead", "g00001", "never"})
+    for later_ms in (0, 60_000):
+        figures = await fleet(intake, NOW_MS + later_ms, named)
+        assert figures["egret_gateways_silence_max_seconds"] == 900 + later_ms / 1000
+        assert figures["egret_gateways_unheard"] == 1
+    figures = await fleet(intake, NOW_MS + 5000, named - {"dead", "never"})
+    assert figures["egret_gateways_silence_max_seconds"] == 5, "others are nobody's loss"
+    assert figures["egret_gateways_unheard"] == 0
 
 
 async def test_others_get_their_turn_while_a_large_fleet_is_counted(tmp_path: Path) -> None:
@@ -110,6 +134,36 @@ async def test_a_store_that_does_not_answer_holds_up_nobody(
     found = families((await centre.ask("GET", "/metrics")).text)
     assert found["egret_store_up"].samples == {"": 0.0}
     assert "egret_store_used_bytes" not in found
+
+
+async def test_a_database_that_does_not_answer_holds_up_nobody(
+    centre: ApiCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("egret_aggregator.metrics.scrape.DATABASE_S", 0.01)
+    frozen, asked = asyncio.Event(), 0
+    counts = centre.ledger.counts
+
+    async def stuck() -> dict[tuple[str, str], int]:
+        nonlocal asked
+        asked += 1
+        while not frozen.is_set():
+            try:
+                await frozen.wait()
+            except asyncio.CancelledError:  # as a driver that waits for its server's goodbye
+                continue
+        return await counts()
+
+    monkeypatch.setattr(centre.ledger, "counts", stuck)
+    for _ in range(3):
+        found = families((await centre.ask("GET", "/metrics")).text)
+        assert found["egret_database_up"].samples == {"": 0.0}
+        assert "egret_journal_head" in found or "egret_judgement_current" in found
+    assert asked == 1, "one question at a time, however many scrapes"
+    frozen.set()
+    monkeypatch.setattr(centre.ledger, "counts", counts)
+    monkeypatch.setattr("egret_aggregator.metrics.scrape.DATABASE_S", 60.0)
+    found = families((await centre.ask("GET", "/metrics")).text)
+    assert found["egret_database_up"].samples == {"": 1.0}
 
 
 async def test_a_push_is_measured_from_the_reading_and_only_for_what_rises(

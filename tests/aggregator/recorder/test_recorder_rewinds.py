@@ -12,11 +12,14 @@ from rig.centre_half import CentreHalf, broker, until
 from rig.gatewaylike import GatewayLike
 
 from egret_aggregator.journal import Journal, Verdict
+from egret_aggregator.journal.receipt import Handed
 from egret_core.partition import partition_of
 from egret_core.topics import Leaf
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from egret_aggregator.journal.receipt import Incoming
 
 HERE = partition_of("gw1")
 
@@ -124,6 +127,30 @@ async def test_a_rewind_forgets_what_is_trimmed_and_keeps_what_is_here(tmp_path:
     journal = await opened(tmp_path)
     assert journal.known("gw1", batches.LOG) == ((3, 3), (9, 10), (40, 44))
     assert (await journal.load("recorder"))[0][HERE] == 8
+    await journal.close()
+
+
+async def test_a_rewind_lets_systems_hand_in_again_what_is_gone(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    gone, here = "import:history", "feed:bureau"
+
+    async def hand(source: str, word: str) -> Verdict:
+        def made(seq: int) -> Incoming:
+            item = batches.incoming(seq, gateway=source.partition(":")[0], log="f" * 32)
+            return item._replace(gateway=source)
+
+        handed = Handed(source, word, "f" * 32, "digest", b"{}")
+        return (await journal.feed(handed, made, batches.T0_MS))[0]
+
+    assert [await hand(gone, "a"), await hand(gone, "b"), await hand(here, "a")] == [
+        Verdict.NEW
+    ] * 3
+    await journal.save("recorder", {partition_of(gone): 2, partition_of(here): 3}, {})
+    trim(tmp_path, 2)
+    assert await hand(gone, "a") is Verdict.DUPLICATE
+    assert await journal.rewind("recorder", {}) == 2
+    assert [await hand(gone, "a"), await hand(gone, "b")] == [Verdict.NEW] * 2
+    assert await hand(here, "a") is Verdict.DUPLICATE, "it is here, and will be recorded"
     await journal.close()
 
 
