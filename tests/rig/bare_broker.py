@@ -124,7 +124,7 @@ def _filters(body: bytes) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def bare_broker() -> AsyncIterator[BareBroker]:
+async def bare_broker(host: str = "127.0.0.1") -> AsyncIterator[BareBroker]:
     broker = BareBroker()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -133,7 +133,7 @@ async def bare_broker() -> AsyncIterator[BareBroker]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, host, 0)
     broker.port = server.sockets[0].getsockname()[1]
     try:
         yield broker

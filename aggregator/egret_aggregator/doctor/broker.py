@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from egret_aggregator.doctor import broker_conf
 from egret_aggregator.doctor.finding import Finding, Result
+from egret_aggregator.doctor.listening import beyond_loopback
 from egret_aggregator.errors import BrokerError
 from egret_aggregator.intake.mqtt import probe
 from egret_aggregator.intake.nats import LEAST, look
@@ -85,10 +86,12 @@ def _embedded() -> tuple[str, list[Finding]]:
 
 
 async def _open_to_strangers(settings: BrokerSettings, clock: Clock) -> bool:
-    if settings.host in _LOOPBACK and not settings.username:
+    account = settings.username or settings.cert_file
+    if settings.host in _LOOPBACK and not account and not beyond_loopback(settings.port):
         return False  # only this machine's own programs reach it
+    stranger = replace(settings, username="", password_file=None, cert_file=None, key_file=None)
     try:
-        await probe(replace(settings, username="", password_file=None), clock.now_ms)
+        await probe(stranger, clock.now_ms)
     except BrokerError:
         return False
     return True

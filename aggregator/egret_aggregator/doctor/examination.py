@@ -11,6 +11,7 @@ from egret_aggregator import catalogue
 from egret_aggregator.data_lock import is_held
 from egret_aggregator.doctor import files, rooms
 from egret_aggregator.doctor.broker import broker
+from egret_aggregator.doctor.certificates import certificates
 from egret_aggregator.doctor.clock import clock
 from egret_aggregator.doctor.disk import disk
 from egret_aggregator.doctor.finding import Finding, Result
@@ -48,7 +49,7 @@ async def examine(settings: CentreConfig, now: Clock, conf: Path | None) -> list
         "disk": asyncio.to_thread(disk, settings),
         "clock": asyncio.to_thread(clock, data, at_ms),
         "files": asyncio.to_thread(files.modes, settings, data),
-        "certificates": asyncio.to_thread(files.certificates, settings, at_ms),
+        "certificates": asyncio.to_thread(certificates, settings, at_ms),
         "catalogue": asyncio.to_thread(_catalogue, settings),
     }
     return await asyncio.gather(*(_looked(room, look) for room, look in looks.items()))

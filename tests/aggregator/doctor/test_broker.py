@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.bare_broker import bare_broker
+from rig.broker import without
+from rig.secured import PROGRAMS, running_secured
 
 from egret_aggregator.clock import Clock
 from egret_aggregator.config import BrokerSettings
 from egret_aggregator.doctor.broker import broker
+from egret_aggregator.enrolment.settings import Kind
 from egret_aggregator.errors import BrokerError
 from egret_aggregator.intake.mqtt import probe
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from egret_aggregator.enrolment.settings import Program
 
 
 def settings(port: int, **more: object) -> BrokerSettings:
@@ -53,6 +58,26 @@ async def test_a_broker_that_needs_no_password_is_open(tmp_path: Path) -> None:
         assert bare.connects == 2
         # On loopback and without accounts only this machine's own programs reach it.
         assert (await broker(settings(bare.port), Clock(), running=True, conf=None)).findings == ()
+
+
+async def test_one_that_listens_everywhere_is_open_though_the_centre_reaches_it_on_loopback() -> (
+    None
+):
+    async with bare_broker(host="0.0.0.0") as bare:  # noqa: S104  (that is what is looked for)
+        (found,) = (await broker(settings(bare.port), Clock(), running=True, conf=None)).findings
+        assert "lets anybody in" in found.what
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_a_stranger_comes_without_the_centres_certificate(
+    tmp_path: Path, program: Program
+) -> None:
+    if without(program):
+        pytest.skip(without(program))
+    async with running_secured(tmp_path, program, Kind.CERTIFICATE) as secured:
+        result = await broker(secured.as_centre(), Clock(), running=True, conf=None)
+        assert result.findings == ()
 
 
 async def test_an_embedded_one_is_not_looked_for_while_the_centre_is_down() -> None:
