@@ -107,21 +107,28 @@ class Book:
 
     def without(self, *names: str) -> Book:
         """Return the book without these accounts."""
-        left = tuple(account for account in self.accounts if account.name not in names)
+        gone = set(names)
+        left = tuple(account for account in self.accounts if account.name not in gone)
         return replace(self, accounts=left)
 
-    def put(self, account: Account) -> Book:
-        """Return the book with an account changed."""
-        changed = (account if one.name == account.name else one for one in self.accounts)
-        return replace(self, accounts=tuple(changed))
-
-    def superseded(self, account: Account, now_ms: int) -> bool:
-        """Tell whether an account is over, and a newer one of its gateway has served and is not."""
-        return account.ends_ms <= now_ms and any(
-            one.number > account.number and one.ends_ms > now_ms
-            for one in self.of(account.gateway)
-            if not (one.bundle or one.pending)
+    def put(self, *accounts: Account) -> Book:
+        """Return the book with accounts changed."""
+        changed = {account.name: account for account in accounts}
+        return replace(
+            self, accounts=tuple(changed.get(account.name, account) for account in self.accounts)
         )
+
+    def superseded(self, now_ms: int) -> set[str]:
+        """Return the names of accounts that are over, and whose gateway has a newer one in use."""
+        serving: dict[str, int] = {}
+        for one in self.accounts:
+            if one.ends_ms > now_ms and not (one.bundle or one.pending):
+                serving[one.gateway] = max(one.number, serving.get(one.gateway, 0))
+        return {
+            one.name
+            for one in self.accounts
+            if one.ends_ms <= now_ms and one.number < serving.get(one.gateway, 0)
+        }
 
     def next_number(self, gateway: str) -> int:
         """Return a number that this gateway never had."""

@@ -115,7 +115,10 @@ class Authority:
         return self._issued(names[0], now_ms, days, ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
 
     def client(self, account: str, now_ms: int, days: float) -> Pair:
-        """Return a certificate for one account; its common name is the account's."""
+        """Return a certificate for one account; its common name is the account's.
+
+        It begins with the CA: made while our clock was ahead, it still opens once that is right.
+        """
         return self._issued(account, now_ms, days, ExtendedKeyUsageOID.CLIENT_AUTH, None)
 
     def _issued(
@@ -128,8 +131,12 @@ class Authority:
     ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = self._certificate.subject
+        client = purpose == ExtendedKeyUsageOID.CLIENT_AUTH
+        begins = self._certificate.not_valid_before_utc if client else None
         builder = (
-            _builder(_name(name[:64]), issuer, key, now_ms, days)  # RFC 5280: 64 at most
+            _builder(
+                _name(name[:64]), issuer, key, now_ms, days, begins=begins
+            )  # RFC 5280: 64 at most
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
@@ -171,6 +178,8 @@ def _builder(
     key: ec.EllipticCurvePrivateKey,
     now_ms: int,
     days: float,
+    *,
+    begins: datetime | None = None,
 ) -> x509.CertificateBuilder:
     now = datetime.fromtimestamp(now_ms / 1000, tz=UTC)
     return (
@@ -179,7 +188,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
+        .not_valid_before(min(begins or now, now - BACKDATED))
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )

@@ -184,9 +184,7 @@ class Office:
             await self._ledger.note(OURSELVES, Line.CREDENTIAL_ENDED, said)
 
         def noted(book: Book) -> Book:
-            for account in accounts:
-                book = book.put(account)
-            return book.without(*over)
+            return book.put(*accounts).without(*over)
 
         await asyncio.to_thread(self._folder.change, noted)
 
@@ -200,7 +198,7 @@ class Office:
             EnrolmentError: the broker could not be told.
         """
         book, now_ms = await self.book(), self._now_ms()
-        gone = [one.name for one in book.accounts if book.superseded(one, now_ms)]
+        gone = book.superseded(now_ms)
         shut = [
             replace(one, over=True)
             for one in book.open
@@ -216,7 +214,7 @@ class Office:
             said = {"accounts": [one.name for one in shut], "why": "over"}
             await self._ledger.note(OURSELVES, Line.CREDENTIAL_ENDED, said)
         if gone or shut or again:
-            await self.put(*shut, *again, over=gone)
+            await self.put(*shut, *again, over=sorted(gone))
 
     async def make_good(self) -> bool:
         """Tell the broker what it was not yet told; tell whether there was anything.

@@ -109,3 +109,17 @@ def test_what_is_written_is_read_again(found: list[Account]) -> None:
 def test_a_file_that_is_none_is_named_with_a_remedy(text: str) -> None:
     with pytest.raises(EnrolmentError, match=r"accounts\.json cannot be read.*backup"):
         decode(text, "accounts.json")
+
+
+def test_a_large_book_is_swept_in_one_pass() -> None:
+    many = 5000
+    book = Book(
+        tuple(
+            Account(f"g{number % many}", 1 + number // many, "password", {}, 0, ends)
+            for ends, first in ((10, 0), (30, many))
+            for number in range(first, first + many)
+        )
+    )
+    assert book.superseded(20) == {f"g{number}.1" for number in range(many)}
+    assert book.superseded(5) == set()
+    assert book.superseded(40) == set(), "where none is in use all stay"

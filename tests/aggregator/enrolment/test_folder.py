@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from egret_aggregator.enrolment import folder as enrolment_folder
 from egret_aggregator.enrolment.accounts import Account
-from egret_aggregator.enrolment.authority import Authority
+from egret_aggregator.enrolment.authority import Authority, span_ms
 from egret_aggregator.enrolment.files import PRIVATE, write
 from egret_aggregator.enrolment.folder import BrokerFolder
 from egret_aggregator.enrolment.settings import EnrolmentSettings, Kind, Program
@@ -98,6 +98,18 @@ def test_a_certificate_is_for_one_purpose(tmp_path: Path) -> None:
         found = x509.load_pem_x509_certificate(pair.certificate.encode()).extensions
         assert list(found.get_extension_for_class(x509.ExtendedKeyUsage).value) == [purpose]
         assert not found.get_extension_for_class(x509.BasicConstraints).value.ca
+
+
+def test_a_gateways_certificate_made_while_the_clock_was_ahead_is_good_once_it_is_right(
+    tmp_path: Path,
+) -> None:
+    authority = Authority.made(tmp_path, "city", NOW_MS)
+    pair = authority.client("gw1.2", NOW_MS + 4000 * DAY_MS, 30)
+    begins_ms, ends_ms = span_ms(pair.certificate.encode())
+    assert begins_ms <= NOW_MS - 3_600_000
+    assert ends_ms == NOW_MS + 4030 * DAY_MS
+    later = authority.server(["a"], NOW_MS + DAY_MS)
+    assert span_ms(later.certificate.encode())[0] == NOW_MS + DAY_MS - 3_600_000
 
 
 def test_a_new_certificate_is_of_the_same_ca_and_told_to_the_broker(tmp_path: Path) -> None:
