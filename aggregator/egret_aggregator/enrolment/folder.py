@@ -147,18 +147,28 @@ class BrokerFolder:
         self.make_good()
 
     def certificate_due(self, now_ms: int) -> bool:
-        """Tell whether a certificate nears its end, has not begun, fits no key or is none."""
+        """Tell whether a certificate is broken, nears its end or has not begun."""
         settings = self._settings
         left_days = {SERVER_FILE: SERVER_RENEW_DAYS}
         if settings.by is Kind.CERTIFICATE:
             left_days[f"{CENTRE}.pem"] = min(SERVER_RENEW_DAYS, settings.days * CENTRE_RENEW_SHARE)
         try:
-            for name, days in left_days.items():
-                begins_ms, ends_ms = span_ms((self.path / name).read_bytes())
-                if begins_ms > now_ms or ends_ms - now_ms < days * _DAY_MS:
-                    return True
-            return not self._pairs_fit()
+            spans = [
+                (days, *span_ms((self.path / name).read_bytes()))
+                for name, days in left_days.items()
+            ]
         except (OSError, ValueError):
+            return True
+        return self.certificate_broken() or any(
+            begins_ms > now_ms or ends_ms - now_ms < days * _DAY_MS
+            for days, begins_ms, ends_ms in spans
+        )
+
+    def certificate_broken(self) -> bool:
+        """Tell whether a certificate is of no use by any clock: none, or of another key."""
+        try:
+            return not self._pairs_fit()
+        except OSError:
             return True
 
     def authority(self) -> Authority:

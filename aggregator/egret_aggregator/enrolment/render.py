@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from egret_aggregator.enrolment.accounts import Book
 
 _MOSQUITTO = """\
-# Written by egret-aggregator; what is changed here is lost at the next `ca renew`.
+# Written by egret-aggregator; what is changed here is lost at the next `ca init` or `ca renew`.
 per_listener_settings true
 listener {port}
 allow_anonymous false
@@ -42,7 +42,7 @@ _BY = {
     Kind.CERTIFICATE: "require_certificate true\nuse_identity_as_username true",
 }
 _NATS = """\
-# Written by egret-aggregator; what is changed here is lost at the next `ca renew`.
+# Written by egret-aggregator; what is changed here is lost at the next `ca init` or `ca renew`.
 server_name: egret
 listen: "127.0.0.1:-1"
 jetstream {{ store_dir: "{store}", max_file_store: 4GB, sync_interval: "1s" }}

@@ -234,9 +234,10 @@ class Renewals:
     async def _sweep(self) -> None:
         """Tell the broker what is owed, end what is over, renew its certificate."""
         await self._make_good()
-        if self._trusted():
+        trusted = self._trusted()
+        if trusted:
             await self._guarded("", self._office.sweep())
-            await self._guarded("", self._certify())
+        await self._guarded("", self._certify(trusted=trusted))
 
     async def _make_good(self) -> None:
         """Tell the broker what is owed, at every look; the same failure is logged once."""
@@ -252,8 +253,10 @@ class Renewals:
                 _log.warning("event=broker_told")
             self._untold = ""
 
-    async def _certify(self) -> None:
-        if self._now_s() >= self._rests.get("", 0.0) and await self._office.certify_when_due():
+    async def _certify(self, *, trusted: bool) -> None:
+        if self._now_s() < self._rests.get("", 0.0):
+            return
+        if await self._office.certify_when_due(trusted=trusted):
             _log.info("event=certificate_renewed")
 
     def _id(self, flight: _Flight) -> str:

@@ -25,13 +25,13 @@ async def test_the_brokers_certificate_is_renewed_before_it_ends(tmp_path: Path)
     async with benched(tmp_path) as bench:
         server = bench.folder.path / "server.pem"
         before = server.read_bytes()
-        await bench.renewals._certify()
+        await bench.renewals._certify(trusted=True)
         assert server.read_bytes() == before
         bench.ms += 551 * DAY_MS
-        await bench.renewals._certify()
+        await bench.renewals._certify(trusted=True)
         after = server.read_bytes()
         assert after != before
-        await bench.renewals._certify()
+        await bench.renewals._certify(trusted=True)
         assert server.read_bytes() == after
         server.write_text("cut short")
         assert await bench.office.certify_when_due(), "one that cannot be read is made anew"
@@ -76,6 +76,9 @@ async def test_a_clock_nobody_vouches_for_ends_nothing(tmp_path: Path) -> None:
         await bench.renewals._sweep()
         assert bench.opened() == ["gw1.1"]
         assert (bench.folder.path / "server.pem").read_bytes() == before
+        (bench.folder.path / "server.pem").write_text("")
+        await bench.renewals._sweep()
+        assert not bench.folder.certificate_broken(), "what is of no use by any clock is made anew"
 
 
 async def test_what_a_newer_one_has_replaced_is_removed(tmp_path: Path) -> None:
