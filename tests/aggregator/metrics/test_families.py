@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from rig.centre_half import free_port
@@ -15,6 +16,9 @@ from rig.seat import ms
 
 from egret_aggregator.metrics import FAMILIES
 from egret_core.reading import Reading
+
+if TYPE_CHECKING:
+    from rig.prometheus import Family
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/operator/metrics.md"
@@ -54,6 +58,11 @@ def test_the_code_gives_every_figure_of_the_table_and_no_other() -> None:
     assert given == {family.name for family in FAMILIES}
 
 
+def arrived(found: dict[str, Family]) -> bool:
+    """Whether the reading and the refusal have come through to the figures."""
+    return set(found) >= GROWN and any(found["egret_intake_refused_total"].samples.values())
+
+
 @pytest.mark.system
 async def test_a_running_centre_shows_them_as_the_table_says(tmp_path: Path) -> None:
     port = free_port()
@@ -70,7 +79,7 @@ async def test_a_running_centre_shows_them_as_the_table_says(tmp_path: Path) -> 
         await gateway.raw(b"no batch")
         await gateway.status()
         async with asyncio.timeout(PATIENCE_S):
-            while not set(found := families(await centre.text("/metrics"))) >= GROWN:
+            while not arrived(found := families(await centre.text("/metrics"))):
                 await asyncio.sleep(0.05)
         assert set(before) <= set(found)
     for name, family in found.items():
