@@ -86,7 +86,8 @@ class BrokerFolder:
         """
         begun = self.path / BEGUN
         with locked(self.path):
-            if begun.exists() and not (self.path / ACCOUNTS).exists():
+            self._ended()
+            if begun.exists():
                 for name in (CA_KEY, CA_FILE):
                     (self.path / name).unlink(missing_ok=True)
             Authority.vacant(self.path)
@@ -113,12 +114,12 @@ class BrokerFolder:
             OSError: a file cannot be read or written.
         """
         with locked(self.path):
-            book = self.book()
-            if not self._pairs_fit():
-                self._install(self.issued(now_ms))
-            self._write(book)
+            self._ended()
+            self._write(self.book())
             if self._settings.reload:
                 self._owe()
+            if not self._pairs_fit():
+                self._install(self.issued(now_ms))
 
     def issued(self, now_ms: int) -> Issued:
         """Return new certificates for the broker, and for the centre where it has one.
@@ -197,9 +198,10 @@ class BrokerFolder:
                 f"{path} cannot be read: {error}", "restore it from a backup, or enrol anew"
             ) from error
         except OSError as error:
-            raise EnrolmentError(
-                f"{path}: {error.strerror}", "begin with `egret-aggregator ca init`"
-            ) from error
+            remedy = "begin with `egret-aggregator ca init`"
+            if (self.path / CA_FILE).exists() and not (self.path / BEGUN).exists():
+                remedy = "restore it from a backup: there is a CA already, which gateways trust"
+            raise EnrolmentError(f"{path}: {error.strerror}", remedy) from error
 
     def change(self, how: Callable[[Book], Book]) -> None:
         """Change the accounts, write what the broker reads, and have it read.
@@ -262,6 +264,11 @@ class BrokerFolder:
                 f"enrolment.reload ended with {done.returncode}: {said!r}",
                 "reload the broker by hand: its accounts are written",
             )
+
+    def _ended(self) -> None:
+        """Take an init for done whose last file is there: what it made may be trusted by now."""
+        if (self.path / ACCOUNTS).exists() and (self.path / BEGUN).exists():
+            remove(self.path / BEGUN)
 
     def _owe(self) -> None:
         """Note durably that the broker is to be told, before anything changes."""

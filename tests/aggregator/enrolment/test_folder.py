@@ -301,6 +301,38 @@ def test_an_init_that_was_cut_short_is_done_anew(
         office.found(NOW_MS)
 
 
+@pytest.mark.parametrize("how", ["ready", "found"])
+def test_an_init_that_only_could_not_say_that_it_was_done_is_never_done_again(
+    tmp_path: Path, how: str
+) -> None:
+    office = folder(tmp_path)
+    office.found(NOW_MS)
+    before = office.ca_pem()
+    write(office.path / enrolment_folder.BEGUN, "", PRIVATE)
+    if how == "ready":
+        office.ready(NOW_MS)
+    else:
+        with pytest.raises(EnrolmentError, match="holds a CA already"):
+            office.found(NOW_MS)
+    (office.path / "accounts.json").unlink()  # long after, by mistake
+    with pytest.raises(EnrolmentError, match="holds a CA already"):
+        office.found(NOW_MS)
+    assert office.ca_pem() == before
+    with pytest.raises(EnrolmentError) as told:
+        office.book()
+    assert "from a backup" in told.value.remedy
+
+
+def test_without_the_ca_a_start_renders_all_the_same(tmp_path: Path) -> None:
+    office = folder(tmp_path)
+    office.found(NOW_MS)
+    for name in ("ca.key", "server.key", "mosquitto.acl"):
+        (office.path / name).unlink()
+    with pytest.raises(EnrolmentError, match="no CA"):
+        office.ready(NOW_MS)
+    assert (office.path / "mosquitto.acl").exists()
+
+
 @pytest.mark.parametrize("lost", ["ca.key", "ca.pem"])
 def test_a_part_of_a_ca_in_use_is_never_replaced(tmp_path: Path, lost: str) -> None:
     office = folder(tmp_path)
