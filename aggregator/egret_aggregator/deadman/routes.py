@@ -94,7 +94,10 @@ class Command:
 
     async def tell(self, notice: Notice) -> str:
         """Run it."""
-        output = _Output()
+        try:
+            output = _Output()
+        except OSError as error:  # no more files may be open: another time
+            raise RouteError(str(error)) from error
         try:
             child = await asyncio.create_subprocess_exec(
                 *self._words,
@@ -114,7 +117,7 @@ class Command:
             raise RouteError(f"still running after {COMMAND_S:g} s: stopped") from None
         finally:
             if child.returncode != 0:
-                with suppress(ProcessLookupError):
+                with suppress(OSError):  # all of it is gone, or not ours to end
                     os.killpg(child.pid, signal.SIGKILL)
             await child.wait()
         output.read()

@@ -121,6 +121,19 @@ async def test_a_command_that_hangs_is_ended_with_its_children(
     await until(lambda: gone(pid_file))
 
 
+async def test_a_process_that_may_open_no_more_files_tries_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full() -> tuple[int, int]:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pipe", full)
+        with pytest.raises(RouteError, match="Too many open files"):
+            await python("print('told')").tell(NOTICE)
+    assert await python("print('told')").tell(NOTICE) == "told"
+
+
 async def test_a_command_that_says_much_is_read_and_its_beginning_kept() -> None:
     said = await python("print('x' * 5_000_000)").tell(NOTICE)
     assert said == "x" * routes.RECEIPT_MAX
