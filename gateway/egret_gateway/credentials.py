@@ -65,11 +65,16 @@ def logins(broker: BrokerSettings) -> list[Login]:
 
 
 class Credentials:
-    """Chooses as whom to connect: the newest, and after a refusal of it the one before, once."""
+    """Chooses as whom to connect: the newest, and after a refusal of it the one before, once.
+
+    Attributes:
+        heard: whether any word came in since the last choice.
+    """
 
     def __init__(self, broker: BrokerSettings) -> None:
         self._broker = broker
         self._turn = 0
+        self.heard = False
 
     @property
     def folder(self) -> Path | None:
@@ -82,6 +87,7 @@ class Credentials:
         Raises:
             UplinkError: there is no credential, or it cannot be read.
         """
+        self.heard = False
         found = logins(self._broker)
         return found[self._turn % len(found)]
 
@@ -92,9 +98,12 @@ class Credentials:
     def served(self) -> None:
         """What was chosen was heard by; the next connection begins with the newest again.
 
-        Call it at the first word that comes in: Mosquitto lets any certificate of the city's CA
-        in, and tells it nothing where its account has ended.
+        Call it at every word that comes in, the first counts: Mosquitto lets any certificate of
+        the city's CA in, and tells it nothing where its account has ended.
         """
+        if self.heard:
+            return
+        self.heard = True
         if self._turn == 0 and self.folder is not None:
             try:
                 tidy(self.folder)

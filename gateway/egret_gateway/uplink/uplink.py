@@ -78,7 +78,6 @@ class Uplink:
         self._queue = Queue(lambda: outbox.reader)
         self._credentials = Credentials(broker)
         self._account = ""
-        self._heard = False  # any word on this connection: a broker may take whom it tells nothing
         self._commands = Commands(outbox, gateway, broker.credentials, pacer)
         self._chores: asyncio.Queue[Callable[[Connection], Coroutine[None, None, None]]]
         self._chores = asyncio.Queue(CHORES_MAX)
@@ -153,7 +152,6 @@ class Uplink:
                 ]
             )
             self._account = login.account
-            self._heard = False
             self._window.connected(self._clock.mono_ms())
             self._connected = True
             self._queue.restart()
@@ -237,15 +235,13 @@ class Uplink:
         silent = self._window.silent(now) and self._window.taking != Taking.NONE
         if silent and now - since >= self._patience_ms:
             self._patience_ms = min(self._patience_ms * 2, 10 * SILENCE_MS)
-            raise UplinkError("no ack of the centre for 60 s", refused=not self._heard)
+            raise UplinkError("no ack of the centre for 60 s", refused=not self._credentials.heard)
 
     async def _listen(self, connection: Connection) -> None:
         ack, command = (topics.of(self._gateway, leaf) for leaf in (Leaf.ACK, Leaf.CMD))
         async with aclosing(connection.messages()) as messages:
             async for message in messages:
-                if not self._heard:
-                    self._heard = True
-                    self._credentials.served()
+                self._credentials.served()
                 try:
                     if message.topic == topics.CENTRE_STATUS:
                         self._on_centre(message)
