@@ -2,8 +2,8 @@
 
 The gateway runs in a network namespace whose only way out is a veth pair at MTU 1500; counted is
 every IP byte of both directions: handshake, TLS records, TCP's own, keepalive, statuses of both
-sides, batches, acks. Everything that has a period runs `SPEED` times faster, each by its own
-setting, so that an hour's pattern passes in a minute. The centre beyond the wire is a real one.
+sides, batches, acks. Everything that has a period runs `speed` times faster, each by its own
+setting, so that hours' pattern passes in minutes. The centre beyond the wire is a real one.
 """
 
 from __future__ import annotations
@@ -28,12 +28,8 @@ from egret_aggregator.intake import intake
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SPEED = 60.0
 DEVICES, TAGS = 4, 5  # 20 channels
 PERIOD_S = 60.0
-CUT_S = 600.0  # a metered link: what is not urgent waits ten minutes
-STATUS_S = 600.0
-KEEPALIVE_S = 300.0
 MONTH_S = 30 * 86_400.0
 RECONNECTIONS_A_DAY = 1.0
 ETHERNET_B = 14  # of a frame that is not IP's
@@ -54,6 +50,27 @@ def why_not() -> str:
             return ""
     except subprocess.CalledProcessError as error:
         return f"no network namespace: {error.stderr.decode().strip()}"
+
+
+class Tariff(NamedTuple):
+    """What a link costs decides how long things wait.
+
+    Attributes:
+        cut_s, status_s, keepalive_s: as in a gateway's file; speed: how many times faster it runs.
+    """
+
+    cut_s: float
+    status_s: float
+    keepalive_s: float
+    speed: float
+
+    @property
+    def cut_real_s(self) -> float:
+        return self.cut_s / self.speed
+
+
+METERED = Tariff(600.0, 600.0, 300.0, 60.0)  # what is not urgent waits ten minutes
+DEFAULT = Tariff(1.0, 120.0, 30.0, 15.0)  # its keepalive can be shortened no more
 
 
 class Counted(NamedTuple):
@@ -130,26 +147,29 @@ def _ip(*words: str, led: tuple[str, ...] = ()) -> None:
     subprocess.run([*led, "ip", *words], check=True, capture_output=True)
 
 
-async def uplink(folder: Path, seconds: float) -> dict[str, float]:
+async def uplink(folder: Path, seconds: float, tariff: Tariff = METERED) -> dict[str, float]:
     """Return what a month costs, and how long a tripped watch took while the cut was far."""
     devices = tuple(Device(unit, TAGS, watched=unit == 1) for unit in range(1, DEVICES + 1))
-    pace = Pace(PERIOD_S, CUT_S, SPEED, STATUS_S / SPEED, KEEPALIVE_S / SPEED)
-    usual_s, intake.STATUS_S = intake.STATUS_S, intake.STATUS_S / SPEED
+    speed = tariff.speed
+    pace = Pace(PERIOD_S, tariff.cut_s, speed, tariff.status_s / speed, tariff.keepalive_s / speed)
+    usual_s, intake.STATUS_S = intake.STATUS_S, intake.STATUS_S / speed
     try:
         with FieldLine() as line, wire(folder) as link:
             async with centre(folder) as there:
                 bus = Bus(line.port, devices)
                 config = write_config(folder, (bus,), pace, as_box(there.broker))
                 with running(config, link.prefix):
-                    return await _count(link, there, line, seconds)
+                    return await _count(link, there, line, seconds, tariff)
     finally:
         intake.STATUS_S = usual_s
 
 
-async def _count(link: Wire, there: Centre, line: FieldLine, seconds: float) -> dict[str, float]:
+async def _count(
+    link: Wire, there: Centre, line: FieldLine, seconds: float, tariff: Tariff
+) -> dict[str, float]:
     await until(lambda: there.batches() > 0, START_S)
     connect_b = link.counted().both
-    await until(lambda: there.batches() > 1, START_S + CUT_S / SPEED)
+    await until(lambda: there.batches() > 1, START_S + tariff.cut_real_s)
     before, first, batches, began = (
         link.counted(),
         await there.readings(),
@@ -159,7 +179,7 @@ async def _count(link: Wire, there: Centre, line: FieldLine, seconds: float) -> 
     await asyncio.sleep(seconds)
     after, took_s = link.counted(), time.monotonic() - began
     readings, batches = await there.readings() - first, there.batches() - batches
-    month_b = (after.both - before.both) / (took_s * SPEED) * MONTH_S
+    month_b = (after.both - before.both) / (took_s * tariff.speed) * MONTH_S
     month_b += connect_b * RECONNECTIONS_A_DAY * MONTH_S / 86_400
     return {
         "uplink_mb_per_month": round(month_b / 1e6, 2),
@@ -168,22 +188,22 @@ async def _count(link: Wire, there: Centre, line: FieldLine, seconds: float) -> 
         "uplink_bytes_per_reading": round((after.both - before.both) / readings, 1),
         "uplink_readings": readings,
         "uplink_batches": batches,
-        "uplink_hours": round(took_s * SPEED / 3600, 2),
-        "uplink_cut_s": CUT_S,
-        "uplink_status_s": STATUS_S,
-        "uplink_keepalive_s": KEEPALIVE_S,
-        **await _trip(there, line),
+        "uplink_hours": round(took_s * tariff.speed / 3600, 2),
+        "uplink_cut_s": tariff.cut_s,
+        "uplink_status_s": tariff.status_s,
+        "uplink_keepalive_s": tariff.keepalive_s,
+        **await _trip(there, line, tariff),
     }
 
 
-async def _trip(there: Centre, line: FieldLine) -> dict[str, float]:
+async def _trip(there: Centre, line: FieldLine, tariff: Tariff) -> dict[str, float]:
     """Trip a watch right after a cut; return seconds from its read to the centre's journal."""
     before = there.batches()
-    await until(lambda: there.batches() > before, 2 * CUT_S / SPEED + START_S)
+    await until(lambda: there.batches() > before, 2 * tariff.cut_real_s + START_S)
     before = there.batches()
     line.tripping = True
-    await until(lambda: there.batches() > before, 2 * CUT_S / SPEED + START_S)
+    await until(lambda: there.batches() > before, 2 * tariff.cut_real_s + START_S)
     return {
         "watch_trip_s": round(time.monotonic() - line.tripped_s, 3),
-        "watch_trip_next_cut_s": round(CUT_S / SPEED, 1),
+        "watch_trip_next_cut_s": round(tariff.cut_real_s, 1),
     }

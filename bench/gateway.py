@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 PARTS = ("start", "memory", "disk", "uplink", "cpu")
 SECONDS = 60.0  # of each measurement; `disk` and `uplink` take more, for their cuts are far apart
 LONG = 2.5
-DEFAULT_CUT_S = 1.0
 MINUTE_S = 60.0
 
 
@@ -49,23 +48,29 @@ async def disk(folder: Path, arguments: argparse.Namespace) -> Told:
     """Measure three cuts: a metered site's, a minute's, and the default of a second."""
     told: Told = {}
     for name, cut_s, share in (
-        ("disk_bytes_per_reading", uplink.CUT_S, LONG),
+        ("disk_bytes_per_reading", uplink.METERED.cut_s, LONG),
         ("disk_bytes_per_reading_cut_60s", MINUTE_S, 1.0),
-        ("disk_bytes_per_reading_cut_1s", DEFAULT_CUT_S, 1.0),
+        ("disk_bytes_per_reading_cut_1s", uplink.DEFAULT.cut_s, 1.0),
     ):
         found = await cost.disk(folder / name, arguments.seconds * share, cut_s)
         told[name] = round(found.bytes / max(1, found.readings), 1)
-        told[f"{name}_readings"] = found.readings
+        told[name.replace("bytes_per_reading", "readings")] = found.readings
         if not found.bytes:
             told[name] = f"not counted: {folder} lies on no disk (use TMPDIR)"
-    return told | {"disk_cut_s": uplink.CUT_S, "disk_settled_by": "a centre"}
+    return told | {"disk_cut_s": uplink.METERED.cut_s, "disk_settled_by": "a centre"}
 
 
 async def uplink_part(folder: Path, arguments: argparse.Namespace) -> Told:
     why = uplink.why_not()
     if why:
         return {"uplink_mb_per_month": f"not measured: {why}"}
-    return {**await uplink.uplink(folder, arguments.seconds * LONG)}
+    told = await uplink.uplink(folder / "metered", arguments.seconds * LONG)
+    usual = await uplink.uplink(folder / "default", arguments.seconds, uplink.DEFAULT)
+    return {
+        **told,
+        "uplink_default_mb_per_month": usual["uplink_mb_per_month"],
+        "watch_trip_default_s": usual["watch_trip_s"],
+    }
 
 
 async def cpu(folder: Path, arguments: argparse.Namespace) -> Told:

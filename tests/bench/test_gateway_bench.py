@@ -80,11 +80,10 @@ async def test_what_is_written_is_counted_until_the_process_has_ended(tmp_path: 
 
 @pytest.mark.skipif(bool(NO_WIRE), reason=NO_WIRE)
 async def test_the_wire_counts_both_ways_and_a_trip_crosses_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(_gateway_uplink, "CUT_S", 60.0)  # one second
     usual_s = _gateway_uplink.intake.STATUS_S
-    found = await _gateway_uplink.uplink(tmp_path, 2.0)
+    found = await _gateway_uplink.uplink(tmp_path, 2.0, _gateway_uplink.METERED._replace(cut_s=60))
     assert usual_s == _gateway_uplink.intake.STATUS_S
     assert found["uplink_readings"] > 0
     assert found["uplink_connect_bytes"] > 2000, "a TLS handshake and a certificate"
