@@ -69,7 +69,7 @@ class Tariff(NamedTuple):
         return self.cut_s / self.speed
 
 
-METERED = Tariff(600.0, 600.0, 300.0, 60.0)  # what is not urgent waits ten minutes
+METERED = Tariff(600.0, 480.0, 300.0, 60.0)  # ten minutes for what is not urgent
 DEFAULT = Tariff(1.0, 120.0, 30.0, 15.0)  # its keepalive can be shortened no more
 
 
