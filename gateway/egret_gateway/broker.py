@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 PORT = 1883
 PORT_TLS = 8883
+KEEPALIVE_S = 30.0  # a dead link is noticed, and our will sent, within one and a half of it
+KEEPALIVE_MIN_S = 2.0  # the library counts in whole seconds, and looks once in each
+KEEPALIVE_MAX_S = 600.0  # beyond it, address translators forget us and the centre calls us silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class BrokerSettings:
         cert_file, key_file: our own certificate and its key (PEM), for a broker that wants one.
         credentials: folder that `egret-gateway enrol` fills and renewals add to; in place of
             username, password_file, cert_file and key_file.
+        keepalive_s: how long the line may be silent before we prove that it stands.
     """
 
     host: str = "127.0.0.1"
@@ -35,6 +39,7 @@ class BrokerSettings:
     cert_file: Path | None = None
     key_file: Path | None = None
     credentials: Path | None = None
+    keepalive_s: float = KEEPALIVE_S
 
 
 def read_broker(table: Table) -> BrokerSettings:
@@ -53,6 +58,7 @@ def read_broker(table: Table) -> BrokerSettings:
         cert_file=_path(table, "cert_file"),
         key_file=_path(table, "key_file"),
         credentials=_path(table, "credentials"),
+        keepalive_s=table.number("keepalive_s", KEEPALIVE_MIN_S, KEEPALIVE_MAX_S, KEEPALIVE_S),
     )
     table.done()
     _agree(table, settings)

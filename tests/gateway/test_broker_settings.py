@@ -40,6 +40,10 @@ def test_tls_is_spoken_where_a_ca_is_named(pki: Path) -> None:
     assert (secure.port, secure.ca_file) == (8883, pki / "ca.pem")
 
 
+def test_a_dear_link_may_be_silent_for_longer(pki: Path) -> None:
+    assert (read(pki, "").keepalive_s, read(pki, "keepalive_s = 300").keepalive_s) == (30.0, 300.0)
+
+
 def test_a_certificate_with_its_key_is_taken(pki: Path) -> None:
     found = read(pki, 'ca_file = "@ca.pem"\ncert_file = "@one.pem"\nkey_file = "@one.key"')
     assert (found.cert_file, found.key_file) == (pki / "one.pem", pki / "one.key")
@@ -66,6 +70,8 @@ def test_a_certificate_with_its_key_is_taken(pki: Path) -> None:
         ('credentials = "@"\nusername = "u"', "username", "leave this out"),
         ('credentials = "@"\npassword_file = "@password"\nusername = "u"', "username", "leave"),
         ("port = 0", "port", "whole number"),
+        ("keepalive_s = 0", "keepalive_s", "from 2 to 600"),
+        ("keepalive_s = 1000", "keepalive_s", "from 2 to 600"),
     ],
 )
 def test_what_is_wrong_is_named(pki: Path, text: str, key: str, word: str) -> None:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from egret_gateway.credentials import Login
 
 CONNECT_S = 15.0  # seconds: a broker in an election may take 5 s and more to answer
-KEEPALIVE_S = 30  # seconds: a dead link is noticed, and our will sent, within 45 s
 OUTGOING_MAX = 1024  # messages without a PUBACK: the window, three times over
 NOT_AUTHORISED = (134, 135)  # CONNACK: bad user name or password; not authorised
 REFUSED = 0x80  # SUBACK code: the broker did not subscribe us
@@ -143,7 +142,7 @@ async def connect(
         password=login.password,
         identifier=identifier,
         clean_session=True,
-        keepalive=KEEPALIVE_S,
+        keepalive=int(broker.keepalive_s),
         timeout=CONNECT_S,
         will=None if will is None else aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
         max_inflight_messages=OUTGOING_MAX,

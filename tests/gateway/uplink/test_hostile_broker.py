@@ -53,13 +53,15 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def line(
-    folder: Path, clock: Clock | None = None, status_s: float = 600.0
+    folder: Path, clock: Clock | None = None, status_s: float = 600.0, keepalive_s: float = 30.0
 ) -> AsyncIterator[tuple[BareBroker, Box]]:
-    async with (
-        bare_broker() as broker,
-        running_box(folder, "127.0.0.1", broker.port, clock=clock, status_s=status_s) as box,
-    ):
-        yield broker, box
+    host = "127.0.0.1"
+    async with bare_broker() as broker:
+        way = BrokerSettings(host, broker.port, keepalive_s=keepalive_s)
+        async with running_box(
+            folder, host, broker.port, clock=clock, status_s=status_s, broker=way
+        ) as box:
+            yield broker, box
 
 
 def data(broker: BareBroker) -> list[Published]:
@@ -263,11 +265,8 @@ async def test_a_refused_login_is_tried_again_and_sends_nothing(tmp_path: Path) 
             await unsettled(box, 0)
 
 
-async def test_a_half_open_link_is_noticed_by_its_missing_pings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mqtt, "KEEPALIVE_S", 1)
-    async with line(tmp_path) as (broker, box):
+async def test_a_half_open_link_is_noticed_by_its_missing_pings(tmp_path: Path) -> None:
+    async with line(tmp_path, keepalive_s=1.0) as (broker, box):
         broker.on_publish = answer_all(broker)
         await unsettled(box, 0)
         broker.pings = False
