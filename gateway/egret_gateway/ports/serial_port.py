@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GAP_CHARS = 3.5  # MODBUS over Serial Line V1.02 2.5.1.1
 GAP_FAST_S = 0.00175  # fixed above 19200 baud, same clause
 FAST_BAUD = 19200
-NAP_ABOVE_CHARS = 3  # for fewer a timer costs more than the wakeups
+NAP_SPARE_S = 0.002  # a timer is up to 1 ms late: the last bytes are waited for awake
 NAP_SHARE = 0.9  # of the time the missing characters take: few wakeups, and none too late
 ASCII_BITS = 7  # characters that are text, and on a line without CRC proven by their parity only
 _CHUNK_B = 4096  # a tty's own buffer
@@ -73,8 +73,9 @@ class SerialPort:
 
     async def wait(self, until_s: float, missing: int = 1) -> None:
         """Return when bytes (or a hang-up) are there, or at `until_s`."""
-        if missing > NAP_ABOVE_CHARS:
-            nap_s = missing * self.char_s * NAP_SHARE
+        coming_s = missing * self.char_s
+        nap_s = min(coming_s * NAP_SHARE, coming_s - NAP_SPARE_S)
+        if nap_s > FINE_S:
             await asyncio.sleep(max(0.0, min(nap_s, until_s - time.monotonic())))
         if until_s - time.monotonic() > FINE_S:
             await self._readable(until_s - FINE_S)
