@@ -36,20 +36,21 @@ async def _ours(folder: Path, port: Path) -> float:
     return cpu_s / values * 1e6
 
 
-async def _plain(port: Path) -> float:
+async def _plain(port: Path) -> tuple[float, int]:
+    """Return microseconds a reading, and how many of them were not what had been asked for."""
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     client = AsyncModbusSerialClient(str(port), baudrate=BAUD, timeout=1.0, retries=0)
     await client.connect()
-    values, began_s = 0, time.process_time()
+    values, wrong, began_s = 0, 0, time.process_time()
     for _ in range(ROUNDS):
         for unit in DEVICES:
             for n in range(REGISTERS):
                 reply = await client.read_holding_registers(n, count=1, device_id=unit)
-                assert reply.registers == [1000 + n]
+                wrong += reply.registers != [1000 + n]
                 values += 1
     cpu_s = time.process_time() - began_s
     client.close()
-    return cpu_s / values * 1e6
+    return cpu_s / values * 1e6, wrong
 
 
 def cpu(folder: Path) -> dict[str, float]:
@@ -57,9 +58,10 @@ def cpu(folder: Path) -> dict[str, float]:
     place = folder / "cpu"
     with PtyPair(place) as pair, Slaves(pair.far, DEVICES):
         ours_us = asyncio.run(_ours(place, pair.near))
-        plain_us = asyncio.run(_plain(pair.near))
+        plain_us, wrong = asyncio.run(_plain(pair.near))
     return {
         "cpu_us_per_reading": round(ours_us, 1),
         "cpu_us_per_reading_plain_pymodbus": round(plain_us, 1),
         "cpu_ratio_to_plain_pymodbus": round(ours_us / plain_us, 3),
+        "cpu_plain_pymodbus_wrong_values": wrong,
     }
