@@ -106,6 +106,15 @@ def counts(flag: int, reasons: int) -> bool:
     return flag in _JUDGED and not reasons & _MAINTENANCE
 
 
+def is_base(flag: int, reasons: int) -> bool:
+    """Tell whether a total was read during maintenance: sums begin anew there, and count nothing.
+
+    What was poured into a gauge to try it is no rain; left out altogether, the first total after
+    the work would bring it as one step.
+    """
+    return flag in _JUDGED and bool(reasons & _MAINTENANCE)
+
+
 def is_good(flag: int, reasons: int) -> bool:
     """Tell whether a reading ends an absence: good or not evaluated, outside maintenance."""
     return flag in (1, 2) and not reasons & _MAINTENANCE

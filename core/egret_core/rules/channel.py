@@ -13,7 +13,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from egret_core.quality import Reason, counts, is_good
+from egret_core.quality import Reason, counts, is_base, is_good
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import AHEAD_MS, CUT_S, LATE_S
 from egret_core.rules.rain import Rain
@@ -48,6 +48,7 @@ class Channel:
 
     __slots__ = (
         "_ahead",
+        "_bases",
         "_frontier_ms",
         "_late_ms",
         "_newest_ms",
@@ -67,6 +68,7 @@ class Channel:
         "settled_ms",
         "snapshots",
         "snapshots_changed",
+        "sums",
     )
 
     def __init__(
@@ -77,6 +79,8 @@ class Channel:
         self.detectors = tuple(detectors)
         self.absences = tuple(absences)
         self._late_ms = default_late_ms(place, CUT_S)
+        self.sums = tuple(part for part in self.detectors if isinstance(part, Rain))
+        self._bases: set[int] = set()  # identities of those waiting that only move a total's base
         self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
         self._waiting: list[_Waiting] = []
         self._warming: dict[str, Warming] = {}  # by rule; empty but for seconds after a change
@@ -130,8 +134,8 @@ class Channel:
         if own_ms == time_ms and time_ms > self._newest_ms:
             self._newest_ms = time_ms
             self._frontier_ms = max(frontier_ms, time_ms - self._late_ms)
-        if value is not None and (sound or self._counts(flag, reasons)):
-            self._queue((time_ms, own_ms, value, running_ms), out)
+        if value is not None and (sound or self._takes(flag, reasons)):
+            self._queue((time_ms, own_ms, value, running_ms), reasons, out)
         self._settle_to(self._frontier_ms, out)
 
     def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
@@ -173,6 +177,13 @@ class Channel:
             if warming is not None:
                 warming.take(detector, time_ms, value)
 
+    def teach_base(self, time_ms: int, value: float) -> None:
+        """Show them a settled total that was read during maintenance."""
+        if time_ms <= self._frontier_ms:
+            for detector in self.sums:
+                if detector.rule in self._warming:
+                    detector.rebase(time_ms, value)
+
     def recall(self, time_ms: int) -> None:
         """Note a reading of history, of any quality, on a channel that had none."""
         self._newest_ms = time_ms
@@ -183,9 +194,19 @@ class Channel:
         self._settle(time_ms, value, [])
         self._frontier_ms = max(self._frontier_ms, time_ms)
 
-    def recall_waiting(self, time_ms: int, value: float, running_ms: int) -> None:
-        """Let a reading wait that came too lately to be history."""
+    def recall_base(self, time_ms: int, value: float) -> None:
+        """Settle a total that was read during maintenance, on a channel that had no history."""
+        for detector in self.sums:
+            detector.rebase(time_ms, value)
+        self._frontier_ms = max(self._frontier_ms, time_ms)
+
+    def recall_waiting(
+        self, time_ms: int, value: float, running_ms: int, *, base: bool = False
+    ) -> None:
+        """Let a reading wait that came too lately to be history; `base`: read in maintenance."""
         insort(self._waiting, (time_ms, time_ms, value, running_ms))
+        if base:
+            self._bases.add(time_ms)
 
     def forget(self, blank: dict[str, Any]) -> None:
         """Go back to what `dump` said before history was taken in."""
@@ -213,6 +234,7 @@ class Channel:
             "told": self._told,
             "times": [self._newest_ms, self._frontier_ms, self.settled_ms, self._step_ms],
             "wait": self._waiting,
+            "bases": sorted(self._bases),
             "late": [self.late, self.late_span],
             "ahead": [self.ahead, list(self._ahead)],
             "warming": {rule: warming.dump() for rule, warming in self._warming.items()},
@@ -227,6 +249,7 @@ class Channel:
             return
         self._newest_ms, self._frontier_ms, self.settled_ms, self._step_ms = saved["times"]
         self._waiting = [(row[0], row[1], row[2], row[3]) for row in saved["wait"]]
+        self._bases = set(saved.get("bases", ()))
         self.late, self.late_span = saved["late"]
         self.ahead, ahead = saved["ahead"]
         self._ahead.extend(ahead)
@@ -237,8 +260,10 @@ class Channel:
         warming = saved.get("warming", {}).items()
         self._warming = {rule: Warming.restored(row) for rule, row in warming if rule in mine}
 
-    def _counts(self, flag: int, reasons: int) -> bool:
-        return counts(flag, reasons) and not self.misfit
+    def _takes(self, flag: int, reasons: int) -> bool:
+        """Tell whether a value is judged, or moves the base of a total's sums."""
+        base = bool(self.sums) and is_base(flag, reasons)
+        return (base or counts(flag, reasons)) and not self.misfit
 
     def _doubtful(
         self,
@@ -257,24 +282,33 @@ class Channel:
             else:
                 absence.bad(running_ms)
 
-    def _queue(self, item: _Waiting, out: list[ConditionEvent]) -> None:
-        """Put a reading in its place unless its identity is there; say what it decides alone."""
+    def _place(self, item: _Waiting) -> bool:
+        """Put a reading in its place unless its identity is there; tell whether it is new."""
         waiting = self._waiting
         if not waiting or item[0] > waiting[-1][0]:
             waiting.append(item)
-        else:
-            at = bisect_left(waiting, item[:2])
-            if at < len(waiting) and waiting[at][1] == item[1]:
-                return
-            waiting.insert(at, item)
+            return True
+        at = bisect_left(waiting, item[:2])
+        if at < len(waiting) and waiting[at][1] == item[1]:
+            return False
+        waiting.insert(at, item)
+        return True
+
+    def _queue(self, item: _Waiting, reasons: int, out: list[ConditionEvent]) -> None:
+        """Let a reading wait for its order; say what it decides alone."""
+        if not self._place(item):
+            return
+        if reasons & _MAINTENANCE:
+            self._bases.add(item[1])
+            return
         time_ms, value = item[0], item[2]
         for detector in self.detectors:
+            if self._bases and isinstance(detector, Rain):
+                continue  # its base is still moving: what it rose by may have been poured
             if value >= detector.alert_at:
                 event = detector.alert(time_ms, value)
                 if event is not None:
                     out.append(event)
-        if len(waiting) > WAITING_MAX:
-            self._settle_to(waiting[WAITING_MAX // 2][0], out)
 
     def _at_receipt(self, own_ms: int, received_ms: int) -> int:
         self._ahead.append(own_ms)
@@ -283,16 +317,23 @@ class Channel:
 
     def _settle_to(self, time_ms: int, out: list[ConditionEvent]) -> None:
         waiting = self._waiting
+        if len(waiting) > WAITING_MAX:
+            time_ms = max(time_ms, waiting[WAITING_MAX // 2][0])
         count = 0
         for item in waiting:
             if item[0] > time_ms:
                 break
             count += 1
+            if item[1] in self._bases:
+                self._bases.discard(item[1])
+                for detector in self.sums:
+                    detector.rebase(item[0], item[2])
+                continue
             self._settle(item[0], item[2], out)
         if not count:
             return
+        self._frontier_ms = max(self._frontier_ms, waiting[count - 1][0])
         del waiting[:count]
-        self._frontier_ms = max(self._frontier_ms, self.settled_ms)
 
     def _settle(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
         step_ms = time_ms - self.settled_ms

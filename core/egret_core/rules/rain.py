@@ -1,7 +1,8 @@
 """Rain levels by sums over windows of 1 to 24 h, from a never-decreasing total.
 
 The centre differences the total. A total that falls (a device was replaced), or rises by more
-than ever fell in that time, is a new base: that step itself counts nothing. A level holds while
+than ever fell in that time, is a new base: that step itself counts nothing. So is a total read
+during maintenance, when water is poured to try the gauge. A level holds while
 one of its windows is over its threshold; it eases when none is and it has been dry for `dry_ms`.
 Sums are whole nanometres.
 """
@@ -122,6 +123,13 @@ class Rain:
             if not self.rank and not self._waiting:
                 return  # without new rain no sum can grow
         self._judge(time_ms, out)
+
+    def rebase(self, time_ms: int, value: float) -> None:
+        """Take a total that counts nothing: what it rose by was poured, and did not fall."""
+        self._last_ms, self._last_nm = time_ms, round(value * NM_PER_MM)
+        self.alert_at = value
+        if time_ms >= self._windows.next_ms:
+            self._windows.advance(time_ms)
 
     def withdraw(self, out: list[ConditionEvent]) -> None:
         """Refute what nobody can settle any more: the rule or its channel is gone."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from egret_core.quality import counts, is_good
+from egret_core.quality import counts, is_base, is_good
 from egret_core.rules.model import AHEAD_MS, AbsenceLaw, LadderLaw
 
 if TYPE_CHECKING:
@@ -87,17 +87,11 @@ class Warmup:
         for _, _, time_ms, value, _, flag, reasons in readings:
             if is_good(flag, reasons):
                 self._good_ms = time_ms
-            judged = value if counts(flag, reasons) else None
             if self._fresh:
                 channel.recall(time_ms)
-            if judged is None:
-                continue
-            if not self._fresh:
-                channel.teach(time_ms, judged)
-            elif time_ms <= self._until_ms:
-                channel.recall_settled(time_ms, judged)
-            else:
-                channel.recall_waiting(time_ms, judged, self._running_ms)
+            base = is_base(flag, reasons)
+            if value is not None and (base or counts(flag, reasons)):
+                self._learn(time_ms, value, base=base)
 
     def earlier(self) -> tuple[int, int]:
         """Return [from, to), ms, where the last good reading may be; empty where none is wanted."""
@@ -121,3 +115,12 @@ class Warmup:
     def abandon(self) -> None:
         """Go on cold: part of a history is worse than none."""
         self._channel.forget(self._blank)
+
+    def _learn(self, time_ms: int, value: float, *, base: bool) -> None:
+        channel = self._channel
+        if not self._fresh:
+            (channel.teach_base if base else channel.teach)(time_ms, value)
+        elif time_ms <= self._until_ms:
+            (channel.recall_base if base else channel.recall_settled)(time_ms, value)
+        elif not base or channel.sums:
+            channel.recall_waiting(time_ms, value, self._running_ms, base=base)
