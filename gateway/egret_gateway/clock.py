@@ -1,9 +1,10 @@
 """The gateway's only look at clocks: the monotonic one, the system's, and the centre's time.
 
 Every date is `monotonic + offset`. The offset comes from the system clock where its source is
-trusted (`ntp` only once the clock is verified) and plausible, else from the centre's live acks,
-each bounded by its round trip. An RTC that the centre contradicts by more than a minute is wrong:
-batteries age, and nobody looks at them; GNSS and a disciplined clock are never overruled.
+trusted (`ntp` and `gnss` only once the clock is verified) and plausible, else from the centre's
+live acks, each bounded by its round trip. A clock that the centre contradicts by more than a
+minute is wrong: batteries age, and nobody looks at them. Only a disciplined clock is never
+overruled.
 A small step back is walked off at half speed, so that readings keep their order; a forward step,
 and a backward one too large to walk, hold from their instant on and never for samples taken before.
 """
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FLOOR_MS = 1_767_225_600_000  # 2026-01-01T00:00Z: no gateway of this build ran earlier
-NTP, RTC = str(ClockSource.NTP), str(ClockSource.RTC)
+RTC = str(ClockSource.RTC)
+# Something disciplines the kernel's clock: it must have done so, before it is believed.
+DISCIPLINED = (str(ClockSource.NTP), str(ClockSource.GNSS))
 DRIFT = 100e-6  # a quartz outdoors, ms per ms: how fast an old sample grows uncertain
 ROUND_TRIP_MAX_MS = 20_000  # a sample worse than +-10 s is no time
 WALK_RATE = 0.5  # while walking back, a second lasts this many dated seconds less
@@ -197,16 +200,14 @@ class Clock:
     def _own_offset_plausible(self) -> bool:
         if not self._own or self._hands.wall_ms() < self._floor_ms:
             return False
-        if self._own == NTP and not self._hands.verified():
+        if self._own in DISCIPLINED and not self._hands.verified():
             return False
         return not self._contradicted()
 
     def _contradicted(self) -> bool:
-        """Tell whether the centre's time proves that a clock which only an RTC set is wrong."""
+        """Tell whether the centre's time proves that a clock which nothing disciplines is wrong."""
         heard = self._heard
-        if heard is None or self._own not in (RTC, NTP):
-            return False
-        if self._own == NTP and self._hands.disciplined():
+        if heard is None or (self._own in DISCIPLINED and self._hands.disciplined()):
             return False
         now = self._hands.mono_ms()
         apart = abs(self._hands.wall_ms() - now - heard.offset_ms)

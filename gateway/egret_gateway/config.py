@@ -63,8 +63,8 @@ class ClockSettings:
     """The gateway's own time source; key `[clock]`.
 
     Attributes:
-        source: `gnss`, `rtc` (trust the system clock), `ntp` (once the kernel or an RTC vouches for
-            it) or `none` (take the centre's time).
+        source: `rtc` (trust the system clock), `ntp` or `gnss` (once the kernel or an RTC vouches
+            for it) or `none` (take the centre's time).
         timescale: the demo's and tests' scaled clock, loopback brokers only; `[clock.scaled]`.
     """
 

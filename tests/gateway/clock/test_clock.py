@@ -39,26 +39,26 @@ def test_a_clock_before_the_build_is_not_believed_until_it_is_set() -> None:
     assert clock.stamped() == ("ntp", 0)
 
 
-def test_ntp_is_believed_only_once_the_clock_is_verified() -> None:
+@pytest.mark.parametrize("source", ["ntp", "gnss"])
+def test_it_is_believed_only_once_the_clock_is_verified(source: str) -> None:
     """A box without RTC boots offline where it was switched off: plausible, and wrong."""
     hands, verified = HandClock(mono=500_000, wall=WALL), [False]
     seen = replace(hands.hands(), verified=lambda: verified[0])
-    clock = Clock("ntp", hands=seen)
+    clock = Clock(source, hands=seen)
     assert clock.stamp(hands.mono) is None, "it waits as monotonic time"
     clock.hear(WALL + 7_200_000, hands.mono, hands.mono)
     assert clock.stamped() == ("centre", 0)
     assert clock.stamp(hands.mono) == WALL + 7_200_000
     verified[0], hands.wall = True, WALL + 7_200_040
     assert clock.stamp(hands.mono) == WALL + 7_200_040
-    assert clock.stamped() == ("ntp", 0)
-
-
-@pytest.mark.parametrize("source", ["rtc", "gnss"])
-def test_what_the_technician_vouches_for_needs_no_verification(source: str) -> None:
-    hands = HandClock(wall=WALL)
-    clock = Clock(source, hands=replace(hands.hands(), verified=lambda: False))
-    assert clock.stamp(hands.mono) == WALL
     assert clock.stamped() == (source, 0)
+
+
+def test_an_rtc_that_the_technician_vouches_for_needs_no_verification() -> None:
+    hands = HandClock(wall=WALL)
+    clock = Clock("rtc", hands=replace(hands.hands(), verified=lambda: False))
+    assert clock.stamp(hands.mono) == WALL
+    assert clock.stamped() == ("rtc", 0)
 
 
 def test_a_clock_before_the_last_commit_is_not_believed() -> None:
@@ -164,7 +164,7 @@ def by_rtc(hands: HandClock, source: str) -> Clock:
     return Clock(source, hands=replace(hands.hands(), disciplined=lambda: False))
 
 
-@pytest.mark.parametrize("source", ["rtc", "ntp"])
+@pytest.mark.parametrize("source", ["rtc", "ntp", "gnss"])
 @pytest.mark.parametrize("wrong_ms", [-DAY_MS, DAY_MS, 90_000, -365 * DAY_MS // 2])
 def test_an_rtc_that_is_wrong_yields_to_the_centre(source: str, wrong_ms: int) -> None:
     hands = HandClock(mono=1_000_000, wall=WALL + wrong_ms)
