@@ -8,9 +8,16 @@ in /sys/class/rtc/*/hctosys. A box with neither starts in 1970, or where it was 
 from __future__ import annotations
 
 import ctypes
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STA_UNSYNC = 0x0040  # linux/timex.h
+LOOK_S = 1.0  # the kernel is asked so often at most: every dating wants to know
+HELD_S = 21_600.0  # so long after its last good word: hours offline cost seconds, not minutes
 _RTCS = Path("/sys/class/rtc")
 
 
@@ -31,21 +38,35 @@ class _Timex(ctypes.Structure):
 class Verified:
     """Tells whether the clock was ever disciplined, or set by an RTC, since the process began.
 
-    Attributes:
-        disciplined: by more than an RTC.
-
     Once verified it stays so: the kernel forgets after hours without an update, while the clock
-    is off by a second a day.
+    is off by a second a day. Disciplined it is for `HELD_S` more: a clock that nothing has moved
+    for so long, or that was set by hand, is no better than an RTC's.
     """
 
-    def __init__(self, rtcs: Path = _RTCS) -> None:
-        self.disciplined = False
+    def __init__(self, rtcs: Path = _RTCS, mono_s: Callable[[], float] = time.monotonic) -> None:
+        self._mono_s = mono_s
+        self._asked_s: float | None = None
+        self._good_s: float | None = None  # when the kernel last called it synchronised
         self._by_rtc = set_by_rtc(rtcs)
 
     def __call__(self) -> bool:
         """Return True from the first moment on at which the clock could be believed."""
-        self.disciplined = self.disciplined or disciplined()
-        return self.disciplined or self._by_rtc
+        self._ask()
+        return self._good_s is not None or self._by_rtc
+
+    @property
+    def disciplined(self) -> bool:
+        """Whether it is disciplined, or was within `HELD_S`: by more than an RTC."""
+        self._ask()
+        return self._good_s is not None and self._mono_s() - self._good_s <= HELD_S
+
+    def _ask(self) -> None:
+        now_s = self._mono_s()
+        if self._asked_s is not None and now_s - self._asked_s < LOOK_S:
+            return
+        if disciplined():
+            self._good_s = now_s
+        self._asked_s = None if self._good_s is None else now_s  # at first, at every look
 
 
 def disciplined() -> bool:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from egret_gateway import system_clock
-from egret_gateway.system_clock import STA_UNSYNC, Verified, disciplined, set_by_rtc
+from egret_gateway.system_clock import (
+    HELD_S,
+    LOOK_S,
+    STA_UNSYNC,
+    Verified,
+    disciplined,
+    set_by_rtc,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,3 +111,37 @@ def test_a_clock_set_by_an_rtc_may_be_disciplined_later(
     kernel.state, kernel.status = 0, 0
     assert verified()
     assert verified.disciplined
+
+
+def test_hours_after_the_last_update_it_is_no_longer_disciplined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel, now = Kernel(0, 0), [1000.0]
+    monkeypatch.setattr(system_clock.ctypes, "CDLL", lambda _: kernel)
+    verified = Verified(tmp_path, lambda: now[0])
+    assert verified.disciplined
+    kernel.state, kernel.status = 5, STA_UNSYNC
+    now[0] += HELD_S
+    assert verified.disciplined
+    now[0] += LOOK_S
+    assert not verified.disciplined, "the centre may contradict it"
+    assert verified(), "and until it does, it is believed"
+    kernel.state, kernel.status = 0, 0
+    now[0] += LOOK_S
+    assert verified.disciplined
+
+
+def test_the_kernel_is_asked_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, now = [], [0.0]
+
+    def library(_: object) -> Kernel:
+        asked.append(now[0])
+        return Kernel(0, 0)
+
+    monkeypatch.setattr(system_clock.ctypes, "CDLL", library)
+    verified = Verified(tmp_path, lambda: now[0])
+    for n in range(40):
+        now[0] = n / 10
+        assert verified()
+        assert verified.disciplined
+    assert asked == [0.0, 1.0, 2.0, 3.0]
