@@ -138,7 +138,7 @@ class Clock:
         return self._hands.wall_ms()
 
     def raise_floor(self, real_ms: int) -> None:
-        """No plausible system time lies before this one: the last that was committed."""
+        """No undisciplined clock is plausible before this one: the last that was committed."""
         self._floor_ms = max(self._floor_ms, real_ms)
 
     def vouched(self) -> Vouched:
@@ -195,19 +195,24 @@ class Clock:
         wall = self._hands.wall_ms()
         if self._hands.mono_ms() - before >= STEP_MIN_MS // 2:
             return  # put to sleep between two reads: their difference would look like a step
-        self._adopt(self._own, float(wall - before))
+        self._adopt(self._own if self._disciplined() else RTC, float(wall - before))
 
     def _own_offset_plausible(self) -> bool:
-        if not self._own or self._hands.wall_ms() < self._floor_ms:
+        if not self._own or self._hands.wall_ms() < FLOOR_MS:
             return False
+        if self._hands.wall_ms() < self._floor_ms and not self._disciplined():
+            return False  # disciplined it is right, and what was committed had a date of the future
         if self._own in DISCIPLINED and not self._hands.verified():
             return False
         return not self._contradicted()
 
+    def _disciplined(self) -> bool:
+        return self._own in DISCIPLINED and self._hands.disciplined()
+
     def _contradicted(self) -> bool:
         """Tell whether the centre's time proves that a clock which nothing disciplines is wrong."""
         heard = self._heard
-        if heard is None or (self._own in DISCIPLINED and self._hands.disciplined()):
+        if heard is None or self._disciplined():
             return False
         now = self._hands.mono_ms()
         apart = abs(self._hands.wall_ms() - now - heard.offset_ms)

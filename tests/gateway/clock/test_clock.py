@@ -61,13 +61,37 @@ def test_an_rtc_that_the_technician_vouches_for_needs_no_verification() -> None:
     assert clock.stamped() == ("rtc", 0)
 
 
-def test_a_clock_before_the_last_commit_is_not_believed() -> None:
+@pytest.mark.parametrize("source", ["rtc", "ntp", "gnss"])
+def test_a_clock_before_the_last_commit_is_not_believed(source: str) -> None:
     hands = HandClock(wall=WALL)
-    clock = own(hands)
+    clock = by_rtc(hands, source)
     clock.raise_floor(WALL + 1)
     assert clock.stamp(hands.mono) is None
     hands.pass_ms(1)
     assert clock.stamp(hands.mono) == WALL + 1
+
+
+@pytest.mark.parametrize("source", ["ntp", "gnss"])
+def test_one_date_of_the_future_bars_no_disciplined_clock(source: str) -> None:
+    hands, right = HandClock(wall=WALL), [False]
+    clock = Clock(source, hands=replace(hands.hands(), disciplined=lambda: right[0]))
+    clock.raise_floor(WALL + 365 * DAY_MS)
+    assert clock.stamp(hands.mono) is None
+    right[0] = True
+    assert clock.stamp(hands.mono) == WALL
+    assert clock.stamped() == (source, 0)
+    hands.wall = module.FLOOR_MS - 1
+    assert own(hands, source).stamp(hands.mono) is None, "and 1970 is no date for anyone"
+
+
+@pytest.mark.parametrize("source", ["ntp", "gnss"])
+def test_what_only_an_rtc_set_is_stamped_so(source: str) -> None:
+    hands, right = HandClock(wall=WALL), [False]
+    clock = Clock(source, hands=replace(hands.hands(), disciplined=lambda: right[0]))
+    assert clock.stamp(hands.mono) == WALL
+    assert clock.stamped() == ("rtc", 0)
+    right[0] = True
+    assert clock.stamped() == (source, 0)
 
 
 def test_a_forward_step_holds_only_for_what_comes_after_it() -> None:
@@ -177,7 +201,7 @@ def test_an_rtc_that_is_wrong_yields_to_the_centre(source: str, wrong_ms: int) -
     assert clock.stamped() == ("centre", 0)
     hands.wall -= wrong_ms
     assert clock.stamp(hands.mono) == WALL + 601_000
-    assert clock.stamped().source == source, "set right, it is trusted again"
+    assert clock.stamped().source == "rtc", "set right, it is trusted again"
 
 
 @pytest.mark.parametrize("wrong_ms", [0, 59_000, -59_000])
