@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from egret_core.quality import Reason
+from egret_core.quality import Flag, Reason
 from egret_core.screening.range import ANY, check_range
 from egret_core.screening.sentinel import check_sentinel
 from egret_core.screening.verdict import GOOD, combined
@@ -89,6 +89,9 @@ def to_canonical(
         kept = raw if verdict.reasons & Reason.SENTINEL else None
         return Converted(None, kept, verdict.flag, verdict.reasons)
     if item.counter is not None:
+        if raw < 0 or raw != int(raw):
+            # No counter is at such a number. The total waits for the next one.
+            return Converted(None, float(raw), int(Flag.FAIL), int(Reason.SENSOR_FAULT))
         return _counted(channel, item.counter, int(raw), memory, since_s)
     number = _linear(item, raw)
     worked = _worked(channel, number, looked)

@@ -256,3 +256,15 @@ def test_no_value_leaves_the_memory_as_it_is() -> None:
     found = reader.read(Gauge(start=65_535))
     assert (found.value, found.memory, found.flag) == (None, "", Flag.MISSING)
     assert reader.read(Gauge(start=11)).value == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize("raw", [-9999.0, -1.0, 12.6])
+@pytest.mark.parametrize("memory", ["", "[10, 2.0]", LOST])
+def test_a_number_that_no_counter_is_at_is_no_value_and_moves_nothing(
+    raw: float, memory: str
+) -> None:
+    found = to_canonical(bucket(), raw, memory, 60.0)
+    fault = int(Reason.SENSOR_FAULT)
+    assert found == Converted(None, raw, int(Flag.FAIL), fault, memory="")
+    reader = Reader(memory="[10, 2.0]")
+    assert reader.read(Gauge(start=11)).value == pytest.approx(2.2), "it goes on from before"
