@@ -1,8 +1,8 @@
 """Counters: raw counts become a total that never decreases.
 
-A wrap goes on, a reset starts again from 0, a leap that no rain makes adds nothing, and contacts
-that follow each other faster than a bucket tips are bounce. The memory is JSON text, kept with the
-very samples it explains.
+A wrap goes on, a reset starts again from 0 (unless the old count is back at once), a leap that no
+rain makes adds nothing, and contacts that follow each other faster than a bucket tips are bounce.
+The memory is JSON text, kept with the very samples it explains.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from egret_gateway.profiles import Counter
 
 LOST = "lost"  # memory of a counter that had one: its next total is doubtful
+BACK_MM = 10.0  # below it a count that comes back costs little, whichever way it is taken
 _RESET = Verdict(int(Flag.GOOD), int(Reason.COUNTER_RESET))
 _RESET_UNCOUNTED = Verdict(int(Flag.SUSPECT), int(Reason.COUNTER_RESET))
 _BOUNCE = Verdict(int(Flag.SUSPECT), int(Reason.BOUNCE))
@@ -51,10 +52,14 @@ class Counting(NamedTuple):
 
 
 class Total(NamedTuple):
-    """A counter's memory: the last raw count and the total in the canonical unit."""
+    """A counter's memory: the last raw count and the total in the canonical unit.
+
+    After a reset `former` is the count before it, until the next count decides.
+    """
 
     last: int
     total: float
+    former: int | None = None
 
 
 def count(how: Counting, raw: int, memory: str, since_s: float | None) -> Counted:
@@ -71,10 +76,13 @@ def count(how: Counting, raw: int, memory: str, since_s: float | None) -> Counte
         # Seen for the first time, its own count is the best guess of the total; where there was
         # a memory and it cannot be read, that guess is doubtful.
         verdict = _RESET_UNCOUNTED if memory else GOOD
-        total = how.amount(raw)
+        total, former = how.amount(raw), None
     else:
+        back = _is_back(how, before, raw)
         if how.clears:
             step, verdict = _since_cleared(how.counter, raw)
+        elif back:
+            step, verdict = raw - (before.former or 0), _RESET_UNCOUNTED
         else:
             step, verdict = _step(how.counter, before.last, raw)
         if since_s is not None:
@@ -84,13 +92,39 @@ def count(how: Counting, raw: int, memory: str, since_s: float | None) -> Counte
                 # No rain: another device, or a wrong number. A false sum is a false alarm.
                 step, verdict = 0, _RESET_UNCOUNTED
         total = settle(before.total + how.amount(step))
-    fresh = memory_of(raw, total)
+        former = None if back or how.clears else _former(before, raw, verdict)
+    fresh = memory_of(raw, total, former)
     return Counted(total, verdict, fresh if fresh != memory else "")
 
 
-def memory_of(raw: float, total: float) -> str:
-    """Return a counter's memory: its last raw count and the total that went with it."""
-    return json.dumps([int(raw), total])
+def memory_of(raw: float, total: float, former: int | None = None) -> str:
+    """Return a counter's memory: its last raw count and the total that went with it.
+
+    Args:
+        raw: the count.
+        total: in the canonical unit.
+        former: the count before a reset, None where there was none just now.
+    """
+    return json.dumps([int(raw), total] if former is None else [int(raw), total, former])
+
+
+def _former(before: Total, raw: int, verdict: Verdict) -> int | None:
+    """Return the count that may come back: the one before a reset, until the next one decides."""
+    if verdict.reasons & Reason.COUNTER_RESET:
+        return before.last
+    return before.former if raw == before.last else None
+
+
+def _is_back(how: Counting, before: Total, raw: int) -> bool:
+    """Tell whether a reset was a wrong number, and the counter is where it was before.
+
+    Rain alone can say so: that so much fell in one step, just as much as had fallen before, is
+    less likely than one lost read.
+    """
+    if before.former is None or not how.rain or raw < before.former:
+        return False
+    missed, again = how.amount(raw - before.former), how.amount(abs(raw - before.last))
+    return missed <= BACK_MM < again
 
 
 def _tips(how: Counting, step: int, since_s: float) -> tuple[int, Verdict]:
@@ -120,7 +154,7 @@ def _step(counter: Counter, last: int, raw: int) -> tuple[int, Verdict]:
 
 def _remembered(memory: str) -> Total | None:
     try:
-        last, total = json.loads(memory)
-        return Total(int(last), float(total))
+        last, total, *former = json.loads(memory)
+        return Total(int(last), float(total), *(int(count) for count in former[:1]))
     except (TypeError, ValueError):
         return None

@@ -268,3 +268,47 @@ def test_a_number_that_no_counter_is_at_is_no_value_and_moves_nothing(
     assert found == Converted(None, raw, int(Flag.FAIL), fault, memory="")
     reader = Reader(memory="[10, 2.0]")
     assert reader.read(Gauge(start=11)).value == pytest.approx(2.2), "it goes on from before"
+
+
+@pytest.mark.parametrize("since_s", [None, 60.0, 3600.0])
+@pytest.mark.parametrize("zeros", [1, 3])
+def test_a_zero_that_flickers_counts_no_rain_twice(since_s: float | None, zeros: int) -> None:
+    gauge, reader = Gauge(start=250), Reader()
+    before = reader.read(gauge)
+    for _ in range(zeros):
+        reader.read(Gauge(start=0), since_s)
+    gauge.rain(2)
+    back = reader.read(gauge, since_s)
+    assert back.value == pytest.approx((before.value or 0) + 2 * TIP_MM)
+    assert (back.flag, back.reasons) == (Flag.SUSPECT, Reason.COUNTER_RESET)
+    gauge.rain(1)
+    after = reader.read(gauge, since_s)
+    assert (after.flag, after.reasons) == (Flag.GOOD, 0)
+    assert after.value == pytest.approx((before.value or 0) + 3 * TIP_MM)
+
+
+def test_a_leap_of_one_read_counts_nothing_on_its_way_back() -> None:
+    gauge, reader = Gauge(start=100), Reader()
+    before = reader.read(gauge)
+    assert reader.read(Gauge(start=4_000), 60.0).value == before.value
+    back = reader.read(gauge, 60.0)
+    assert (back.value, back.flag) == (before.value, Flag.SUSPECT)
+
+
+@pytest.mark.parametrize("former", [3, 40, 250, 4_000])
+def test_a_true_reset_in_a_storm_loses_none_of_it(former: int) -> None:
+    gauge, reader = Gauge(start=former), Reader()
+    reader.read(gauge)
+    gauge.power_cut()
+    reader.read(gauge, 60.0)
+    for _ in range(120):
+        gauge.rain(5)  # 60 mm an hour, minute by minute, past where it had been
+        reader.read(gauge, 60.0)
+    assert reader.totals[-1] == pytest.approx(reader.totals[0] + 600 * TIP_MM)
+
+
+def test_a_memory_that_knows_a_former_count_survives_a_restart() -> None:
+    assert memory_of(0, 50.0, 250) == "[0, 50.0, 250]"
+    back = Reader(memory="[0, 50.0, 250]").read(Gauge(start=251))
+    assert back.value == pytest.approx(50.0 + TIP_MM)
+    assert json.loads(back.memory) == [251, back.value]
