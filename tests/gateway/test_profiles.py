@@ -147,6 +147,40 @@ def test_bad_profiles(tmp_path: Path, old: str, new: str, key: str, remedy: str)
     assert caught.value.file == str(path)
 
 
+COUNTS = """\
+type = "u16"
+quantity = "rain_total"
+unit = "mm"
+counter = { max_step = 100 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "remedy"),
+    [
+        ("offset = -1", "offset", "whole counts"),
+        ("offset = 0.0", "offset", "whole counts"),
+        ("min = 0", "min", "whole counts"),
+        ("max = 100", "max", "whole counts"),
+        ("scale = -0.2", "scale", "above 0"),
+        ('scale_from = "battery"', "scale_from", "whole counts"),
+        ('unit_from = { item = "battery", units = { "1" = "cm" } }', "unit_from", "whole counts"),
+        ('sign_from = { item = "battery", equals = 1 }', "sign_from", "whole counts"),
+    ],
+)
+def test_what_would_corrupt_a_total_is_refused(
+    tmp_path: Path, line: str, key: str, remedy: str
+) -> None:
+    level = GOOD[GOOD.index('type = "f32"') : GOOD.index("[item.battery]")]
+    path = written(tmp_path, level, COUNTS + "scale = 0.2\n")
+    assert profiles.load(path).items[0].scale == 0.2
+    path = written(tmp_path, level, COUNTS + line + "\n")
+    with pytest.raises(ConfigError) as caught:
+        profiles.load(path)
+    assert caught.value.key == f"item.level.{key}"
+    assert remedy in caught.value.remedy
+
+
 def test_holes_and_clearing_registers_are_taken_from_the_profile(tmp_path: Path) -> None:
     holes = "[[modbus.holes]]\nfc = 3\nfirst = 7\nlast = 9\n[item.level]\nread_clears = true"
     profile = profiles.load(written(tmp_path, "[item.level]", holes))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROTOCOLS = ("modbus", "sdi12", "nmea", "text")  # the section a profile has: what it speaks
+# What would make counts other than whole, growing ones; a total is their sum, and never bounded.
+_NOT_OF_COUNTERS = ("offset", "min", "max", "scale_from", "unit_from", "sign_from")
 COUNTED = ("rain_total", "count")  # totals that a counter makes
 _HUGE = 1e300  # no bound of ours: the value's own type is
 
@@ -125,6 +127,8 @@ def _item(name: str, table: Table, way: Way) -> Item:
     if (quantity in COUNTED) != (item.counter is not None):
         words = " or ".join(COUNTED)
         table.fail("counter", f"a {words}, and nothing else, has [item.NAME.counter]")
+    if item.counter is not None:
+        _counts_up(table, item)
     table.done()
     return item
 
@@ -139,6 +143,14 @@ def span(table: Table, quantity: str, unit: str) -> Span:
         ANY.low if low == -_HUGE else convert(quantity, low, unit),
         ANY.high if high == _HUGE else convert(quantity, high, unit),
     )
+
+
+def _counts_up(table: Table, item: Item) -> None:
+    if item.scale < 0:
+        table.fail("scale", "a counter counts up: write a number above 0")
+    for key in _NOT_OF_COUNTERS:
+        if table.has(key):
+            table.fail(key, "leave it out: a counter is whole counts, and scale is one's worth")
 
 
 def _counter(table: Table, at: Place) -> Counter:
