@@ -8,8 +8,10 @@ import pytest
 
 from egret_core.errors import ConfigError
 from egret_gateway import profiles
-from egret_gateway.profiles import Field, Gate, Group, Nmea, Text
-from egret_gateway.protocols.text_line import BCC
+from egret_gateway.bus.understanding import understandings
+from egret_gateway.convert import to_canonical
+from egret_gateway.profiles import DeviceSettings, Field, Gate, Group, Nmea, Text
+from egret_gateway.protocols.text_line import BCC, Flaw, Heard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +103,32 @@ def test_lines(tmp_path: Path) -> None:
     assert profile.items[1].counter == profiles.Counter(16, 100)
     with pytest.raises(TypeError, match="no Modbus"):
         _ = profile.modbus
+
+
+def test_a_total_with_decimals_is_whole_counts_of_its_last_digit(tmp_path: Path) -> None:
+    text = LINES.replace(r"'T(?P<t>-?\d+)'", r"'T(?P<t>-?\d+\.?\d*)'")
+    profile = loaded(
+        tmp_path, text.replace('group = "t"', 'group = "t"\ndecimals = 1\nscale = 0.1')
+    )
+    item = profile.items[1]
+    assert item.at == Group("t", decimals=1)
+    channel = profiles.ChannelSettings("st", "rain", item)
+    one = DeviceSettings(1, profile, "st", 60.0, (channel,), address="01")
+    (turn,) = understandings([one])
+    assert turn.values("T12.6") == {"t": "12.6"}
+    for line, raw, total in (("T12.6", 126.0, 12.6), ("T0.7", 7.0, 0.7), ("T29", 290.0, 29.0)):
+        polled = turn.polled(Heard(Flaw.NONE, line, b"", 1.0))
+        assert polled is not None
+        assert polled.raws == (raw,)
+        assert to_canonical(channel, raw, "").value == total
+
+
+def test_decimals_of_a_sentence_s_field_and_their_limit(tmp_path: Path) -> None:
+    text = SENTENCES.replace('field = "level"', 'field = "level"\ndecimals = 3')
+    assert loaded(tmp_path, text).items[0].at == Field("LVX", "level", decimals=3)
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, text.replace("decimals = 3", "decimals = 7"))
+    assert caught.value.key == "item.level.decimals"
 
 
 BAD_SENTENCES = (

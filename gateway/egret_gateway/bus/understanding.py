@@ -5,7 +5,7 @@ A turn is one sentence of a talker, or one kind of line of a device.
 
 from __future__ import annotations
 
-from math import nan
+from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 from egret_core.quality import Flag, Reason
@@ -56,7 +56,7 @@ class Understanding:
         return Polled(
             Fault.NONE,
             heard.at_s,
-            tuple(_number(values.get(_name(channel))) for channel in self.channels),
+            tuple(_raw(values.get(_name(c)), c) for c in self.channels),
             verdicts=tuple(_verdict(_gate(channel), values) for channel in self.channels),
         )
 
@@ -113,6 +113,12 @@ def _name(channel: ChannelSettings) -> str:
 def _gate(channel: ChannelSettings) -> Gate | None:
     at = channel.item.at
     return at.gate if isinstance(at, Field | Group) else None
+
+
+def _raw(value: float | str | None, channel: ChannelSettings) -> float:
+    number, at = _number(value), channel.item.at
+    decimals = at.decimals if isinstance(at, Field | Group) else 0
+    return float(round(number * 10**decimals)) if decimals and isfinite(number) else number
 
 
 def _number(value: float | str | None) -> float:

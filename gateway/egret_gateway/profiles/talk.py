@@ -25,19 +25,30 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Where a value stands in NMEA 0183: a sentence, and a field's name in it."""
+    """Where a value stands in NMEA 0183: a sentence, and a field's name in it.
+
+    Attributes:
+        sentence, field: their names; gate: what says what the value is worth.
+        decimals: digits after the point that count: the raw number is then a whole one.
+    """
 
     sentence: str
     field: str
     gate: Gate | None = None
+    decimals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Where a value stands in a line of the family's own: a named group of one pattern."""
+    """Where a value stands in a line of the family's own: a named group of one pattern.
+
+    Attributes:
+        group: its name; gate, decimals: as in `Field`.
+    """
 
     group: str
     gate: Gate | None = None
+    decimals: int = 0
 
 
 @dataclass(frozen=True, slots=True)

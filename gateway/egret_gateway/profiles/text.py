@@ -29,6 +29,7 @@ TERMINATOR_MAX_B = 4
 COMMAND_MAX_B = 64
 PATTERNS_MAX = 8  # kinds of lines of one family
 SENTENCES_MAX = 16  # proprietary ones of one family
+DECIMALS_MAX = 6  # of a value; a rain gauge has 3
 COUNTER_BITS_MAX = 32  # its profile says how wide it is
 _SENTENCE = re.compile(r"[A-Z][A-Z0-9]{1,11}")
 _ESCAPE = re.compile(r"\\(?:([rnt\\])|x([0-9A-Fa-f]{2}))|(\\)")
@@ -93,14 +94,19 @@ def place(table: Table, way: Nmea | Text) -> Field | Group:
         groups = [name for kind in kinds for name in kind if name != ADDRESS]
         group = table.text("group", one_of=groups)
         own = next(kind for kind in kinds if group in kind)
-        return Group(group, _gate(table, own))
+        return Group(group, _gate(table, own), _decimals(table))
     name = table.text("sentence")
     fields = [field for field in way.fields(name) if field] or list(nmea.standard(name))
     if not fields:
         table.fail(
             "sentence", f"unknown: write a standard one such as DPT, or [nmea.sentence.{name}]"
         )
-    return Field(name, table.text("field", one_of=fields), _gate(table, fields))
+    field = table.text("field", one_of=fields)
+    return Field(name, field, _gate(table, fields), _decimals(table))
+
+
+def _decimals(table: Table) -> int:
+    return table.integer("decimals", 0, DECIMALS_MAX, 0)
 
 
 def _gate(table: Table, fields: list[str]) -> Gate | None:
