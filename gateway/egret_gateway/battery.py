@@ -1,6 +1,7 @@
 """The battery and its steps in the site's file: `[battery]`, checked wholly.
 
-Rain and level go last: a step that sheds one of them must leave nothing else being read.
+Rain and level go last: a step that sheds one of them, or what one is made of, must leave nothing
+else being read.
 """
 
 from __future__ import annotations
@@ -19,10 +20,21 @@ VITAL = ("rain_total", "rain_intensity", "water_level", "water_depth")
 
 
 class Measured(NamedTuple):
-    """What a step must know of a measured channel: its quantity, and whom its value corrects."""
+    """What a step must know of a measured channel.
+
+    Attributes:
+        quantity: what it measures; corrects: the measured channels that need its value.
+        makes: quantities of the derived channels that are made of it.
+    """
 
     quantity: str
     corrects: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
+
+    @property
+    def vital(self) -> bool:
+        """Whether rain or a level ends with it."""
+        return any(one in VITAL for one in (self.quantity, *self.makes))
 
 
 def read_battery(top: Table, channels: Mapping[str, Measured]) -> BatterySettings | None:
@@ -74,8 +86,8 @@ def _step(table: Table, battery: str, channels: Mapping[str, Measured], most_v: 
 
 def _vital_last(table: Table, gone: set[str], channels: Mapping[str, Measured]) -> None:
     left = sorted(channels.keys() - gone)
-    vital = sorted(key for key in gone if key in channels and channels[key].quantity in VITAL)
-    others = [key for key in left if channels[key].quantity not in VITAL]
+    vital = sorted(key for key in gone if key in channels and channels[key].vital)
+    others = [key for key in left if not channels[key].vital]
     if vital and others:
         table.fail("shed", f"rain and level go last: {others[0]!r} is read after {vital[0]!r}")
     for key in sorted(gone):

@@ -141,7 +141,7 @@ def load(path: Path, devices: Sequence[Path] | None = None) -> GatewayConfig:
         pace=read_pace(
             top, roster.watchable(config.buses, config.derived), roster.paced(config.buses)
         ),
-        battery=read_battery(top, roster.measured(config.buses)),
+        battery=read_battery(top, roster.measured(config.buses, config.derived)),
     )
     own.done()
     top.done()

@@ -44,13 +44,24 @@ def watchable(
     return {one.key: Channel(one.quantity, one.datum, one.watch_at) for one in everything}
 
 
-def measured(buses: Sequence[BusSettings]) -> dict[str, Measured]:
-    """Return every measured channel with the channels whose values it corrects."""
+def measured(
+    buses: Sequence[BusSettings], derived: Sequence[DerivedSettings] = ()
+) -> dict[str, Measured]:
+    """Return every measured channel with what needs its values."""
     corrects: dict[str, list[str]] = {one.key: [] for one in _channels(buses)}
     for one in _channels(buses):
         for source in one.calibration.inputs if one.calibration is not None else ():
             corrects[source.source].append(one.key)
-    return {one.key: Measured(one.quantity, tuple(corrects[one.key])) for one in _channels(buses)}
+    makes: dict[str, list[str]] = {key: [] for key in corrects}
+    roots: dict[str, frozenset[str]] = {key: frozenset((key,)) for key in corrects}
+    for made in derived:  # each is made of channels and of derived ones before it
+        roots[made.key] = frozenset().union(*(roots[one.source] for one in made.of))
+        for key in roots[made.key]:
+            makes[key].append(made.quantity)
+    return {
+        one.key: Measured(one.quantity, tuple(corrects[one.key]), tuple(makes[one.key]))
+        for one in _channels(buses)
+    }
 
 
 def paced(buses: Sequence[BusSettings]) -> list[str]:

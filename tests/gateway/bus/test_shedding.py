@@ -177,3 +177,38 @@ def test_a_later_step_lies_lower(tmp_path: Path) -> None:
     again = '[[battery.step]]\nbelow_v = 12.1\nback_v = 12.5\nshed = ["st0007/wire"]\n'
     with pytest.raises(ConfigError, match="from 0 to 12"):
         box(tmp_path, BATTERY + again)
+
+
+LEVEL = """
+[[derived]]
+station = "st0007"
+channel = "sum"
+formula = "sum"
+of = ["st0007/angle"]
+max_age_s = 120
+[[derived]]
+station = "st0007"
+channel = "stage"
+formula = "linear"
+of = ["st0007/sum"]
+quantity = "QUANTITY"
+unit = "UNIT"
+scale = 0.1
+max_age_s = 120
+"""
+
+
+def test_what_a_level_is_made_of_goes_last_as_the_level_would(tmp_path: Path) -> None:
+    harmless = LEVEL.replace("QUANTITY", "crack_width").replace("UNIT", "mm")
+    assert box(tmp_path, BATTERY + harmless) is not None
+    stage = LEVEL.replace("QUANTITY", "water_depth").replace("UNIT", "m")
+    with pytest.raises(ConfigError) as caught:
+        box(tmp_path, BATTERY + stage)
+    assert caught.value.key == "battery.step[0].shed"
+    assert "rain and level go last" in caught.value.remedy
+    assert "'st0007/angle'" in caught.value.remedy
+    rest = BATTERY.replace('"st0007/angle"', '"st0007/wire", "st0007/baro"')
+    last = '[[battery.step]]\nbelow_v = 10\nback_v = 12\nshed = ["st0007/angle", "st0007/wl"]\n'
+    found = box(tmp_path, rest + last + stage)
+    assert found is not None
+    assert found.step[1].shed == ("st0007/angle", "st0007/wl")
