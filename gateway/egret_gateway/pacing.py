@@ -1,6 +1,7 @@
 """What makes stations go faster, in the site's file: `[[pace]]`, checked wholly.
 
-A channel with a `watch_at` puts its own station in `event` while it is over it, without a table.
+A channel with a `watch_at` puts its own station in `event` while it is over it, without a table;
+one that does so at that value or below it takes its place.
 """
 
 from __future__ import annotations
@@ -44,13 +45,12 @@ def read_pace(
     if len(tables) > TRIGGERS_MAX:
         top.fail("pace", f"write at most {TRIGGERS_MAX} of them")
     written = [_trigger(table, channels, paced) for table in tables]
-    over = {one.channel for one in written if one.at is not None and one.state is State.EVENT}
     implied = [
         Trigger(key, (station,), State.EVENT, at=channel.watch_at, hold_s=HOLD_S)
         for key, channel in channels.items()
         if channel.watch_at is not None
-        and key not in over
         and (station := key.partition("/")[0]) in paced
+        and not any(_does(one, key, station, channel.watch_at) for one in written)
     ]
     return (*written, *implied)
 
@@ -63,6 +63,13 @@ def read_periods(
     if not table.has("event_s"):
         return watch_s, None
     return watch_s, table.number("event_s", least_s, period_s if watch_s is None else watch_s)
+
+
+def _does(one: Trigger, key: str, station: str, watch_at: float) -> bool:
+    """Tell whether a written trigger does all that the channel's own `watch_at` would."""
+    if one.channel != key or one.state is not State.EVENT or one.at is None:
+        return False
+    return one.at <= watch_at and station in one.stations
 
 
 def _trigger(table: Table, channels: Mapping[str, Channel], paced: Sequence[str]) -> Trigger:

@@ -213,6 +213,24 @@ def test_triggers_are_read_in_any_unit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "changed",
+    [
+        STEP.replace("value = 50", "value = 60"),
+        STEP.replace('state = "event"', 'state = "event"\nstations = ["st9"]'),
+        STEP.replace('"event"', '"watch"'),
+        RISE.replace('"watch"', '"event"'),
+    ],
+    ids=["higher", "another station", "watch", "rise"],
+)
+def test_a_table_takes_nothing_away_from_watch_at(tmp_path: Path, changed: str) -> None:
+    other = paced(8, "up").replace("st0007", "st9")
+    config = load(site(tmp_path, devices=paced(more=OVER) + other + changed))
+    implied = Trigger("st0007/wl", ("st0007",), State.EVENT, at=50 * FT, hold_s=1800)
+    assert len(config.pace) == 2
+    assert config.pace[1] == implied
+
+
+@pytest.mark.parametrize(
     ("swap", "key", "remedy"),
     [
         (("watch_s = 0.2", "watch_s = 601"), "bus[0].device[0].watch_s", "to 600"),
