@@ -160,11 +160,19 @@ class Sampler:
             raw=converted.raw,
             flag=verdict.flag,
             reasons=verdict.reasons | (int(Reason.MAINTENANCE) if working else 0),
-            urgent=not working and self._trips(channel, converted),
+            urgent=self._trips(channel, converted, working=working),
         )
 
-    def _trips(self, channel: ChannelSettings | DerivedSettings, converted: Converted) -> bool:
-        """Tell whether the value crosses its watch from below; a failed value crosses nothing."""
+    def _trips(
+        self, channel: ChannelSettings | DerivedSettings, converted: Converted, *, working: bool
+    ) -> bool:
+        """Tell whether the value crosses its watch from below; a failed value crosses nothing.
+
+        Work crosses nothing either, and whatever is over the watch after it has just come.
+        """
+        if working:
+            self._watched[channel.key] = False
+            return False
         if channel.watch_at is None or converted.value is None or converted.flag == Flag.FAIL:
             return False
         over = _over(channel.watch_at, converted)
