@@ -10,6 +10,7 @@ from egret_core.screening.verdict import Verdict, combined
 from egret_gateway.bus.latest import Latest
 from egret_gateway.convert import Converted, to_canonical
 from egret_gateway.convert.inputs import NO_INPUTS, ordered
+from egret_gateway.limits import TOTALS
 from egret_gateway.sample import Sample
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Sampler:
         self._last_ms: dict[str, int] = {}
         self._counted_ms: dict[str, int] = {}
         self._watched: dict[str, bool] = {}
+        self._worked: set[str] = set()  # totals whose last value was read during maintenance
 
     def values(
         self,
@@ -151,7 +153,7 @@ class Sampler:
         verdict = combined(Verdict(converted.flag, converted.reasons), gap)
         if converted.value is not None:
             self._last_ms[channel.key] = at_ms
-        working = self._maintenance()
+        working = self._working(channel, converted)
         return Sample(
             station=channel.station,
             channel=channel.channel,
@@ -162,6 +164,18 @@ class Sampler:
             reasons=verdict.reasons | (int(Reason.MAINTENANCE) if working else 0),
             urgent=self._trips(channel, converted, working=working),
         )
+
+    def _working(self, channel: ChannelSettings | DerivedSettings, converted: Converted) -> bool:
+        """Tell whether a value was made during maintenance; a total's is, to its next one."""
+        if channel.quantity not in TOTALS:
+            return self._maintenance()
+        if self._maintenance():
+            self._worked.add(channel.key)
+            return True
+        before = channel.key in self._worked
+        if converted.value is not None:
+            self._worked.discard(channel.key)
+        return before
 
     def _trips(
         self, channel: ChannelSettings | DerivedSettings, converted: Converted, *, working: bool

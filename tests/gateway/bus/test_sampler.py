@@ -10,13 +10,19 @@ from egret_core.quality import Reason
 from egret_core.timescale import REAL
 from egret_gateway.bus.line import Turn
 from egret_gateway.bus.sampler import Sampler
-from egret_gateway.profiles import ChannelSettings, Item, Register
+from egret_gateway.profiles import ChannelSettings, Counter, Item, Register
 
 if TYPE_CHECKING:
     from egret_gateway.sample import Sample
 
 LEVEL = ChannelSettings(
     "st", "wl", Item("level", Register(3, 0, "f32"), "water_level", "m"), "D", watch_at=3.0
+)
+
+BUCKET = ChannelSettings(
+    "st",
+    "rn",
+    Item("rain", Register(4, 8, "u16"), "rain_total", "mm", 0.2, counter=Counter(16, 1000)),
 )
 
 
@@ -50,3 +56,33 @@ def test_what_is_over_the_watch_after_work_travels_at_once(before: float, during
     assert not site.read(3.6).urgent, "once"
     assert not site.read(2.0).urgent
     assert site.read(3.5).urgent
+
+
+def test_a_total_carries_what_was_poured_up_to_its_first_value_after_the_work() -> None:
+    site = Site(BUCKET)
+    samples = [site.read(100)]
+    site.working = True
+    samples += [site.read(100), site.read(150)]
+    site.working = False
+    samples += [site.read(200), site.read(201)]
+    poured = [bool(sample.reasons & Reason.MAINTENANCE) for sample in samples]
+    assert poured == [False, True, True, True, False], "half of it came after the last read"
+    assert [sample.raw for sample in samples] == [100, 100, 150, 200, 201]
+
+
+def test_no_value_after_the_work_leaves_the_next_one_marked() -> None:
+    site = Site(BUCKET)
+    site.working = True
+    site.read(100)
+    site.working = False
+    for raw in (-1.0, 200):
+        assert site.read(raw).reasons & Reason.MAINTENANCE
+    assert not site.read(200).reasons
+
+
+def test_a_level_is_itself_again_at_once() -> None:
+    site = Site(LEVEL)
+    site.working = True
+    site.read(1.0)
+    site.working = False
+    assert not site.read(1.0).reasons
