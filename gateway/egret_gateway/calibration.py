@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 
 AGE_MAX_S = 86_400.0  # weather of yesterday corrects nothing
 
+# Where all of these are 0, or these two the same, the value never changes and never warns.
+_SLOPES = {
+    "linear": ("scale",),
+    "polynomial": ("c1", "c2", "c3", "c4", "c5"),
+    "steinhart-hart": ("b", "c"),
+    "vw-linear-r1-r0": ("g",),
+    "vw-linear-r0-r1": ("g",),
+    "vw-polynomial": ("a", "b"),
+    "vw-polynomial-hz": ("a", "b"),
+}
+_ENDS = {"two-point": ("y1", "y2"), "loop-4-20": ("low", "high")}
+
 
 class Source(NamedTuple):
     """What those who are made of a channel must know of it: its quantity, how often it comes."""
@@ -68,6 +80,7 @@ def read_calibration(table: Table, item: Item, siblings: Mapping[str, str]) -> C
     )
     if formula.id == "two-point" and calibration.constants["x1"] == calibration.constants["x2"]:
         table.fail("x2", "two points on one x are no line: write another than x1")
+    check_slope(table, formula.id, calibration.constants)
     table.done()
     return calibration
 
@@ -87,6 +100,17 @@ def read_constants(
         default = 0.0 if one.default is None else one.default
         found[one.name] = table.number(one.name, one.low, one.high, default)
     return found
+
+
+def check_slope(table: Table, formula: str, constants: Mapping[str, float]) -> None:
+    """Refuse numbers of a sheet with which a law gives the same value whatever it is given."""
+    slopes = _SLOPES.get(formula, ())
+    if slopes and not any(constants.get(name) for name in slopes):
+        names = " or ".join(name for name in slopes if name in constants)
+        table.fail(slopes[0], f"the value would never change: write {names} other than 0")
+    one, other = _ENDS.get(formula, ("", ""))
+    if one and constants[one] == constants[other]:
+        table.fail(other, f"the value would never change: write another than {one}")
 
 
 def sheet_fact(calibration: Calibration) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from egret_core.messages import ChannelMeta
 from egret_core.screening.range import ANY
 from egret_core.spelling import meant
 from egret_core.units import UnitError, canonical, factor
-from egret_gateway.calibration import AGE_MAX_S, Source, read_constants, too_young
+from egret_gateway.calibration import AGE_MAX_S, Source, check_slope, read_constants, too_young
 from egret_gateway.convert.derived import DERIVED, DerivedSettings
 from egret_gateway.convert.formula import Input
 from egret_gateway.limits import TOTALS, read_datum, read_range, read_watch, span_fact
@@ -85,6 +85,7 @@ def _derived(table: Table, known: Mapping[str, Source]) -> DerivedSettings:
         watch_at=read_watch(table, quantity, datum),
         operator=read_range(table, quantity),
     )
+    check_slope(table, formula.id, settings.constants)
     if settings.key in known:
         table.fail("channel", f"{settings.key} is there already: give it an id of its own")
     table.done()
@@ -113,6 +114,8 @@ def _units(table: Table, formula: DerivedFormula, taken: str) -> tuple[str, str,
     if formula.id != "linear":
         return taken, canonical(taken), canonical(taken)
     quantity, unit = table.text("quantity"), table.text("unit")
+    if quantity in TOTALS:
+        table.fail("quantity", "a total comes from a counter alone")
     input_unit = table.text("input_unit", canonical(taken))
     for key, one, of in (("unit", unit, quantity), ("input_unit", input_unit, taken)):
         try:

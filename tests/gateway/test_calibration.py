@@ -12,6 +12,7 @@ from egret_core.entries import meta_entry, read_metas
 from egret_core.errors import ConfigError
 from egret_core.messages import Batch, ClockStamp
 from egret_gateway.bus.rank import Rank, rank_of
+from egret_gateway.calibration import _ENDS, _SLOPES
 from egret_gateway.convert.derived import DERIVED
 from egret_gateway.convert.formulas import FORMULAS
 
@@ -128,6 +129,19 @@ def test_no_channel_needs_itself(tmp_path: Path) -> None:
          "x1 = 1\ny1 = 2\nx2 = 1\ny2 = 3\n"), "x2", "no line"),
         ("volts", ('formula = "linear"\nquantity = "pressure"\nunit = "kPa"\ninput_unit = "mA"\n'
          "scale = 1\n"), "input_unit", "cannot measure voltage"),
+        ("volts", ('formula = "two-point"\nquantity = "pressure"\nunit = "kPa"\n'
+         "x1 = 1\ny1 = 2\nx2 = 3\ny2 = 2\n"), "y2", "never change: write another than y1"),
+        ("volts", 'formula = "linear"\nquantity = "pressure"\nunit = "kPa"\nscale = 0\n',
+         "scale", "never change: write scale other than 0"),
+        ("volts", 'formula = "polynomial"\nquantity = "pressure"\nunit = "kPa"\nc0 = 1\nc1 = 0\n',
+         "c1", "c1 or c2"),
+        ("loop", 'formula = "loop-4-20"\nquantity = "pressure"\nunit = "kPa"\nlow = 5\nhigh = 5\n',
+         "high", "another than low"),
+        ("thermistor", 'formula = "steinhart-hart"\na = 1e-3\nb = 0\nc = 0\n', "b", "b or c"),
+        ("wire", ('formula = "vw-linear-r1-r0"\nquantity = "displacement"\nunit = "mm"\n'
+         "g = 0\nr0 = 8900\n"), "g", "never change"),
+        ("wire", ('formula = "vw-polynomial"\nquantity = "displacement"\nunit = "mm"\n'
+         "a = 0\nb = 0\nc = 7\n"), "a", "a or b"),
         ("angle", 'formula = "tilt-displacement"\nquantity = "tilt"\nlength_m = 1\n',
          "quantity", "displacement, settlement"),
     ],
@@ -137,6 +151,18 @@ def test_other_bad_sheets(tmp_path: Path, item: str, sheet: str, key: str, remed
         calibrated(tmp_path, item, sheet)
     assert caught.value.key == f"bus[0].device[0].channels.{item}.calibration.{key}"
     assert remedy in caught.value.remedy
+
+
+def test_every_law_that_a_sheet_can_make_constant_is_known() -> None:
+    sloped = {"tilt-displacement", "tilt-digits", "tipping-bucket"}  # their numbers are bounded
+    assert set(_SLOPES) | set(_ENDS) | sloped == set(FORMULAS)
+    for formula, names in (*_SLOPES.items(), *_ENDS.items()):
+        assert set(names) <= {constant.name for constant in FORMULAS[formula].constants}
+
+
+def test_a_polynomial_needs_no_line_in_it(tmp_path: Path) -> None:
+    sheet = 'formula = "polynomial"\nquantity = "pressure"\nunit = "kPa"\nc0 = 1\nc1 = 0\nc2 = 3\n'
+    assert calibrated(tmp_path, "volts", sheet).calibration is not None
 
 
 def test_a_level_from_a_sheet_needs_its_datum_and_watches_in_its_unit(tmp_path: Path) -> None:

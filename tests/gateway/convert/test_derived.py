@@ -218,6 +218,9 @@ def test_bad_settings_name_key_and_remedy(
         (('unit = "m"', 'unit = "kPa"'), "unit", "cannot measure water_level"),
         (('"hPa"', '"mm"'), "input_unit", "cannot measure pressure"),
         (("scale = 0.01019977334", ""), "scale", "unit per input_unit"),
+        (("scale = 0.01019977334", "scale = 0"), "scale", "would never change"),
+        (('"water_level"', '"rain_total"'), "quantity", "from a counter alone"),
+        (('"water_level"', '"count"'), "quantity", "from a counter alone"),
         (('datum = "casing"', ""), "datum", "vertical datum"),
     ],
 )
