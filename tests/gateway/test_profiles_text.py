@@ -121,6 +121,9 @@ def test_a_total_with_decimals_is_whole_counts_of_its_last_digit(tmp_path: Path)
         assert polled is not None
         assert polled.raws == (raw,)
         assert to_canonical(channel, raw, "").value == total
+    beyond = turn.polled(Heard(Flaw.NONE, "T" + "9" * 308, b"", 1.0))
+    assert beyond is not None
+    assert to_canonical(channel, beyond.raws[0], "").value is None, "and it ends nobody"
 
 
 def test_decimals_of_a_sentence_s_field_and_their_limit(tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def _gate(channel: ChannelSettings) -> Gate | None:
 def _raw(value: float | str | None, channel: ChannelSettings) -> float:
     number, at = _number(value), channel.item.at
     decimals = at.decimals if isinstance(at, Field | Group) else 0
-    return float(round(number * 10**decimals)) if decimals and isfinite(number) else number
+    scaled = number * 10.0**decimals
+    return float(round(scaled)) if decimals and isfinite(scaled) else scaled
 
 
 def _number(value: float | str | None) -> float:

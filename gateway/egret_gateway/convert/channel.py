@@ -7,6 +7,7 @@ top of that where the site has one; plus the datum's offset.
 from __future__ import annotations
 
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from egret_core.quality import Flag, Reason
@@ -15,7 +16,7 @@ from egret_core.screening.sentinel import check_sentinel
 from egret_core.screening.verdict import GOOD, combined
 from egret_core.units import canonical, convert, settle
 from egret_gateway.convert.counter import Counting, count
-from egret_gateway.convert.formula import Worked, work
+from egret_gateway.convert.formula import NOT_A_NUMBER, Worked, work
 from egret_gateway.convert.formulas import COUNTER
 from egret_gateway.convert.inputs import NO_INPUTS, Looked
 
@@ -89,11 +90,13 @@ def to_canonical(
         kept = raw if verdict.reasons & Reason.SENTINEL else None
         return Converted(None, kept, verdict.flag, verdict.reasons)
     if item.counter is not None:
-        if raw < 0 or raw != int(raw):
+        if not 0 <= raw < 2**item.counter.bits or raw != int(raw):
             # No counter is at such a number. The total waits for the next one.
             return Converted(None, float(raw), int(Flag.FAIL), int(Reason.SENSOR_FAULT))
         return _counted(channel, item.counter, int(raw), memory, since_s)
     number = _linear(item, raw)
+    if not isfinite(number):
+        return Converted(None, float(raw), *NOT_A_NUMBER)
     worked = _worked(channel, number, looked)
     value = None if worked.value is None else settle(worked.value + channel.datum_offset_m)
     # The sensor's span is about its own number; the operator's about the height over the datum.
@@ -105,7 +108,9 @@ def to_canonical(
 
 
 def _linear(item: Item, raw: float) -> float:
-    return convert(item.quantity, settle(raw * item.scale + item.offset), item.unit)
+    """Return the number in the canonical unit; infinite where it is beyond a float."""
+    number = settle(raw * item.scale + item.offset)
+    return convert(item.quantity, number, item.unit) if isfinite(number) else number
 
 
 def _worked(channel: ChannelSettings, number: float, looked: Looked) -> Worked:

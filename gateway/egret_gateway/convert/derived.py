@@ -12,13 +12,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, fsum, isfinite, radians, sin
+from math import cos, fsum, isfinite, nan, radians, sin
 from typing import TYPE_CHECKING
 
 from egret_core.quality import Flag
 from egret_core.screening.range import ANY, Span, check_range
 from egret_core.screening.verdict import combined
-from egret_core.units import convert, settle
+from egret_core.units import convert
 from egret_gateway.convert.channel import Converted
 from egret_gateway.convert.formula import NOT_A_NUMBER, Constant, given_in
 
@@ -83,10 +83,13 @@ def derive(settings: DerivedSettings, looked: Looked) -> Converted:
     if looked.verdict.flag == Flag.FAIL:
         return Converted(None, None, *looked.verdict)
     values = [given_in(one.quantity, looked.values[one.name], one.unit) for one in settings.of]
-    found = settings.formula.arithmetic(values, settings.constants)
-    if not isfinite(found):
+    try:
+        found = settings.formula.arithmetic(values, settings.constants)
+    except (ArithmeticError, ValueError):  # too large for the law
+        found = nan
+    value = convert(settings.quantity, found, settings.unit) if isfinite(found) else found
+    if not isfinite(value):
         return Converted(None, None, *combined(NOT_A_NUMBER, looked.verdict))
-    value = settle(convert(settings.quantity, found, settings.unit))
     return Converted(
         value, None, *combined(looked.verdict, check_range(value, ANY, settings.operator))
     )

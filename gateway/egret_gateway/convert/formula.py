@@ -140,6 +140,15 @@ def work(
     """
     if any(one.name not in inputs for one in calibration.inputs):
         return Worked(None, Verdict(int(Flag.FAIL), int(Reason.INPUT)))
+    try:
+        return _worked(calibration, quantity, number, inputs)
+    except (ArithmeticError, ValueError):  # a number that is finite, and too large for the law
+        return Worked(None, NOT_A_NUMBER)
+
+
+def _worked(
+    calibration: Calibration, quantity: str, number: float, inputs: Mapping[str, float]
+) -> Worked:
     given = Given(
         given_in(quantity, number, calibration.input_unit),
         quantity,
@@ -155,7 +164,8 @@ def work(
     found = calibration.formula.arithmetic(given)
     if not isfinite(found):
         return Worked(None, NOT_A_NUMBER)
-    return Worked(convert(calibration.quantity, found, calibration.unit), verdict)
+    value = convert(calibration.quantity, found, calibration.unit)
+    return Worked(value, verdict) if isfinite(value) else Worked(None, NOT_A_NUMBER)
 
 
 def given_in(quantity: str, value: float, unit: str) -> float:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import random
-from math import nan
+from math import isfinite, nan
 
 import pytest
 
 from egret_core.quality import Flag, Reason
 from egret_core.screening.range import Span
-from egret_core.units import convert
+from egret_core.units import canonical, convert
 from egret_gateway.convert import Converted, formula_of, to_canonical
+from egret_gateway.convert.formula import Calibration
+from egret_gateway.convert.formulas import FORMULAS
 from egret_gateway.profiles import ChannelSettings, Counter, Item, Register
 
 
@@ -62,6 +64,32 @@ def test_no_value_is_none_and_says_why() -> None:
         None, -9999.0, Flag.MISSING, Reason.SENTINEL
     )
     assert to_canonical(channel, nan, "") == Converted(None, None, Flag.FAIL, Reason.NOT_A_NUMBER)
+
+
+@pytest.mark.parametrize("raw", [1.7e308, -1.7e308, 1e300])
+@pytest.mark.parametrize("changes", [{"scale": 1e9}, {"unit": "ft", "scale": 1e9}])
+def test_a_number_beyond_a_float_is_no_value_and_ends_nobody(
+    raw: float, changes: dict[str, object]
+) -> None:
+    found = to_canonical(level(kind="f64", **changes), raw, "")
+    assert found == Converted(None, raw, Flag.FAIL, Reason.NOT_A_NUMBER)
+
+
+@pytest.mark.parametrize("formula", sorted(FORMULAS))
+@pytest.mark.parametrize("raw", [1.7e308, -1.7e308, 1e200, 5e-324])
+def test_no_law_ends_on_a_number_that_is_finite(formula: str, raw: float) -> None:
+    law = FORMULAS[formula]
+    if law.counts:
+        return
+    numbers = {one.name: min(1e12, one.high) for one in law.constants}
+    quantity = (law.takes or ("pressure",))[0]
+    gives = (law.gives or ("pressure",))[0]
+    unit, own = law.unit or canonical(gives), canonical(quantity)
+    item = Item("x", Register(3, 0, "f64"), quantity, own)
+    sheet = Calibration(law, numbers, gives, unit, own)
+    found = to_canonical(ChannelSettings("st", "x", item, calibration=sheet), raw, "")
+    assert found.value is None or isfinite(found.value)
+    assert found.value is not None or found.flag == Flag.FAIL
 
 
 def totals(channel: ChannelSettings, counts: list[int]) -> list[Converted]:

@@ -258,7 +258,7 @@ def test_no_value_leaves_the_memory_as_it_is() -> None:
     assert reader.read(Gauge(start=11)).value == pytest.approx(2.2)
 
 
-@pytest.mark.parametrize("raw", [-9999.0, -1.0, 12.6])
+@pytest.mark.parametrize("raw", [-9999.0, -1.0, 12.6, 65_536.0, 1e300])
 @pytest.mark.parametrize("memory", ["", "[10, 2.0]", LOST])
 def test_a_number_that_no_counter_is_at_is_no_value_and_moves_nothing(
     raw: float, memory: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,9 @@ from egret_core.timescale import REAL
 from egret_gateway.bus.latest import Latest
 from egret_gateway.bus.line import Turn
 from egret_gateway.bus.sampler import Sampler
+from egret_gateway.convert.derived import DERIVED, DerivedSettings, derive
+from egret_gateway.convert.formula import Input
+from egret_gateway.convert.inputs import Looked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -229,3 +233,22 @@ def test_bad_heads(tmp_path: Path, swap: tuple[str, str], key: str, remedy: str)
         bench(tmp_path, logger(channel("baro")), HEAD.replace(*swap))
     assert caught.value.key == f"derived[0].{key}"
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("formula", sorted(DERIVED))
+def test_no_law_ends_on_numbers_that_are_finite(formula: str) -> None:
+    law = DERIVED[formula]
+    of = tuple(Input(str(n), f"st/{n}", "pressure", "kPa") for n in range(law.least))
+    of = (
+        of
+        if law.most == law.least
+        else tuple(Input(str(n), f"st/{n}", "pressure", "kPa") for n in range(3))
+    )
+    numbers = {one.name: min(1e12, one.high) for one in law.constants}
+    made = DerivedSettings("st", "x", "pressure", "kPa", law, numbers, of, 60.0)
+    found = derive(made, Looked({one.name: 1.7e308 * (-1) ** n for n, one in enumerate(of)}))
+    assert found.value is None or isfinite(found.value)
+    huge = derive(made, Looked({one.name: 1.7e308 for one in of}))
+    assert huge.value is None or isfinite(huge.value)
+    if formula in ("sum", "linear"):
+        assert (huge.flag, huge.reasons) == (Flag.FAIL, Reason.NOT_A_NUMBER)
