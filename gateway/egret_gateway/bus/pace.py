@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from egret_gateway.bus.line import Turn
 
-WINDOW_MAX = 512  # numbers kept of one channel's window: an hour at 7 s
+WINDOW_MAX = 512  # numbers kept of one channel's window: of more, those that lie apart enough
 SILENT_HOLDS = 12.0  # so many holds a silent trigger lasts: half a day at an hour's hold
 RISE_BACK_SHARE = 0.5  # a rise that has halved is over
 LOOK_S = 1.0  # a state falls by time: seen so late at the most
@@ -89,6 +89,8 @@ class _Rising:
 
     def __init__(self, in_s: float) -> None:
         self._in_s = in_s
+        # A number so close after a lower one is let go: the rise is short by that of one slot.
+        self._slot_s = in_s / (WINDOW_MAX - 1)
         self._low: deque[tuple[float, float]] = deque(maxlen=WINDOW_MAX)
 
     def by(self, value: float, at_s: float) -> float:
@@ -97,7 +99,8 @@ class _Rising:
             self._low.popleft()
         while self._low and self._low[-1][1] >= value:
             self._low.pop()
-        self._low.append((at_s, value))
+        if not self._low or at_s - self._low[-1][0] >= self._slot_s:
+            self._low.append((at_s, value))
         return value - self._low[0][1]
 
 

@@ -85,10 +85,25 @@ def test_the_least_of_a_window_is_what_looking_at_all_of_it_gives(seed: int) -> 
 
 
 def test_a_window_has_a_limit() -> None:
-    rising = _Rising(1e9)
-    for step in range(2 * WINDOW_MAX):
-        rising.by(float(step), float(step))
-    assert len(rising._low) == WINDOW_MAX
+    rising = _Rising(1000.0)
+    for step in range(10 * WINDOW_MAX):
+        rising.by(float(step), float(step) / 2)
+        assert len(rising._low) <= WINDOW_MAX
+    assert len(rising._low) > WINDOW_MAX // 2, "and it is used"
+
+
+@pytest.mark.parametrize("every_s", [1.0, 7.0, 60.0])
+def test_a_slow_rise_over_a_day_is_seen_however_often_it_is_read(every_s: float) -> None:
+    pace = Pace([Trigger("st/wl", ("st",), State.WATCH, rise=2.0, in_s=86_400, hold_s=600)])
+    rising = _Rising(86_400)
+    at_s = 0.0
+    while pace.state("st", at_s) is State.NORMAL:
+        at_s += every_s
+        assert at_s <= 80_000 * 1.01, "2 m are there after 80 000 s at 25 um a second"
+        pace.take("st/wl", at_s * 25e-6, at_s)
+        rising.by(at_s * 25e-6, at_s)
+        assert len(rising._low) <= WINDOW_MAX
+    assert at_s >= 80_000
 
 
 def test_a_channel_that_falls_silent_in_an_event_keeps_it_but_not_for_ever() -> None:
