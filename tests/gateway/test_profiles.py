@@ -163,9 +163,6 @@ counter = { max_step = 100 }
         ("min = 0", "min", "whole counts"),
         ("max = 100", "max", "whole counts"),
         ("scale = -0.2", "scale", "above 0"),
-        ('scale_from = "battery"', "scale_from", "whole counts"),
-        ('unit_from = { item = "battery", units = { "1" = "cm" } }', "unit_from", "whole counts"),
-        ('sign_from = { item = "battery", equals = 1 }', "sign_from", "whole counts"),
     ],
 )
 def test_what_would_corrupt_a_total_is_refused(

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROTOCOLS = ("modbus", "sdi12", "nmea", "text")  # the section a profile has: what it speaks
-# What would make counts other than whole, growing ones; a total is their sum, and never bounded.
-_NOT_OF_COUNTERS = ("offset", "min", "max", "scale_from", "unit_from", "sign_from")
+_NOT_OF_COUNTERS = ("offset", "min", "max")  # a total is the sum of counts, and has no bounds
 COUNTED = ("rain_total", "count")  # totals that a counter makes
 _HUGE = 1e300  # no bound of ours: the value's own type is
 
