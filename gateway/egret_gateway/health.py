@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from egret_core.control import encode_status
@@ -37,7 +38,7 @@ class Health:
         self._more = more
 
     async def status(self, uplink: Mapping[str, int], account: str = "") -> bytes:
-        """Return the status message, at most 32 kB: bus details go first if it were more.
+        """Return the status message, at most 32 kB: bus details go first, then other lists.
 
         Args:
             uplink: figures of the uplink, named with their units.
@@ -68,7 +69,9 @@ class Health:
         body = encode_status(status)
         if len(body) <= CONTROL_MAX_B:
             return body
-        return encode_status(_without_buses(status))
+        short = _without_buses(status)
+        body = encode_status(short)
+        return body if len(body) <= CONTROL_MAX_B else encode_status(_without_lists(short))
 
     def changed(self) -> tuple[Any, ...]:
         """Return what, when it differs from before, is worth a status at once."""
@@ -109,3 +112,15 @@ def _without_buses(status: GatewayStatus) -> GatewayStatus:
         sent_ms=status.sent_ms,
         extra={**status.extra, "buses_omitted": len(status.buses)},
     )
+
+
+def _without_lists(status: GatewayStatus) -> GatewayStatus:
+    """Return it with how many stations are paced and channels shed, and not which."""
+    extra = dict(status.extra)
+    if pace := extra.pop("pace", None):
+        extra["pace_omitted"] = len(pace)
+    if battery := extra.get("battery"):
+        battery = dict(battery)
+        battery["shed_omitted"] = len(battery.pop("shed", ()))
+        extra["battery"] = battery
+    return replace(status, extra=extra)

@@ -31,13 +31,14 @@ class Parts:
         self.working = False
         self.outbox = outbox
         self.pace = {"st0007": "normal"}
+        self.more: dict[str, dict[str, Any]] = {}
         self.health = Health(
             GATEWAY,
             outbox,
             clock,
             lambda: self.buses,
             lambda: self.working,
-            more=lambda: {"pace": self.pace},
+            more=lambda: {"pace": self.pace, **self.more},
         )
 
     async def status(self) -> GatewayStatus:
@@ -158,3 +159,20 @@ def test_the_last_will_says_offline_and_claims_nothing() -> None:
     health = Health(GATEWAY, None, None, dict, lambda: False)  # type: ignore[arg-type]
     will = decode_status(health.will())
     assert (will.gateway, will.online, will.held, will.current_log) == (GATEWAY, False, {}, "")
+
+
+async def test_of_lists_that_are_too_long_it_tells_how_long_they_are(tmp_path: Path) -> None:
+    with opened(outbox := make_outbox(tmp_path)):
+        parts = Parts(outbox, Clock())
+        keys = [f"{n:048}/{n:048}" for n in range(250)]
+        parts.more = {"battery": {"step": 2, "shed": keys}}
+        status = await parts.status()
+        assert status.extra["battery"] == {"step": 2, "shed": keys}, "what fits is told"
+        assert status.extra["pace"] == {"st0007": "normal"}
+        parts.pace = {f"{n:048}": "event" for n in range(250)}
+        status = await parts.status()
+        assert status.extra["battery"] == {"step": 2, "shed_omitted": 250}
+        assert status.extra["pace_omitted"] == 250
+        assert status.outbox["bytes"] > 0, "the rest of it stays"
+        assert parts.pace[f"{7:048}"] == "event"
+        assert parts.more["battery"]["shed"] == keys, "and only the message is cut"
