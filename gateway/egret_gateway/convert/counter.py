@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LOST = "lost"  # memory of a counter that had one: its next total is doubtful
 BACK_MM = 10.0  # below it a count that comes back costs little, whichever way it is taken
+SHORT_S = 60.0  # what rain can bring in so long is believed without knowing how long it took
+_LEAP = Verdict(int(Flag.SUSPECT), int(Reason.GAP))
 _RESET = Verdict(int(Flag.GOOD), int(Reason.COUNTER_RESET))
 _RESET_UNCOUNTED = Verdict(int(Flag.SUSPECT), int(Reason.COUNTER_RESET))
 _BOUNCE = Verdict(int(Flag.SUSPECT), int(Reason.BOUNCE))
@@ -91,6 +93,8 @@ def count(how: Counting, raw: int, memory: str, since_s: float | None) -> Counte
             if how.rain and how.amount(step) > rain_most_mm(since_s):
                 # No rain: another device, or a wrong number. A false sum is a false alarm.
                 step, verdict = 0, _RESET_UNCOUNTED
+        elif how.rain and how.amount(step) > rain_most_mm(SHORT_S):
+            verdict = combined(verdict, _LEAP)  # an outage's rain, or another device: who knows
         total = settle(before.total + how.amount(step))
         former = None if back or how.clears else _former(before, raw, verdict)
     fresh = memory_of(raw, total, former)

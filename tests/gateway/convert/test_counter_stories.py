@@ -142,7 +142,9 @@ def test_a_wrap_during_an_outage_goes_on(tmp_path: Path) -> None:
     gauge.rain(1_000)
     assert gauge.count == 464
     found = Reader(memory=reader.memory).read(gauge)
-    assert (found.flag, found.reasons) == (Flag.GOOD, 0)
+    assert (found.flag, found.reasons) == (Flag.SUSPECT, Reason.GAP), (
+        "200 mm, in who knows how long"
+    )
     assert found.value == pytest.approx((first.value or 0) + 1_000 * TIP_MM)
 
 
@@ -191,7 +193,9 @@ def test_after_a_restart_nobody_knows_how_long_and_the_profile_s_limit_holds() -
     reader.read(gauge)
     gauge.rain(4_999)
     again = Reader(memory=reader.memory)
-    assert again.read(gauge, None).flag == Flag.GOOD
+    outage = again.read(gauge, None)
+    assert outage.value == pytest.approx(reader.totals[-1] + 4_999 * TIP_MM), "it may have rained"
+    assert (outage.flag, outage.reasons) == (Flag.SUSPECT, Reason.GAP), "and may not"
     gauge.rain(5_001)
     leap = again.read(gauge, None)
     assert (leap.flag, leap.reasons) == (Flag.SUSPECT, Reason.COUNTER_RESET)
@@ -312,3 +316,13 @@ def test_a_memory_that_knows_a_former_count_survives_a_restart() -> None:
     back = Reader(memory="[0, 50.0, 250]").read(Gauge(start=251))
     assert back.value == pytest.approx(50.0 + TIP_MM)
     assert json.loads(back.memory) == [251, back.value]
+
+
+@pytest.mark.parametrize(("mm", "flag"), [(0.2, Flag.GOOD), (59, Flag.GOOD), (62, Flag.SUSPECT)])
+def test_a_leap_over_a_restart_is_doubted_beyond_a_minute_s_rain(mm: float, flag: Flag) -> None:
+    gauge, reader = Gauge(), Reader()
+    reader.read(gauge)
+    gauge.rain(round(mm / TIP_MM))
+    found = Reader(memory=reader.memory).read(gauge, None)
+    assert found.flag == flag
+    assert found.value == pytest.approx(mm)
