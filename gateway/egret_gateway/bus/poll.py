@@ -23,9 +23,10 @@ from egret_gateway.bus.pace import Pace, Paced
 from egret_gateway.bus.plans import plan_of
 from egret_gateway.bus.rank import rank_of
 from egret_gateway.bus.sampler import Sampler
-from egret_gateway.bus.schedule import Job, Next, Schedule
+from egret_gateway.bus.schedule import Schedule
 from egret_gateway.bus.shedding import Shedding
 from egret_gateway.bus.supply import Supplies, supplied
+from egret_gateway.bus.turns import Job, Next
 from egret_gateway.errors import AskError, PortError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from egret_gateway.bus.breaker import (
 )
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.rank import Rank
-from egret_gateway.bus.schedule import Job, Next
+from egret_gateway.bus.turns import Job, Next
 
 if TYPE_CHECKING:
     from egret_gateway.bus.schedule import Schedule

@@ -7,7 +7,8 @@ from rig.virtual_turns import run, schedule
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.rank import Rank
-from egret_gateway.bus.schedule import Job, Next, Schedule
+from egret_gateway.bus.schedule import Schedule
+from egret_gateway.bus.turns import Job, Next
 
 
 def test_polls_stay_on_their_phase_grid() -> None:
@@ -233,3 +234,20 @@ def test_what_comes_unasked_costs_the_line_nothing() -> None:
         for index in (0, 1):  # a talker speaks nine seconds into its period
             turns.done(index, now + 9.5, Fault.NONE)
     assert turns.strides.load < 0.01
+
+
+def test_a_bus_all_of_whose_units_are_parked_and_late_goes_on() -> None:
+    turns = schedule(Job("a", 1.0), Job("b", 1.0))
+    for breaker in turns.breakers.values():
+        breaker.back_off(0.0, 60.0, 60.0, 0.5)
+    pick = turns.pick(5.3)
+    assert (pick.job, pick.parked) == (None, (0, 1)), "each is told, and none is due any more"
+    assert pick.wake_s == 5.5
+    assert turns.pick(5.4) == (None, (), 5.5)
+
+
+def test_after_the_line_was_away_a_parked_unit_is_probed_at_once() -> None:
+    turns = schedule(Job("a", 600.0))
+    turns.breakers["a"].back_off(0.0, 6000.0, 6000.0, 0.5)
+    turns.half_open()
+    assert turns.pick(1500.0) == (0, (0,), 1500.0), "two periods are over, the third has begun"

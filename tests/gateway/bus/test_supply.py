@@ -10,8 +10,9 @@ from rig.site import site, stage
 from egret_core.errors import ConfigError
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.line import Polled, Turn
-from egret_gateway.bus.schedule import Job, Next, Schedule
+from egret_gateway.bus.schedule import Schedule
 from egret_gateway.bus.supply import RETRY_S, SuppliedLine, Supplies
+from egret_gateway.bus.turns import Job, Next
 from egret_gateway.config import load
 from egret_gateway.profiles import Supply
 
