@@ -247,7 +247,7 @@ class ModbusLine:
         """Read a block; PortError when the port has gone."""
         block = self._plan.blocks[index]
         if code := self._plan.resting(block):
-            return Polled(Fault.EXCEPTION, time.monotonic(), exception=code)
+            return Polled(Fault.EXCEPTION, time.monotonic(), exception=code, rests=True)
         try:
             outcome, raws, busy = await self.take(block)
         except PortError:

@@ -304,7 +304,12 @@ class Bus:
                 self._schedule.done(index, time.monotonic(), Fault.BABBLE)
                 self._missing(asked.channels, Reason.PORT)
                 raise
+            if polled.rests:  # no probe: whether the device is there is not known by it
+                self._schedule.leave_out(index, time.monotonic())
+                self._missing(asked.channels, _REASONS[polled.fault])
+                return
             if polled.fault is Fault.EXCEPTION and self._plan.turns is not self._turns:
+                self._schedule.heard(asked.unit)
                 self._relay()  # the refused read was split: its parts take their turn now
                 return
             turn = self._schedule.done(

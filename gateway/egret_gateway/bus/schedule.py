@@ -39,7 +39,7 @@ BUSY_S = 1.0  # exception 5 or 6: the device asks for patience
 WAIT_PERIODS = 2.0  # from its release: a measurement under way may take its next period too
 WAIT_LEAST_S = 0.01  # a line that names a time that is past must not keep the bus for itself
 _BUSY_CODES = (5, 6)
-_ALIVE_CODES = (1, 2, 3)  # the device answers, and refuses: no reason to park it
+_ALIVE_CODES = (1, 2, 3)  # the device answers, and refuses
 _BURNS = (Fault.TIMEOUT, Fault.CRC, Fault.BABBLE)
 
 
@@ -263,15 +263,19 @@ class Schedule:
 
     def _answered(self, index: int, took_s: float, now_s: float) -> None:
         job, turn = self._jobs[index], self._turns[index]
-        if self.all_open:
-            self.half_open()  # the line is back: everybody may be
-        self.breakers[job.unit].close()
-        self._blamed = None
+        self._alive(job.unit)
         turn.cost_s += (took_s - turn.cost_s) * (COST_SHARE if turn.cost_s else 1.0)
         if now_s >= self._weighed_s + WEIGH_S:
             self._weighed_s = now_s
             self._weigh()
         self._advance(index, now_s)
+
+    def _alive(self, unit: str) -> None:
+        """Take in that a unit answered, be it by a refusal: no reason to park it."""
+        if self.all_open:
+            self.half_open()  # the line is back: everybody may be
+        self.breakers[unit].close()
+        self._blamed = None
 
     def _weigh(self) -> None:
         shares = dict.fromkeys(Rank, 0.0)
@@ -294,7 +298,10 @@ class Schedule:
     def _counts(self, unit: str, fault: Fault, exception: int, now_s: float) -> bool:
         if fault is Fault.EXCEPTION:
             self._blamed = None
-            return exception not in (*_BUSY_CODES, *_ALIVE_CODES)
+            if exception in (*_BUSY_CODES, *_ALIVE_CODES):
+                self._alive(unit)
+                return False
+            return True
         if fault is Fault.QUARANTINED:
             return False
         # A slave waits for its dead neighbour's answer and misses its own request: no blame.
