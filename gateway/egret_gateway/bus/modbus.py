@@ -148,7 +148,7 @@ class ModbusPlan:
 
     def patient(self, unit: str) -> None:
         """Wait for a unit's next answer as long as its profile says."""
-        self.units[int(unit)].missed = 0
+        self.units[int(unit)].patient = True
 
     def costs(self) -> Sequence[Cost]:
         """Return what every block costs the wire."""
