@@ -1,9 +1,10 @@
 """Whose turn it is: periods on a phase grid, earliest deadline first, a breaker per unit; pure.
 
 Job i of N is due at start + i * period / N, then every period; what is missed is skipped, never
-caught up. While a deadline is missed, the class decides before the deadline. A unit that fails
-three times is parked: its jobs wait for a probe, which takes its turn only when nobody else is due,
-where the time until the next release allows, and within what failures may burn. A measurement that
+caught up. While a deadline is missed, the class decides before the deadline; what is more than ten
+periods late goes first. A unit that fails three times is parked: its jobs wait for a probe, which
+takes its turn when nobody else is due, where the time until the next release allows, and within
+what failures may burn; after ten periods without a pause it waits for none. A measurement that
 was started waits for its own time, while others take their turns. Time is seconds of a monotonic
 clock, given by the caller.
 """
@@ -23,7 +24,7 @@ from egret_gateway.bus.breaker import (
     Bucket,
 )
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.load import COST_SHARE, Strides
+from egret_gateway.bus.load import COST_SHARE, STRIDE_MAX, Strides
 from egret_gateway.bus.rank import Rank
 from egret_gateway.bus.turns import Job, Next, Pick, Place
 
@@ -114,7 +115,9 @@ class Schedule:
             if probe:
                 probes.append(index)
         if live:
-            return self._chosen(self._first(live, now_s), parked, now_s)
+            overdue = self._overdue(probes, now_s)
+            first = overdue[0] if overdue else self._first(live, now_s)
+            return self._chosen(first, parked, now_s)
         free_s = self._probes_s(probes, now_s) if probes else {}
         ready = [index for index, at_s in free_s.items() if at_s <= now_s]
         if ready:
@@ -232,9 +235,29 @@ class Schedule:
         return max(0.0, self._next_live_s() - now_s)
 
     def _first(self, live: Sequence[int], now_s: float) -> int:
+        if starved := [index for index in live if self._starved(index, now_s)]:
+            return min(starved, key=self._deadline)
         if any(self._deadline(index) < now_s for index in live):
             return min(live, key=lambda i: (self._jobs[i].rank, self._deadline(i)))
         return min(live, key=lambda i: (self._deadline(i), self._jobs[i].rank))
+
+    def _starved(self, index: int, now_s: float) -> bool:
+        """Tell whether a turn goes before every class, so late is it."""
+        job = self._jobs[index]
+        periods = STRIDE_MAX - self.strides.of[job.rank] + 1  # its stride kept it waiting already
+        return now_s > self._turns[index].release_s + periods * job.period_s
+
+    def _overdue(self, probes: Sequence[int], now_s: float) -> list[int]:
+        """Return the probes that found no pause for so long that they go before everybody."""
+        found = []
+        for index in probes:
+            job = self._jobs[index]
+            breaker = self.breakers[job.unit]
+            since_s = max(breaker.probe_s, breaker.failed_s)
+            late = now_s > since_s + STRIDE_MAX * job.period_s
+            if late and self._bucket.ready_s(breaker.cost_s, now_s) <= now_s:
+                found.append(index)
+        return found
 
     def _probes_s(self, probes: Sequence[int], now_s: float) -> dict[int, float]:
         """Return when each probe that is due may be made."""
