@@ -178,3 +178,13 @@ def test_that_something_was_lost_is_told_by_the_next_number(tmp_path: Path) -> N
     first = read(5.781, 160)
     assert (first.flag, first.reasons & Reason.GAP) == (Flag.SUSPECT, Reason.GAP)
     assert read(5.781, 220).flag == Flag.GOOD
+
+
+def test_what_was_read_in_maintenance_corrects_nothing_after_it(tmp_path: Path) -> None:
+    field = Field(tmp_path)
+    field.barometer(HPA_1013, 100)
+    field.lines[1]._maintenance = lambda: True
+    field.barometer(HPA_1013 / 2, 130)
+    field.lines[1]._maintenance = lambda: False
+    found = field.pressure(150)
+    assert (found.value, found.flag) == (pytest.approx(18.7), Flag.GOOD), "by the one before it"
