@@ -254,6 +254,7 @@ class Bus:
                 await self._idle(line, wake_s)
             elif self._shedding.all_shed(self._turns[pick.job].channels):
                 self._schedule.leave_out(pick.job, time.monotonic())
+                self._supplies.left_out(self._turns[pick.job])
                 self._missing(self._turns[pick.job].channels, Reason.SHED)
             else:
                 self._rests(0.0)
@@ -323,6 +324,7 @@ class Bus:
             self._silent = False
             self._values(asked, polled)
         elif turn is Next.FAILED:
+            self._supplies.left_out(asked)
             self._missing(asked.channels, _REASONS[polled.fault])
         if self._plan.turns is not self._turns:
             self._relay()

@@ -42,8 +42,14 @@ class _Feed:
     since_s: float | None = None  # None: off, or unknown
     maybe_on: bool = False
     retry_s: float = 0.0
-    under_way: set[str] = field(default_factory=set)
+    under_way: set[str] = field(default_factory=set)  # channels: turns may be laid anew meanwhile
     faults: int = 0
+
+    def begins(self, turn: Turn) -> None:
+        self.under_way.update(channel.key for channel in turn.channels)
+
+    def ends(self, turn: Turn) -> None:
+        self.under_way.difference_update(channel.key for channel in turn.channels)
 
 
 class Supplies:
@@ -77,6 +83,11 @@ class Supplies:
             f"{supply.unit}/{supply.coil}": {"on": feed.maybe_on, "faults": feed.faults}
             for supply, feed in self.feeds.items()
         }
+
+    def left_out(self, turn: Turn) -> None:
+        """Take in that a turn does not go on: its supply is switched off in the next pause."""
+        if (need := self.need(turn)) is not None:
+            self.feeds[need[0]].ends(turn)
 
     def lost(self) -> None:
         """Take in that the port went: what was on may have been power-cycled since."""
@@ -134,19 +145,18 @@ class SuppliedLine:
             return await self._line.poll(index)
         supply, warmup_s = need
         feed = self._supplies.feeds[supply]
-        name = turn.channels[0].key
         if feed.since_s is None:
             fault = await self._switch(supply, feed, on=True)
             if fault is not Fault.NONE:
-                feed.under_way.discard(name)
+                feed.ends(turn)
                 return Polled(fault, self._now())
-        feed.under_way.add(name)
+        feed.begins(turn)
         now_s, ready_s = self._now(), (feed.since_s or 0.0) + warmup_s
         if now_s < ready_s:
             return Polled(Fault.PENDING, now_s, free_s=ready_s)
         polled = await self._line.poll(index)
         if polled.fault is not Fault.PENDING:
-            feed.under_way.discard(name)
+            feed.ends(turn)
             if not feed.under_way:
                 await self._off(supply, feed)
         return polled

@@ -181,6 +181,39 @@ async def test_after_a_lost_port_it_warms_up_anew(tmp_path: Path) -> None:
     assert cabinet.story == ["on", "on"]
 
 
+async def test_a_turn_that_is_left_out_in_its_warm_up_lets_go_of_its_supply(tmp_path: Path) -> None:
+    cabinet = Cabinet(tmp_path, fed(7, "wl"), fed(8, "b"))
+    await cabinet.line.poll(0)
+    await cabinet.line.poll(1)
+    cabinet.supplies.left_out(cabinet.turns[0])
+    await cabinet.line.idle(cabinet.now_s + 1)
+    assert cabinet.on[RELAY], "the other one still warms up"
+    cabinet.supplies.left_out(cabinet.turns[1])
+    await cabinet.line.idle(cabinet.now_s + 1)
+    assert not cabinet.on[RELAY]
+
+
+async def test_turns_that_are_laid_anew_in_the_warm_up_let_go_of_their_supply(
+    tmp_path: Path,
+) -> None:
+    cabinet = Cabinet(tmp_path, fed(7, "a"), fed(8, "b"))
+    one, two = (turn.channels[0] for turn in cabinet.turns)
+    cabinet.turns = [Turn("7", (one, two), 60)]
+    await cabinet.line.poll(0)
+    cabinet.turns = [Turn("7", (two,), 60), Turn("7", (one,), 60)]
+    cabinet.now_s += 5
+    await cabinet.line.poll(0)
+    assert cabinet.on[RELAY], "the other part is still to come"
+    await cabinet.line.poll(1)
+    assert not cabinet.on[RELAY]
+    cabinet.turns = [Turn("7", (one,), 60), Turn("7", (two,), 60)]
+    await cabinet.line.poll(0)
+    cabinet.turns = [Turn("7", (two, one), 60)]
+    cabinet.now_s += 5
+    await cabinet.line.poll(0)
+    assert not cabinet.on[RELAY]
+
+
 async def test_a_failing_device_does_not_keep_its_supply_on(tmp_path: Path) -> None:
     cabinet = Cabinet(tmp_path, fed(7, "wl", period_s=60))
     cabinet.on[Supply(1, 1)] = False
