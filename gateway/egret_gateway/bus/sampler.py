@@ -50,10 +50,10 @@ class Sampler:
         self._latest = latest or Latest(timescale)
         self._memory = dict(memory)
         self._maintenance = maintenance
+        self._lacking: set[str] = set()  # channels whose next number does not have all that fell
         self._last_ms: dict[str, int] = {}
         self._counted_ms: dict[str, int] = {}
         self._watched: dict[str, bool] = {}
-        self._lacking: set[str] = set()  # channels whose next number does not have all that fell
 
     def values(
         self,
