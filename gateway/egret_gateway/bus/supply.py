@@ -9,6 +9,7 @@ is switched again before anything is believed, and off as soon as the line is fr
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.line import Polled
+from egret_gateway.errors import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -158,7 +160,9 @@ class SuppliedLine:
         if polled.fault is not Fault.PENDING:
             feed.ends(turn)
             if not feed.under_way:
-                await self._off(supply, feed)
+                # A port that goes now takes no value along: whatever uses it next will say so.
+                with contextlib.suppress(PortError):
+                    await self._off(supply, feed)
         return polled
 
     async def idle(self, until_s: float) -> None:

@@ -14,6 +14,7 @@ from egret_gateway.bus.schedule import Schedule
 from egret_gateway.bus.supply import RETRY_S, SuppliedLine, Supplies
 from egret_gateway.bus.turns import Job, Next
 from egret_gateway.config import load
+from egret_gateway.errors import PortError, PortFault
 from egret_gateway.profiles import Supply
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Cabinet:
         self.on: dict[Supply, bool] = {RELAY: False}
         self.relay_fault = Fault.NONE
         self.story: list[str] = []
-        self.closed = False
+        self.closed = self.unplugged = False
         self.line = SuppliedLine(self, self, self, self.supplies, lambda: self.now_s)
 
     async def open(self) -> SuppliedLine:
@@ -54,6 +55,8 @@ class Cabinet:
         return {}
 
     async def switch(self, unit: int, coil: int, *, on: bool) -> Fault:
+        if self.unplugged:
+            raise PortError("/dev/x", PortFault.VANISHED, "pulled")
         self.now_s += POLL_S
         if self.relay_fault is Fault.NONE:
             self.on[Supply(unit, coil)] = on
@@ -179,6 +182,17 @@ async def test_after_a_lost_port_it_warms_up_anew(tmp_path: Path) -> None:
     cabinet.now_s += 5
     assert (await cabinet.line.poll(0)).fault is Fault.PENDING
     assert cabinet.story == ["on", "on"]
+
+
+async def test_a_port_that_goes_before_it_is_off_takes_no_value_along(tmp_path: Path) -> None:
+    cabinet = Cabinet(tmp_path, fed(7, "wl"))
+    await cabinet.line.poll(0)
+    cabinet.now_s += 5
+    cabinet.unplugged = True
+    assert (await cabinet.line.poll(0)).raws == (1.0,)
+    assert cabinet.supplies.health()["20/3"]["on"], "it may be on"
+    with pytest.raises(PortError):
+        await cabinet.line.idle(cabinet.now_s + 1)
 
 
 async def test_a_turn_that_is_left_out_in_its_warm_up_lets_go_of_its_supply(tmp_path: Path) -> None:
