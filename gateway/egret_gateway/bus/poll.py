@@ -272,10 +272,12 @@ class Bus:
 
     async def _idle(self, line: Line, until_s: float) -> None:
         """Keep ears open until `until_s`, or until somebody asks."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None) as self._nap:
-                await line.idle(until_s)
-        self._nap = None
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None) as self._nap:
+                    await line.idle(until_s)
+        finally:
+            self._nap = None  # also where the port has gone: an ask must not wake what is over
 
     async def _answer(self, line: Line, ask: Ask) -> None:
         """Take the next turn of an ask; its values are readings like others."""

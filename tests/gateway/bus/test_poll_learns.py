@@ -19,7 +19,7 @@ from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.line import Polled
 from egret_gateway.bus.poll import Bus
 from egret_gateway.config import load
-from egret_gateway.errors import AskError
+from egret_gateway.errors import AskError, PortError, PortFault
 from egret_gateway.protocols.modbus_rtu_slave import Request, exception, find_request, reply
 
 if TYPE_CHECKING:
@@ -230,6 +230,22 @@ async def test_an_ask_of_a_dead_unit_says_so_and_a_revived_one_is_back(tmp_path:
             while polled.fault is not Fault.NONE:
                 ((_, polled),) = await bus.ask("9")
         assert not bus.health()["units"]["9"]["open"], "heard out of its turn, it is back"
+
+
+async def test_a_nap_that_the_port_s_end_cut_short_is_woken_by_nobody(tmp_path: Path) -> None:
+    class Unplugged:
+        async def idle(self, until_s: float) -> None:
+            raise PortError("/dev/x", PortFault.VANISHED, f"before {until_s}")
+
+    settings = load(site(tmp_path, devices=stage(7)), FOLDERS).buses[0]
+    bus = Bus(settings, REAL, Sink().emit, {}, lambda: False)
+    with pytest.raises(PortError):
+        await bus._idle(cast("Line", Unplugged()), 1.0)
+    bus._fault = ""  # before it is told
+    asked = asyncio.create_task(bus.ask("7"))
+    await asyncio.sleep(0)
+    assert not asked.done(), "it waits for its turn"
+    asked.cancel()
 
 
 async def test_an_ask_ends_when_the_line_goes(tmp_path: Path) -> None:
