@@ -102,7 +102,8 @@ class Bus:
         self._turn = asyncio.Lock()
         self._steps = 0
         self._quiet_until_s = 0.0  # it waits on purpose so long
-        self._silent = False  # every unit failed: told once, the port reopened once
+        self._silent = False  # every unit failed: told once, the port reopened now and then
+        self._reopen_s = 0.0
 
     async def run(self) -> None:
         """Poll until cancelled; the port is taken up again whenever it comes back."""
@@ -260,10 +261,18 @@ class Bus:
                 self._rests(0.0)
                 async with self._turn:
                     await self._poll(line, pick.job)
-            if self._schedule.all_open and not self._silent:
-                self._silent = True
-                LOG.warning("bus=%s every unit is silent: port reopened", self._settings.name)
+            if self._suspect(time.monotonic()):
                 return
+
+    def _suspect(self, now_s: float) -> bool:
+        """Tell whether the port is to be opened anew: nobody on it has answered for long."""
+        if not self._schedule.all_open or (self._silent and now_s < self._reopen_s):
+            return False
+        if not self._silent:
+            LOG.warning("bus=%s every unit is silent: port reopened", self._settings.name)
+        self._silent = True
+        self._reopen_s = now_s + self._timescale.real_s(BACKOFF_MAX_S)
+        return True
 
     def _repace(self, now_s: float) -> None:
         """Take up the pace of the stations, where it has changed."""
