@@ -9,18 +9,19 @@ is switched again before anything is believed, and off as soon as the line is fr
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.line import Polled
 from egret_gateway.errors import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from egret_gateway.bus.line import Line, Plan, Turn
     from egret_gateway.profiles import DeviceSettings, Supply
@@ -169,7 +170,7 @@ class SuppliedLine:
         """Use the pause to switch off what could not be, then keep ears open."""
         for supply, feed in self._supplies.feeds.items():
             if feed.maybe_on and not feed.under_way and self._now() >= feed.retry_s:
-                await self._off(supply, feed)
+                await _whole(self._off(supply, feed))
         await self._line.idle(until_s)
 
     def close(self) -> None:
@@ -198,3 +199,14 @@ class SuppliedLine:
             fault,
         )
         return fault
+
+
+async def _whole(switching: Coroutine[Any, Any, None]) -> None:
+    """Let a switching end before the pause does: half of one leaves an answer that is nobody's."""
+    task = asyncio.ensure_future(switching)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with contextlib.suppress(PortError):  # whatever uses the port next will say so
+            await task
+        raise

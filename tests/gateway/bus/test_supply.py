@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -193,6 +194,33 @@ async def test_a_port_that_goes_before_it_is_off_takes_no_value_along(tmp_path: 
     assert cabinet.supplies.health()["20/3"]["on"], "it may be on"
     with pytest.raises(PortError):
         await cabinet.line.idle(cabinet.now_s + 1)
+
+
+@pytest.mark.parametrize("unplugged", [False, True])
+async def test_a_switching_off_that_somebody_interrupts_is_ended_first(
+    tmp_path: Path, *, unplugged: bool
+) -> None:
+    class Slow(Cabinet):
+        async def switch(self, unit: int, coil: int, *, on: bool) -> Fault:
+            await going.wait()
+            return await super().switch(unit, coil, on=on)
+
+    going = asyncio.Event()
+    going.set()
+    cabinet = Slow(tmp_path, fed(7, "wl"))
+    await cabinet.line.poll(0)
+    cabinet.supplies.left_out(cabinet.turns[0])
+    cabinet.unplugged = unplugged
+    going.clear()
+    pause = asyncio.create_task(cabinet.line.idle(cabinet.now_s + 1))
+    await asyncio.sleep(0)
+    pause.cancel()
+    await asyncio.sleep(0)
+    assert not pause.done()
+    going.set()
+    with pytest.raises(asyncio.CancelledError):
+        await pause
+    assert cabinet.on[RELAY] is unplugged
 
 
 async def test_a_turn_that_is_left_out_in_its_warm_up_lets_go_of_its_supply(tmp_path: Path) -> None:
