@@ -60,6 +60,8 @@ _SERIAL_KEYS = ("baud", "parity", "stop_bits", "post_timeout_quiet_ms", "local_e
 _TCP = re.compile(
     r"tcp://(?:([A-Za-z0-9._-]+)|\[([0-9A-Fa-f:.]+)(%[A-Za-z0-9._-]+)?\]):([0-9]{1,5})"
 )
+# RFC 1035 2.3.4: labels of 1 to 63 characters, which may end with the root's dot.
+_NAME = re.compile(r"[^.]{1,63}(\.[^.]{1,63})*\.?")
 
 
 class Endpoint(NamedTuple):
@@ -111,6 +113,8 @@ def endpoint_of(port: str) -> Endpoint | None:
     if found is None or not 1 <= int(found[4]) <= TCP_PORT_MAX:
         return None
     host = (found[1] or found[2]).lower()
+    if found[1] and not _NAME.fullmatch(host):
+        return None
     return Endpoint(host + (found[3] or ""), int(found[4]))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from egret_gateway.profiles.talk import ADDRESS, Field, Nmea, Text
+from egret_gateway.profiles.talk import ADDRESS, STREAM, Field, Nmea, Text
 from egret_gateway.protocols.geodesy import Position
 from egret_gateway.protocols.nmea import OFFSETS
 
@@ -70,3 +70,18 @@ def check_line(table: Table, devices: Sequence[DeviceSettings]) -> None:
     ]
     if len({talk.mode for talk in talks}) > 1:
         table.fail("device", "a line is asked or talks by itself: put them on two lines")
+    if STREAM in {talk.mode for talk in talks}:
+        _check_talkers(table, devices)
+
+
+def _check_talkers(table: Table, devices: Sequence[DeviceSettings]) -> None:
+    """Raise ConfigError where a sentence would be taken for more than one device's."""
+    wanting: dict[str, dict[str, str]] = {}
+    for device in devices:
+        for channel in device.channels:
+            if isinstance(channel.item.at, Field):
+                of = wanting.setdefault(channel.item.at.sentence, {})
+                of[device.name] = device.address
+    for sentence, of in wanting.items():
+        if len(of) > 1 and not all(of.values()):
+            table.fail("device", f"{' and '.join(of)} want {sentence}: give each its address")

@@ -25,6 +25,8 @@ NO_BAUD = ("baud = 9600\n", "")
         ("tcp://192.168.1.20:502", "192.168.1.20", 502),
         ("tcp://Server-1.example:4001", "server-1.example", 4001),
         ("tcp://[::1]:502", "::1", 502),
+        ("tcp://plc_1.local.:502", "plc_1.local.", 502),
+        (f"tcp://{'a' * 63}.local:502", f"{'a' * 63}.local", 502),
         ("tcp://[FE80::1%Wan0]:502", "fe80::1%Wan0", 502),
     ],
 )
@@ -43,6 +45,9 @@ def test_a_tcp_port_leads_to_an_endpoint(port: str, host: str, number: int) -> N
         "tcp://ho st:502",
         "tcp://host:502/path",
         "tcp://user@host:502",
+        "tcp://plc1..local:502",
+        "tcp://.local:502",
+        f"tcp://{'a' * 64}.local:502",
         "udp://host:502",
     ],
 )

@@ -185,6 +185,13 @@ def test_holes_and_clearing_registers_are_taken_from_the_profile(tmp_path: Path)
     assert [item.read_clears for item in profile.items] == [True, False]
 
 
+def test_what_a_read_clears_cannot_wait_until_it_is_ready(tmp_path: Path) -> None:
+    both = '[item.level]\nread_clears = true\nready = { item = "level", equals = 0 }'
+    with pytest.raises(ConfigError, match="cleared unseen") as caught:
+        profiles.load(written(tmp_path, "[item.level]", both))
+    assert caught.value.key == "item.level.ready"
+
+
 def test_a_profile_without_items_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "probe.toml"
     path.write_text(GOOD.split("[item.level]", maxsplit=1)[0])

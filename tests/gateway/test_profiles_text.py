@@ -185,3 +185,12 @@ def test_too_many_sentences_are_refused(tmp_path: Path) -> None:
     many = "".join(f'[nmea.sentence.A{n}]\nfields = ["x"]\n' for n in range(20))
     with pytest.raises(ConfigError, match="at most 16"):
         loaded(tmp_path, SENTENCES.replace("[item.level]", many + "[item.level]"))
+
+
+@pytest.mark.parametrize("whole", [SENTENCES, LINES])
+def test_what_a_read_clears_cannot_be_read_from_a_line(tmp_path: Path, whole: str) -> None:
+    path = tmp_path / "probe.toml"
+    path.write_text(whole.replace("[item.level]", "[item.level]\nread_clears = true"))
+    with pytest.raises(ConfigError, match="only a register of Modbus") as caught:
+        profiles.load(path)
+    assert caught.value.key == "item.level.read_clears"

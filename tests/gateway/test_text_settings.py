@@ -63,17 +63,21 @@ def test_a_serial_server_s_line(tmp_path: Path) -> None:
 
 TWO = device("nmea-echo-sounder", "temperature")
 THREE = device("nmea-echo-sounder", "depth_dbt", 'address = "YX"')
+TWIN = device("nmea-echo-sounder", "depth", 'address = "YX"')
 
 
 def test_twins_are_told_apart_by_their_talker(tmp_path: Path) -> None:
     bus = line(tmp_path, "nmea-0183", SOUNDER, THREE)
     assert [device.name for device in bus.devices] == ["nmea-echo-sounder", "YX"]
+    bus = line(tmp_path, "nmea-0183", TWIN, TWIN.replace("YX", "SD").replace('"depth"', '"two"'))
+    assert [device.name for device in bus.devices] == ["YX", "SD"], "one sentence, two talkers"
 
 
 @pytest.mark.parametrize(
     ("protocol", "devices", "key", "remedy"),
     [
         ("nmea-0183", (SOUNDER, TWO), "bus[0].device[1].address", "has this address too"),
+        ("nmea-0183", (SOUNDER, TWIN), "bus[0].device", "YX want DPT"),
         ("nmea-0183", (TILT,), "bus[0].device[0].profile", "speaks text, the bus nmea-0183"),
         ("text", (SOUNDER,), "bus[0].device[0].profile", "speaks nmea-0183"),
         ("modbus-rtu", (SOUNDER,), "bus[0].device[0].profile", "speaks nmea-0183"),

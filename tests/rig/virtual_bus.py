@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.quiet import Quiet
 from egret_gateway.bus.rank import Rank
-from egret_gateway.bus.schedule import Job, Next, Schedule
+from egret_gateway.bus.schedule import Schedule
+from egret_gateway.bus.turns import Job, Next
 from egret_gateway.bus.unit import Patience, Unit
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from egret_gateway.bus.schedule import Job, Next, Schedule
+from egret_gateway.bus.schedule import Schedule
+from egret_gateway.bus.turns import Job, Next
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

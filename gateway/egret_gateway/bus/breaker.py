@@ -27,7 +27,7 @@ class Breaker:
 
     Attributes:
         fails: in a row; excused: those before that were put down to a neighbour.
-        backoff_s: the last wait; cost_s: what its last failure took.
+        backoff_s: the last wait; failed_s: when it began; cost_s: what its last failure took.
     """
 
     fails: int = 0
@@ -35,6 +35,7 @@ class Breaker:
     open: bool = False
     backoff_s: float = 0.0
     probe_s: float = 0.0
+    failed_s: float = 0.0
     cost_s: float = 0.0
 
     def close(self) -> None:
@@ -51,7 +52,7 @@ class Breaker:
             dice: from [0, 1): jitter keeps the probes of several dead units from falling together.
         """
         self.backoff_s = min(2 * self.backoff_s if self.open else first_s, most_s)
-        self.open = True
+        self.open, self.failed_s = True, now_s
         self.probe_s = now_s + self.backoff_s * (0.8 + 0.4 * dice)
 
 

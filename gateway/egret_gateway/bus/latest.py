@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from egret_core.quality import Flag
+from egret_core.quality import counts
 from egret_gateway.convert.derived import derive
 from egret_gateway.convert.inputs import Held, look
 
@@ -50,9 +50,12 @@ class Latest:
         self._due: list[int] = []
 
     def note(self, sample: Sample) -> None:
-        """Take a sample; one without a number that counts only says that its channel spoke."""
+        """Take a sample; one without a number that counts only says that its channel spoke.
+
+        So does one read in maintenance: somebody may hold the barometer in a bucket.
+        """
         key = f"{sample.station}/{sample.channel}"
-        if sample.value is not None and sample.flag != Flag.FAIL:
+        if sample.value is not None and counts(sample.flag, sample.reasons):
             self._held[key] = Held(sample.value, sample.mono_ms, sample.flag)
         for take in self._watchers:
             take(key, sample)

@@ -51,6 +51,7 @@ class Polled(NamedTuple):
         verdicts: what the device itself says each raw number is worth, () for nothing.
         lost: an answer before this one was lost, and with it what reading it had cleared.
         sent, got: the bytes, for people.
+        rests: nothing was asked: the device refused this before, and has a rest from it.
     """
 
     fault: Fault
@@ -62,6 +63,7 @@ class Polled(NamedTuple):
     lost: bool = False
     sent: bytes = b""
     got: bytes = b""
+    rests: bool = False
 
 
 class Line(Protocol):

@@ -148,7 +148,7 @@ class ModbusPlan:
 
     def patient(self, unit: str) -> None:
         """Wait for a unit's next answer as long as its profile says."""
-        self.units[int(unit)].missed = 0
+        self.units[int(unit)].patient = True
 
     def costs(self) -> Sequence[Cost]:
         """Return what every block costs the wire."""
@@ -247,7 +247,7 @@ class ModbusLine:
         """Read a block; PortError when the port has gone."""
         block = self._plan.blocks[index]
         if code := self._plan.resting(block):
-            return Polled(Fault.EXCEPTION, time.monotonic(), exception=code)
+            return Polled(Fault.EXCEPTION, time.monotonic(), exception=code, rests=True)
         try:
             outcome, raws, busy = await self.take(block)
         except PortError:

@@ -23,9 +23,10 @@ from egret_gateway.bus.pace import Pace, Paced
 from egret_gateway.bus.plans import plan_of
 from egret_gateway.bus.rank import rank_of
 from egret_gateway.bus.sampler import Sampler
-from egret_gateway.bus.schedule import Job, Next, Schedule
+from egret_gateway.bus.schedule import Schedule
 from egret_gateway.bus.shedding import Shedding
 from egret_gateway.bus.supply import Supplies, supplied
+from egret_gateway.bus.turns import Job, Next
 from egret_gateway.errors import AskError, PortError
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class Bus:
         self._turn = asyncio.Lock()
         self._steps = 0
         self._quiet_until_s = 0.0  # it waits on purpose so long
-        self._silent = False  # every unit failed: told once, the port reopened once
+        self._silent = False  # every unit failed: told once, the port reopened now and then
+        self._reopen_s = 0.0
 
     async def run(self) -> None:
         """Poll until cancelled; the port is taken up again whenever it comes back."""
@@ -253,15 +255,24 @@ class Bus:
                 await self._idle(line, wake_s)
             elif self._shedding.all_shed(self._turns[pick.job].channels):
                 self._schedule.leave_out(pick.job, time.monotonic())
+                self._supplies.left_out(self._turns[pick.job])
                 self._missing(self._turns[pick.job].channels, Reason.SHED)
             else:
                 self._rests(0.0)
                 async with self._turn:
                     await self._poll(line, pick.job)
-            if self._schedule.all_open and not self._silent:
-                self._silent = True
-                LOG.warning("bus=%s every unit is silent: port reopened", self._settings.name)
+            if self._suspect(time.monotonic()):
                 return
+
+    def _suspect(self, now_s: float) -> bool:
+        """Tell whether the port is to be opened anew: nobody on it has answered for long."""
+        if not self._schedule.all_open or (self._silent and now_s < self._reopen_s):
+            return False
+        if not self._silent:
+            LOG.warning("bus=%s every unit is silent: port reopened", self._settings.name)
+        self._silent = True
+        self._reopen_s = now_s + self._timescale.real_s(BACKOFF_MAX_S)
+        return True
 
     def _repace(self, now_s: float) -> None:
         """Take up the pace of the stations, where it has changed."""
@@ -270,10 +281,12 @@ class Bus:
 
     async def _idle(self, line: Line, until_s: float) -> None:
         """Keep ears open until `until_s`, or until somebody asks."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None) as self._nap:
-                await line.idle(until_s)
-        self._nap = None
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None) as self._nap:
+                    await line.idle(until_s)
+        finally:
+            self._nap = None  # also where the port has gone: an ask must not wake what is over
 
     async def _answer(self, line: Line, ask: Ask) -> None:
         """Take the next turn of an ask; its values are readings like others."""
@@ -303,7 +316,12 @@ class Bus:
                 self._schedule.done(index, time.monotonic(), Fault.BABBLE)
                 self._missing(asked.channels, Reason.PORT)
                 raise
+            if polled.rests:  # no probe: whether the device is there is not known by it
+                self._schedule.leave_out(index, time.monotonic())
+                self._missing(asked.channels, _REASONS[polled.fault])
+                return
             if polled.fault is Fault.EXCEPTION and self._plan.turns is not self._turns:
+                self._schedule.heard(asked.unit)
                 self._relay()  # the refused read was split: its parts take their turn now
                 return
             turn = self._schedule.done(
@@ -317,6 +335,7 @@ class Bus:
             self._silent = False
             self._values(asked, polled)
         elif turn is Next.FAILED:
+            self._supplies.left_out(asked)
             self._missing(asked.channels, _REASONS[polled.fault])
         if self._plan.turns is not self._turns:
             self._relay()

@@ -51,6 +51,7 @@ class Sampler:
         self._latest = latest or Latest(timescale)
         self._memory = dict(memory)
         self._maintenance = maintenance
+        self._lacking: set[str] = set()  # channels whose next number does not have all that fell
         self._last_ms: dict[str, int] = {}
         self._counted_ms: dict[str, int] = {}
         self._watched: dict[str, bool] = {}
@@ -85,7 +86,12 @@ class Sampler:
             if converted.memory:
                 self._memory[channel.key] = changed[channel.key] = converted.memory
             sample = self._sample(channel, turn.period_s, at_ms, converted)
-            samples.append(_doubted(sample) if lost else sample)
+            if lost:
+                self._lacking.add(channel.key)
+            doubted = channel.key in self._lacking
+            samples.append(_doubted(sample) if doubted else sample)
+            if sample.value is not None:
+                self._lacking.discard(channel.key)
             self._latest.note(samples[-1])
         return Sampled([*samples, *self._derived(at_ms)], changed)
 

@@ -1,19 +1,18 @@
 """Whose turn it is: periods on a phase grid, earliest deadline first, a breaker per unit; pure.
 
 Job i of N is due at start + i * period / N, then every period; what is missed is skipped, never
-caught up. While a deadline is missed, the class decides before the deadline. A unit that fails
-three times is parked: its jobs wait for a probe, which takes its turn only when nobody else is due,
-where the time until the next release allows, and within what failures may burn. A measurement that
+caught up. While a deadline is missed, the class decides before the deadline; what is more than ten
+periods late goes first. A unit that fails three times is parked: its jobs wait for a probe, which
+takes its turn when nobody else is due, where the time until the next release allows, and within
+what failures may burn; after ten periods without a pause it waits for none. A measurement that
 was started waits for its own time, while others take their turns. Time is seconds of a monotonic
 clock, given by the caller.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from math import floor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from egret_gateway.bus.breaker import (
     BACKOFF_MAX_S,
@@ -25,8 +24,9 @@ from egret_gateway.bus.breaker import (
     Bucket,
 )
 from egret_gateway.bus.fault import Fault
-from egret_gateway.bus.load import COST_SHARE, Strides
+from egret_gateway.bus.load import COST_SHARE, STRIDE_MAX, Strides
 from egret_gateway.bus.rank import Rank
+from egret_gateway.bus.turns import Job, Next, Pick, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,61 +40,8 @@ BUSY_S = 1.0  # exception 5 or 6: the device asks for patience
 WAIT_PERIODS = 2.0  # from its release: a measurement under way may take its next period too
 WAIT_LEAST_S = 0.01  # a line that names a time that is past must not keep the bus for itself
 _BUSY_CODES = (5, 6)
-_ALIVE_CODES = (1, 2, 3)  # the device answers, and refuses: no reason to park it
+_ALIVE_CODES = (1, 2, 3)  # the device answers, and refuses
 _BURNS = (Fault.TIMEOUT, Fault.CRC, Fault.BABBLE)
-
-
-class Next(StrEnum):
-    """What becomes of a poll."""
-
-    DONE = "done"
-    NOW = "now"  # ask again at once: the line was alive
-    LATER = "later"  # ask again within this period
-    WAITS = "waits"  # under way: the same turn is given again when it is ready
-    FAILED = "failed"  # nothing more this period: the channels are missing
-
-
-class Job(NamedTuple):
-    """A read that comes round.
-
-    Attributes:
-        unit: whom it asks; period_s: how often, in real seconds; rank: its class.
-        once: never repeated within its period.
-    """
-
-    unit: str
-    period_s: float
-    rank: Rank = Rank.MEASUREMENT
-    once: bool = False
-
-
-class Pick(NamedTuple):
-    """The turn now.
-
-    Attributes:
-        job: index of the job to run, None for nobody.
-        parked: jobs whose period passed unasked because their unit is backed off.
-        wake_s: when to ask again, where nobody is due.
-    """
-
-    job: int | None
-    parked: tuple[int, ...]
-    wake_s: float
-
-
-@dataclass(slots=True)
-class _Turn:
-    """A job's place in time: its release on the grid, when it is due, and repeats so far.
-
-    `waits` while its measurement is under way: it is to be collected whatever its breaker says.
-    `cost_s` is what it usually takes, 0 before its first answer.
-    """
-
-    release_s: float
-    due_s: float
-    repeats: int = 0
-    waits: bool = False
-    cost_s: float = 0.0
 
 
 class Schedule:
@@ -128,7 +75,7 @@ class Schedule:
         self._backoff_max_s = backoff_max_s
         self._deaf = deaf_neighbours
         self._turns = [
-            _Turn(due, due)
+            Place(due, due)
             for due in (start_s + i * job.period_s / len(jobs) for i, job in enumerate(jobs))
         ]
         self.breakers = {job.unit: Breaker() for job in jobs}
@@ -157,21 +104,28 @@ class Schedule:
                 continue
             if turn.waits or not breaker.open:
                 live.append(index)
-            elif now_s >= breaker.probe_s and now_s < turn.release_s + job.period_s:
+                continue
+            behind = max(0, floor((now_s - turn.release_s) / job.period_s))
+            probe = now_s >= breaker.probe_s
+            if behind or not probe:
+                parked.append(index)  # told once, however many periods passed
+                # A probe may still be made in the period that has begun.
+                passed = behind if probe else behind + 1
+                self._release(turn, turn.release_s + passed * job.period_s)
+            if probe:
                 probes.append(index)
-            else:
-                parked.append(index)
-        for index in parked:
-            self._pass(index, now_s)
         if live:
-            return self._chosen(self._first(live, now_s), parked, now_s)
+            overdue = self._overdue(probes, now_s)
+            first = overdue[0] if overdue else self._first(live, now_s)
+            return self._chosen(first, parked, now_s)
         free_s = self._probes_s(probes, now_s) if probes else {}
         ready = [index for index, at_s in free_s.items() if at_s <= now_s]
         if ready:
             return self._chosen(min(ready, key=self._deadline), parked, now_s)
         times = [*(turn.due_s for turn in self._turns), *free_s.values()]
         times += [self._deadline(index) for index in probes]
-        return Pick(None, tuple(parked), min(at_s for at_s in times if at_s > now_s))
+        later = [at_s for at_s in times if at_s > now_s]
+        return Pick(None, tuple(parked), min(later, default=now_s + WAIT_LEAST_S))
 
     def _chosen(self, index: int, parked: Sequence[int], now_s: float) -> Pick:
         self._began_s = max(now_s, self._silent_s)
@@ -216,7 +170,7 @@ class Schedule:
         self._advance(index, now_s)
         return Next.FAILED
 
-    def _repeat(self, turn: _Turn, now_s: float, again_s: float) -> Next:
+    def _repeat(self, turn: Place, now_s: float, again_s: float) -> Next:
         turn.repeats, turn.due_s = turn.repeats + 1, again_s
         if again_s > now_s:
             return Next.LATER
@@ -243,7 +197,7 @@ class Schedule:
         """Put jobs on the grid of the first of them, e.g. because they share a warm-up."""
         first = self._turns[group[0]]
         for index in group[1:]:
-            self._turns[index] = _Turn(first.release_s, first.due_s)
+            self._turns[index] = Place(first.release_s, first.due_s)
 
     def pace(self, index: int, period_s: float, now_s: float) -> None:
         """Give a job another period, counted from its last release on: faster is at once."""
@@ -272,7 +226,7 @@ class Schedule:
         former = self._turns
         self._jobs = list(jobs)
         self._turns = [
-            _Turn(former[heir].release_s, min(former[heir].due_s, former[heir].release_s))
+            Place(former[heir].release_s, min(former[heir].due_s, former[heir].release_s))
             for heir in heirs
         ]
 
@@ -281,9 +235,29 @@ class Schedule:
         return max(0.0, self._next_live_s() - now_s)
 
     def _first(self, live: Sequence[int], now_s: float) -> int:
+        if starved := [index for index in live if self._starved(index, now_s)]:
+            return min(starved, key=self._deadline)
         if any(self._deadline(index) < now_s for index in live):
             return min(live, key=lambda i: (self._jobs[i].rank, self._deadline(i)))
         return min(live, key=lambda i: (self._deadline(i), self._jobs[i].rank))
+
+    def _starved(self, index: int, now_s: float) -> bool:
+        """Tell whether a turn goes before every class, so late is it."""
+        job = self._jobs[index]
+        periods = STRIDE_MAX - self.strides.of[job.rank] + 1  # its stride kept it waiting already
+        return now_s > self._turns[index].release_s + periods * job.period_s
+
+    def _overdue(self, probes: Sequence[int], now_s: float) -> list[int]:
+        """Return the probes that found no pause for so long that they go before everybody."""
+        found = []
+        for index in probes:
+            job = self._jobs[index]
+            breaker = self.breakers[job.unit]
+            since_s = max(breaker.probe_s, breaker.failed_s)
+            late = now_s > since_s + STRIDE_MAX * job.period_s
+            if late and self._bucket.ready_s(breaker.cost_s, now_s) <= now_s:
+                found.append(index)
+        return found
 
     def _probes_s(self, probes: Sequence[int], now_s: float) -> dict[int, float]:
         """Return when each probe that is due may be made."""
@@ -312,15 +286,19 @@ class Schedule:
 
     def _answered(self, index: int, took_s: float, now_s: float) -> None:
         job, turn = self._jobs[index], self._turns[index]
-        if self.all_open:
-            self.half_open()  # the line is back: everybody may be
-        self.breakers[job.unit].close()
-        self._blamed = None
+        self._alive(job.unit)
         turn.cost_s += (took_s - turn.cost_s) * (COST_SHARE if turn.cost_s else 1.0)
         if now_s >= self._weighed_s + WEIGH_S:
             self._weighed_s = now_s
             self._weigh()
         self._advance(index, now_s)
+
+    def _alive(self, unit: str) -> None:
+        """Take in that a unit answered, be it by a refusal: no reason to park it."""
+        if self.all_open:
+            self.half_open()  # the line is back: everybody may be
+        self.breakers[unit].close()
+        self._blamed = None
 
     def _weigh(self) -> None:
         shares = dict.fromkeys(Rank, 0.0)
@@ -343,7 +321,10 @@ class Schedule:
     def _counts(self, unit: str, fault: Fault, exception: int, now_s: float) -> bool:
         if fault is Fault.EXCEPTION:
             self._blamed = None
-            return exception not in (*_BUSY_CODES, *_ALIVE_CODES)
+            if exception in (*_BUSY_CODES, *_ALIVE_CODES):
+                self._alive(unit)
+                return False
+            return True
         if fault is Fault.QUARANTINED:
             return False
         # A slave waits for its dead neighbour's answer and misses its own request: no blame.
@@ -388,13 +369,7 @@ class Schedule:
         ticks = round((release_s - self._start_s) / job.period_s) + index
         self._release(turn, release_s + -ticks % self.strides.of[job.rank] * job.period_s)
 
-    def _pass(self, index: int, now_s: float) -> None:
-        """Go on by the period that passed unasked: each of them is told."""
-        job, turn = self._jobs[index], self._turns[index]
-        behind = max(1, floor((now_s - turn.release_s) / job.period_s))
-        self._release(turn, turn.release_s + behind * job.period_s)
-
     @staticmethod
-    def _release(turn: _Turn, release_s: float) -> None:
+    def _release(turn: Place, release_s: float) -> None:
         turn.release_s = turn.due_s = release_s
         turn.repeats, turn.waits = 0, False

@@ -9,16 +9,19 @@ is switched again before anything is believed, and off as soon as the line is fr
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.line import Polled
+from egret_gateway.errors import PortError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from egret_gateway.bus.line import Line, Plan, Turn
     from egret_gateway.profiles import DeviceSettings, Supply
@@ -42,8 +45,14 @@ class _Feed:
     since_s: float | None = None  # None: off, or unknown
     maybe_on: bool = False
     retry_s: float = 0.0
-    under_way: set[str] = field(default_factory=set)
+    under_way: set[str] = field(default_factory=set)  # channels: turns may be laid anew meanwhile
     faults: int = 0
+
+    def begins(self, turn: Turn) -> None:
+        self.under_way.update(channel.key for channel in turn.channels)
+
+    def ends(self, turn: Turn) -> None:
+        self.under_way.difference_update(channel.key for channel in turn.channels)
 
 
 class Supplies:
@@ -77,6 +86,11 @@ class Supplies:
             f"{supply.unit}/{supply.coil}": {"on": feed.maybe_on, "faults": feed.faults}
             for supply, feed in self.feeds.items()
         }
+
+    def left_out(self, turn: Turn) -> None:
+        """Take in that a turn does not go on: its supply is switched off in the next pause."""
+        if (need := self.need(turn)) is not None:
+            self.feeds[need[0]].ends(turn)
 
     def lost(self) -> None:
         """Take in that the port went: what was on may have been power-cycled since."""
@@ -134,28 +148,29 @@ class SuppliedLine:
             return await self._line.poll(index)
         supply, warmup_s = need
         feed = self._supplies.feeds[supply]
-        name = turn.channels[0].key
         if feed.since_s is None:
             fault = await self._switch(supply, feed, on=True)
             if fault is not Fault.NONE:
-                feed.under_way.discard(name)
+                feed.ends(turn)
                 return Polled(fault, self._now())
-        feed.under_way.add(name)
+        feed.begins(turn)
         now_s, ready_s = self._now(), (feed.since_s or 0.0) + warmup_s
         if now_s < ready_s:
             return Polled(Fault.PENDING, now_s, free_s=ready_s)
         polled = await self._line.poll(index)
         if polled.fault is not Fault.PENDING:
-            feed.under_way.discard(name)
+            feed.ends(turn)
             if not feed.under_way:
-                await self._off(supply, feed)
+                # A port that goes now takes no value along: whatever uses it next will say so.
+                with contextlib.suppress(PortError):
+                    await self._off(supply, feed)
         return polled
 
     async def idle(self, until_s: float) -> None:
         """Use the pause to switch off what could not be, then keep ears open."""
         for supply, feed in self._supplies.feeds.items():
             if feed.maybe_on and not feed.under_way and self._now() >= feed.retry_s:
-                await self._off(supply, feed)
+                await _whole(self._off(supply, feed))
         await self._line.idle(until_s)
 
     def close(self) -> None:
@@ -184,3 +199,14 @@ class SuppliedLine:
             fault,
         )
         return fault
+
+
+async def _whole(switching: Coroutine[Any, Any, None]) -> None:
+    """Let a switching end before the pause does: half of one leaves an answer that is nobody's."""
+    task = asyncio.ensure_future(switching)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with contextlib.suppress(PortError):  # whatever uses the port next will say so
+            await task
+        raise

@@ -24,6 +24,7 @@ WAIT_MIN_S = 0.05  # least patience beyond the learnt answer time: USB adapters 
 DEVIATIONS = 6.0
 SHORT_AFTER = 3  # a unit never heard so often is asked with its neighbours' patience ...
 FULL_EVERY = 4  # ... but each fourth time with its own: it may be slower than all of them
+DOUBLINGS = 16  # of the learnt wait, at the 4th, 8th, 16th ... miss: in the end the profile's most
 _TAU_SHARE = 1 / 8  # weight of a new answer time, as for round trips in RFC 6298
 _DEVIATION_SHARE = 1 / 4
 
@@ -75,6 +76,8 @@ class Unit:
         tau_max_s: the slowest answer, late ones included; counts: for health.
         write_free_s: until then the answer to a write that was given up may still come.
         missed: questions in a row without an answer.
+        late_s: the slowest answer since the last right one, which came when nobody waited.
+        patient: the next answer is waited for as long as the profile says.
     """
 
     open: list[Shape] = field(default_factory=list)
@@ -86,6 +89,8 @@ class Unit:
     counts: Counts = field(default_factory=Counts)
     write_free_s: float = 0.0
     missed: int = 0
+    late_s: float = 0.0
+    patient: bool = False
 
     def timeout_s(self, patience: Patience, usual_s: float | None = None) -> float:
         """Return how long to wait beyond the reply's wire time; the most at first contact.
@@ -94,13 +99,21 @@ class Unit:
             patience: of the profile.
             usual_s: what the slowest other unit of the line is given, None where none was heard.
         """
+        if self.patient:
+            return patience.most_s
         if self.tau_s is None:
             full = self.missed < SHORT_AFTER or self.missed % FULL_EVERY == 0
             if full or usual_s is None:
                 return patience.most_s
             return min(max(usual_s, patience.least_s), patience.most_s)
         learnt = self.tau_s + max(WAIT_MIN_S, DEVIATIONS * self.deviation_s)
-        return min(max(learnt, patience.least_s), patience.most_s)
+        if self.late_s:
+            learnt = max(learnt, self.late_s + WAIT_MIN_S)
+        learnt = max(learnt, patience.least_s)
+        if self.missed >= FULL_EVERY and self.missed.bit_count() == 1:
+            # It may have become slower; all the other times its neighbours are spared.
+            learnt *= 2 ** min(self.missed.bit_length() - FULL_EVERY.bit_length() + 1, DOUBLINGS)
+        return min(learnt, patience.most_s)
 
     def free_s(self, ways: Sequence[Span], patience: Patience) -> float:
         """Return when every open question is forgotten, given no more bytes of this unit."""
@@ -124,7 +137,7 @@ class Unit:
     def answered(self, tau_s: float) -> None:
         """Learn from a right answer that took `tau_s`; it ends the taint."""
         self.open.clear()
-        self.missed = 0
+        self.missed, self.late_s, self.patient = 0, 0.0, False
         tau_s = max(0.0, tau_s)
         self.tau_max_s = max(self.tau_max_s, tau_s)
         if self.tau_s is None:
@@ -146,12 +159,14 @@ class Unit:
     def gave_up(self, now_s: float) -> None:
         """Begin the silence that ends the taint: until now an answer was awaited anyway."""
         self.missed += 1
+        self.patient = False
         self.quiet_since_s = now_s
 
     def came_late(self, shape: Shape, now_s: float) -> None:
         """Strike off a question whose answer came when nobody waited for it any more."""
         self.counts.late_dropped += 1
-        self.tau_max_s = max(self.tau_max_s, now_s - self.asked_s)
+        self.late_s = max(self.late_s, now_s - self.asked_s)
+        self.tau_max_s = max(self.tau_max_s, self.late_s)
         self.quiet_since_s = now_s
         if shape in self.open:
             self.open.remove(shape)

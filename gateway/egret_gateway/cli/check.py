@@ -9,7 +9,7 @@ from ssl import PEM_cert_to_DER_cert
 from typing import TYPE_CHECKING, Any
 
 from egret_gateway import config as settings
-from egret_gateway.bus.survey import budget_of, too_much
+from egret_gateway.bus.survey import budget_of, crowded
 from egret_gateway.bus_settings import LINES_OF_TEXT, MODBUS_RTU, MODBUS_TCP
 from egret_gateway.certificate import validity
 from egret_gateway.clock import Clock
@@ -68,8 +68,7 @@ def warnings(config: GatewayConfig) -> list[str]:
     for bus in config.buses:
         if bus.port.startswith(("/dev/ttyUSB", "/dev/ttyACM")):
             found.append(f"{bus.name}: {bus.port} may be another port after a restart: use by-id")
-        if crowded := too_much(bus, budget_of(config, bus)):
-            found.append(crowded)
+        found.extend(crowded(config, bus))
         found.extend(
             f"{bus.name}: unit {device.unit} is above {UNIT_USUAL_MAX}: reserved by the standard, "
             "some gateways pass no request on to it"

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from egret_gateway import config as settings
 from egret_gateway.bus.budget import remedies
-from egret_gateway.bus.survey import budget_of, too_much
+from egret_gateway.bus.survey import budget_of, crowded
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from egret_gateway.bus.budget import Budget, DeviceCost
     from egret_gateway.bus.line import Cost
@@ -36,15 +36,22 @@ def run(arguments: argparse.Namespace) -> int:
     buses = [(bus, budget_of(config, bus)) for bus in config.buses]
     fits = all(found is None or found.fits for _, found in buses)
     if arguments.json:
-        told = {"ok": fits, "buses": {bus.name: _report(found) for bus, found in buses}}
-        sys.stdout.write(json.dumps(told) + "\n")
+        report = {"ok": fits, "buses": {bus.name: _report(found) for bus, found in buses}}
+        sys.stdout.write(json.dumps(report) + "\n")
     else:
-        sys.stdout.write("\n".join(line for b, found in buses for line in lines(b, found)) + "\n")
+        told = [line for b, found in buses for line in lines(b, found, crowded(config, b))]
+        sys.stdout.write("\n".join(told) + "\n")
     return OK if fits else FINDING
 
 
-def lines(bus: BusSettings, found: Budget | None) -> Iterator[str]:
-    """Yield the budget for people: the bus, its devices, the dearest first, and their reads."""
+def lines(bus: BusSettings, found: Budget | None, words: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the budget for people: the bus, its devices, the dearest first, and their reads.
+
+    Args:
+        bus: the line.
+        found: its budget, None where nobody knows it.
+        words: what is to be said where it is too much.
+    """
     head = f"{bus.name} {bus.port} {bus.baud} {bus.parity}"
     if found is None:
         yield f"{head}: its wire time depends on its devices: not known beforehand"
@@ -60,7 +67,7 @@ def lines(bus: BusSettings, found: Budget | None) -> Iterator[str]:
         for turn in device.turns:
             names = ", ".join(channel.key for channel in turn.channels)
             yield f"    {turn.ask}: {turn.wire_s * 1000:.1f} ms: {names}"
-    if word := too_much(bus, found):
+    for word in words:
         yield f"  too much: {word}"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from egret_gateway import config as settings
 from egret_gateway import log
-from egret_gateway.bus.survey import budget_of, too_much
+from egret_gateway.bus.survey import crowded
 from egret_gateway.ports import descriptors
 from egret_gateway.service import Service
 
@@ -40,9 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
             lack,
         )
     for bus in config.buses:
-        if crowded := too_much(bus, budget_of(config, bus)):
+        for detail in crowded(config, bus):
             # It starts all the same: a site must not go dark after an upgrade.
-            LOG.warning("event=bus_too_full detail=%r", crowded)
+            LOG.warning("event=bus_too_full detail=%r", detail)
     return asyncio.run(_serve(config))
 
 

@@ -26,6 +26,7 @@ FAST_BAUD = 19200
 NAP_SPARE_S = 0.002  # a timer is up to 1 ms late: the last bytes are waited for awake
 NAP_SHARE = 0.9  # of the time the missing characters take: few wakeups, and none too late
 ASCII_BITS = 7  # characters that are text, and on a line without CRC proven by their parity only
+_SELECT_MAX = 1024  # FD_SETSIZE: a box with a thousand connections has descriptors above it
 _CHUNK_B = 4096  # a tty's own buffer
 _FAULTS = {
     errno.ENOENT: PortFault.MISSING,
@@ -80,7 +81,7 @@ class SerialPort:
         if until_s - time.monotonic() > FINE_S:
             await self._readable(until_s - FINE_S)
         left_s = until_s - time.monotonic()
-        select.select([self._fd], [], [], max(0.0, min(left_s, FINE_S)))
+        _await_readable(self._fd, max(0.0, min(left_s, FINE_S)))
 
     async def _readable(self, until_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -114,6 +115,16 @@ class SerialPort:
 
     def _gone(self, error: OSError) -> PortError:
         return PortError(self.path, PortFault.VANISHED, str(error))
+
+
+def _await_readable(descriptor: int, for_s: float) -> None:
+    """Return when a descriptor is readable, or after `for_s`; nothing else runs meanwhile."""
+    if descriptor < _SELECT_MAX:
+        select.select([descriptor], [], [], for_s)  # to the microsecond, where poll has whole ms
+        return
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    poll.poll(for_s * 1000)
 
 
 def line_times(baud: int, parity: str, stop_bits: int, data_bits: int = 8) -> tuple[float, float]:

@@ -7,6 +7,7 @@ find that while nothing is asked, and the limit on unacknowledged data while som
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import time
@@ -150,6 +151,8 @@ async def open_tcp(endpoint: Endpoint, char_s: float = 0.0, gap_s: float = 0.0) 
         refused = error.errno == errno.ECONNREFUSED
         fault = PortFault.REFUSED if refused else PortFault.UNREACHABLE
         raise PortError(path, fault, str(error)) from error
+    except UnicodeError as error:  # a name that no resolver can be asked
+        raise PortError(path, PortFault.UNREACHABLE, str(error)) from error
 
 
 async def _connected(endpoint: Endpoint, new: Callable[[], TcpPort]) -> TcpPort:
@@ -157,10 +160,10 @@ async def _connected(endpoint: Endpoint, new: Callable[[], TcpPort]) -> TcpPort:
     loop = asyncio.get_running_loop()
     found = await _addresses(endpoint)
     for address in found[:-1]:
-        try:
-            return (await loop.create_connection(new, address, endpoint.port))[1]
-        except OSError:
-            continue
+        with contextlib.suppress(OSError):  # a timeout is one too
+            # A share for each: one that swallows packets must not keep us from the next one.
+            async with asyncio.timeout(CONNECT_S / len(found)):
+                return (await loop.create_connection(new, address, endpoint.port))[1]
     return (await loop.create_connection(new, found[-1], endpoint.port))[1]
 
 

@@ -121,6 +121,10 @@ def _item(name: str, table: Table, way: Way) -> Item:
         **(needs.others(table, quantity) if isinstance(at, Register) else {}),
         read_clears=table.flag("read_clears", default=False),
     )
+    if item.read_clears and not isinstance(at, Register):
+        table.fail("read_clears", "only a register of Modbus is kept from a second read: leave out")
+    if item.read_clears and item.ready is not None:
+        table.fail("ready", "what is read while it is not ready is cleared unseen: leave it out")
     if item.scale == 0:
         table.fail("scale", "write a number other than 0")
     if (quantity in COUNTED) != (item.counter is not None):

@@ -20,7 +20,7 @@ from egret_gateway.bus.breaker import (
 )
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.rank import Rank
-from egret_gateway.bus.schedule import Job, Next
+from egret_gateway.bus.turns import Job, Next
 
 if TYPE_CHECKING:
     from egret_gateway.bus.schedule import Schedule
@@ -215,6 +215,37 @@ def test_a_unit_heard_out_of_its_turn_is_no_longer_parked() -> None:
     turns.heard("a")
     assert not turns.breakers["a"].open
     assert turns.breakers["a"].fails == 0
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 5, 6])
+def test_a_parked_unit_that_refuses_is_alive(code: int) -> None:
+    turns = schedule(Job("a", 10.0), Job("a", 10.0), Job("b", 10.0))
+    for breaker in turns.breakers.values():
+        breaker.back_off(0.0, 60.0, 60.0, 0.5)
+    turns.half_open()
+    assert turns.pick(20.0).job == 1
+    turns.done(1, 20.1, Fault.EXCEPTION, exception=code)
+    assert not turns.breakers["a"].open
+    assert turns.breakers["b"].probe_s == 0.0, "the line is back: everybody may be"
+    assert turns.pick(20.2).job == 0, "its other read takes its own turn"
+
+
+def test_a_device_that_is_failing_stays_parked() -> None:
+    turns = schedule(Job("a", 10.0))
+    turns.breakers["a"].back_off(0.0, 60.0, 60.0, 0.5)
+    turns.half_open()
+    assert turns.pick(20.0).job == 0
+    turns.done(0, 20.1, Fault.EXCEPTION, exception=11)
+    assert turns.breakers["a"].open
+
+
+def test_a_read_that_is_passed_over_leaves_the_probe_to_another_one_of_its_unit() -> None:
+    turns = schedule(Job("a", 10.0), Job("a", 10.0))
+    turns.breakers["a"].back_off(0.0, 60.0, 60.0, 0.5)
+    turns.half_open()
+    assert turns.pick(26.0).job == 0
+    turns.leave_out(0, 26.0)
+    assert turns.pick(26.0).job == 1
 
 
 def test_a_bucket_fills_to_its_brim_and_empties_into_bounded_debt() -> None:

@@ -14,7 +14,7 @@ from rig.sink import Sink
 from rig.site import FOLDERS, PATIENT, QUICK, site, stage
 
 from egret_core.quality import Flag, Reason
-from egret_core.timescale import REAL, Timescale
+from egret_core.timescale import REAL, SCALE_MAX, Timescale
 from egret_gateway.bus.poll import Bus
 from egret_gateway.config import BusSettings, load
 
@@ -212,3 +212,17 @@ async def test_when_every_unit_is_silent_the_port_is_opened_anew(tmp_path: Path)
             device.dead = set()
             await sink.until(lambda: len(sink.values()) >= 1)
             assert not bus.health()["silent"]
+
+
+async def test_a_port_that_stays_silent_is_opened_anew_now_and_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = Device()
+    device.dead = {7}
+    caplog.set_level("INFO")
+    with FarEnd(device) as far:
+        path = site(tmp_path, port=far.path, baud=FAST, devices=stage(7, period_s=12.0))
+        async with running(path, timescale=Timescale(SCALE_MAX)) as (bus, sink):
+            await sink.until(lambda: caplog.text.count(" opened") >= 3)
+            assert bus.health()["silent"]
+    assert caplog.text.count("every unit is silent") == 1, "told once"

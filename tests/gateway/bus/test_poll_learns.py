@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from rig.pty import FarEnd
@@ -16,14 +16,17 @@ from egret_core.quality import Flag, Reason
 from egret_core.timescale import REAL
 from egret_gateway.bus.asks import ASKS_MAX
 from egret_gateway.bus.fault import Fault
+from egret_gateway.bus.line import Polled
 from egret_gateway.bus.poll import Bus
 from egret_gateway.config import load
-from egret_gateway.errors import AskError
+from egret_gateway.errors import AskError, PortError, PortFault
 from egret_gateway.protocols.modbus_rtu_slave import Request, exception, find_request, reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from egret_gateway.bus.line import Line
 
 FAST = 115200
 PAIR = """
@@ -121,6 +124,35 @@ async def test_a_register_that_is_absent_leaves_its_neighbour_alone(tmp_path: Pa
     assert told[-1].startswith("two: refused (exception 2)")
 
 
+async def test_a_read_that_rests_says_that_nothing_was_asked(tmp_path: Path) -> None:
+    def answer(request: Request) -> list[int] | int:
+        return 2 if request.address + request.words > 12 else [5] * request.words
+
+    async with running(tmp_path, answer, PAIR.format(period_s=0.5)) as (bus, sink, _):
+        await sink.until(lambda: len(sink.values("one")) >= 1)
+        async with asyncio.timeout(10):
+            polled = Polled(Fault.NONE, 0.0)
+            while not polled.rests:
+                found = await bus.ask("7")
+                polled = next((p for t, p in found if t.channels[0].channel == "two"), polled)
+    assert (polled.fault, polled.exception, polled.sent) == (Fault.EXCEPTION, 2, b"")
+
+
+async def test_a_read_that_rests_is_no_probe_of_its_unit(tmp_path: Path) -> None:
+    class Resting:
+        async def poll(self, index: int) -> Polled:
+            return Polled(Fault.EXCEPTION, float(index), exception=2, rests=True)
+
+    sink = Sink()
+    settings = load(site(tmp_path, devices=stage(7)), FOLDERS).buses[0]
+    bus = Bus(settings, REAL, sink.emit, {}, lambda: False)
+    breaker = bus._schedule.breakers["7"]
+    breaker.back_off(0.0, 20.0, 60.0, 0.5)
+    await bus._poll(cast("Line", Resting()), 0)
+    assert (breaker.open, breaker.backoff_s) == (True, 20.0), "whether it is there is not known"
+    assert [s.reasons for s in sink.samples] == [Reason.EXCEPTION]
+
+
 async def test_a_lost_answer_of_a_clearing_register_is_not_asked_again_and_told(
     tmp_path: Path,
 ) -> None:
@@ -198,6 +230,22 @@ async def test_an_ask_of_a_dead_unit_says_so_and_a_revived_one_is_back(tmp_path:
             while polled.fault is not Fault.NONE:
                 ((_, polled),) = await bus.ask("9")
         assert not bus.health()["units"]["9"]["open"], "heard out of its turn, it is back"
+
+
+async def test_a_nap_that_the_port_s_end_cut_short_is_woken_by_nobody(tmp_path: Path) -> None:
+    class Unplugged:
+        async def idle(self, until_s: float) -> None:
+            raise PortError("/dev/x", PortFault.VANISHED, f"before {until_s}")
+
+    settings = load(site(tmp_path, devices=stage(7)), FOLDERS).buses[0]
+    bus = Bus(settings, REAL, Sink().emit, {}, lambda: False)
+    with pytest.raises(PortError):
+        await bus._idle(cast("Line", Unplugged()), 1.0)
+    bus._fault = ""  # before it is told
+    asked = asyncio.create_task(bus.ask("7"))
+    await asyncio.sleep(0)
+    assert not asked.done(), "it waits for its turn"
+    asked.cancel()
 
 
 async def test_an_ask_ends_when_the_line_goes(tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ from itertools import pairwise
 import pytest
 from rig.virtual_turns import run, schedule
 
+from egret_gateway.bus.breaker import BACKOFF_MAX_S, WARNING_SHARE
 from egret_gateway.bus.fault import Fault
+from egret_gateway.bus.load import STRIDE_MAX
 from egret_gateway.bus.rank import Rank
-from egret_gateway.bus.schedule import Job, Next, Schedule
+from egret_gateway.bus.schedule import Schedule
+from egret_gateway.bus.turns import Job, Next
 
 
 def test_polls_stay_on_their_phase_grid() -> None:
@@ -233,3 +236,42 @@ def test_what_comes_unasked_costs_the_line_nothing() -> None:
         for index in (0, 1):  # a talker speaks nine seconds into its period
             turns.done(index, now + 9.5, Fault.NONE)
     assert turns.strides.load < 0.01
+
+
+def test_a_bus_all_of_whose_units_are_parked_and_late_goes_on() -> None:
+    turns = schedule(Job("a", 1.0), Job("b", 1.0))
+    for breaker in turns.breakers.values():
+        breaker.back_off(0.0, 60.0, 60.0, 0.5)
+    pick = turns.pick(5.3)
+    assert (pick.job, pick.parked) == (None, (0, 1)), "each is told, and none is due any more"
+    assert pick.wake_s == 5.5
+    assert turns.pick(5.4) == (None, (), 5.5)
+
+
+def test_after_the_line_was_away_a_parked_unit_is_probed_at_once() -> None:
+    turns = schedule(Job("a", 600.0))
+    turns.breakers["a"].back_off(0.0, 6000.0, 6000.0, 0.5)
+    turns.half_open()
+    assert turns.pick(1500.0) == (0, (0,), 1500.0), "two periods are over, the third has begun"
+
+
+def test_on_a_line_that_rain_and_level_fill_everybody_has_a_turn_now_and_then() -> None:
+    ranks = [Rank.WARNING] * 8 + [Rank.MEASUREMENT, Rank.SERVICE]
+    jobs = [Job(str(n), 1.0, rank) for n, rank in enumerate(ranks)]
+    good, _, _ = run(schedule(*jobs), jobs, 600.0, lambda *_: (0.3, Fault.NONE))
+    for unit in "89":
+        gaps = [b - a for a, b in pairwise([0.0, *good[unit]])]
+        assert max(gaps) <= 2 * STRIDE_MAX, "no class is left without a sample"
+    for unit in "01234567":
+        assert len(good[unit]) >= 0.9 * 600 / 2.4, "and it costs rain and level next to nothing"
+
+
+def test_on_a_line_that_is_full_a_parked_unit_is_probed_all_the_same() -> None:
+    jobs = [Job(str(n), 1.0, Rank.WARNING) for n in range(9)]
+
+    def cost(unit: str, now: float) -> tuple[float, Fault]:
+        return 0.3, Fault.TIMEOUT if unit == "4" and now < 60 else Fault.NONE
+
+    good, _, _ = run(schedule(*jobs), jobs, 600.0, cost)
+    assert good["4"], "it is back"
+    assert good["4"][0] <= 60 + 1.2 * BACKOFF_MAX_S * WARNING_SHARE + 2 * STRIDE_MAX

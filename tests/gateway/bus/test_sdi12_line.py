@@ -10,8 +10,9 @@ from rig.sdi12_line import VirtualWire
 from egret_demo.sdi12_sensor import Measurement, Sensor
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.line import Polled
-from egret_gateway.bus.schedule import Job, Next, Schedule
+from egret_gateway.bus.schedule import Schedule
 from egret_gateway.bus.sdi12 import DROPPED, REFUSED, Sdi12Line, Sdi12Plan, wire_s
+from egret_gateway.bus.turns import Job, Next
 from egret_gateway.config import load
 from egret_gateway.profiles import REPOSITORY
 

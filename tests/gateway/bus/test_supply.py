@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +11,11 @@ from rig.site import site, stage
 from egret_core.errors import ConfigError
 from egret_gateway.bus.fault import Fault
 from egret_gateway.bus.line import Polled, Turn
-from egret_gateway.bus.schedule import Job, Next, Schedule
+from egret_gateway.bus.schedule import Schedule
 from egret_gateway.bus.supply import RETRY_S, SuppliedLine, Supplies
+from egret_gateway.bus.turns import Job, Next
 from egret_gateway.config import load
+from egret_gateway.errors import PortError, PortFault
 from egret_gateway.profiles import Supply
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ class Cabinet:
         self.on: dict[Supply, bool] = {RELAY: False}
         self.relay_fault = Fault.NONE
         self.story: list[str] = []
-        self.closed = False
+        self.closed = self.unplugged = False
         self.line = SuppliedLine(self, self, self, self.supplies, lambda: self.now_s)
 
     async def open(self) -> SuppliedLine:
@@ -53,6 +56,8 @@ class Cabinet:
         return {}
 
     async def switch(self, unit: int, coil: int, *, on: bool) -> Fault:
+        if self.unplugged:
+            raise PortError("/dev/x", PortFault.VANISHED, "pulled")
         self.now_s += POLL_S
         if self.relay_fault is Fault.NONE:
             self.on[Supply(unit, coil)] = on
@@ -178,6 +183,77 @@ async def test_after_a_lost_port_it_warms_up_anew(tmp_path: Path) -> None:
     cabinet.now_s += 5
     assert (await cabinet.line.poll(0)).fault is Fault.PENDING
     assert cabinet.story == ["on", "on"]
+
+
+async def test_a_port_that_goes_before_it_is_off_takes_no_value_along(tmp_path: Path) -> None:
+    cabinet = Cabinet(tmp_path, fed(7, "wl"))
+    await cabinet.line.poll(0)
+    cabinet.now_s += 5
+    cabinet.unplugged = True
+    assert (await cabinet.line.poll(0)).raws == (1.0,)
+    assert cabinet.supplies.health()["20/3"]["on"], "it may be on"
+    with pytest.raises(PortError):
+        await cabinet.line.idle(cabinet.now_s + 1)
+
+
+@pytest.mark.parametrize("unplugged", [False, True])
+async def test_a_switching_off_that_somebody_interrupts_is_ended_first(
+    tmp_path: Path, *, unplugged: bool
+) -> None:
+    class Slow(Cabinet):
+        async def switch(self, unit: int, coil: int, *, on: bool) -> Fault:
+            await going.wait()
+            return await super().switch(unit, coil, on=on)
+
+    going = asyncio.Event()
+    going.set()
+    cabinet = Slow(tmp_path, fed(7, "wl"))
+    await cabinet.line.poll(0)
+    cabinet.supplies.left_out(cabinet.turns[0])
+    cabinet.unplugged = unplugged
+    going.clear()
+    pause = asyncio.create_task(cabinet.line.idle(cabinet.now_s + 1))
+    await asyncio.sleep(0)
+    pause.cancel()
+    await asyncio.sleep(0)
+    assert not pause.done()
+    going.set()
+    with pytest.raises(asyncio.CancelledError):
+        await pause
+    assert cabinet.on[RELAY] is unplugged
+
+
+async def test_a_turn_that_is_left_out_in_its_warm_up_lets_go_of_its_supply(tmp_path: Path) -> None:
+    cabinet = Cabinet(tmp_path, fed(7, "wl"), fed(8, "b"))
+    await cabinet.line.poll(0)
+    await cabinet.line.poll(1)
+    cabinet.supplies.left_out(cabinet.turns[0])
+    await cabinet.line.idle(cabinet.now_s + 1)
+    assert cabinet.on[RELAY], "the other one still warms up"
+    cabinet.supplies.left_out(cabinet.turns[1])
+    await cabinet.line.idle(cabinet.now_s + 1)
+    assert not cabinet.on[RELAY]
+
+
+async def test_turns_that_are_laid_anew_in_the_warm_up_let_go_of_their_supply(
+    tmp_path: Path,
+) -> None:
+    cabinet = Cabinet(tmp_path, fed(7, "a"), fed(8, "b"))
+    one, two = (turn.channels[0] for turn in cabinet.turns)
+    cabinet.turns = [Turn("7", (one, two), 60)]
+    await cabinet.line.poll(0)
+    cabinet.turns = [Turn("7", (two,), 60), Turn("7", (one,), 60)]
+    cabinet.now_s += 5
+    await cabinet.line.poll(0)
+    assert cabinet.on[RELAY], "the other part is still to come"
+    await cabinet.line.poll(1)
+    assert not cabinet.on[RELAY]
+    cabinet.turns = [Turn("7", (one,), 60), Turn("7", (two,), 60)]
+    await cabinet.line.poll(0)
+    cabinet.turns = [Turn("7", (two, one), 60)]
+    cabinet.now_s += 5
+    await cabinet.line.poll(0)
+    assert not cabinet.on[RELAY]
 
 
 async def test_a_failing_device_does_not_keep_its_supply_on(tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ from rig.site import FOLDERS, site, stage
 from egret_core.quality import Reason
 from egret_core.timescale import REAL
 from egret_gateway.bus.poll import Bus
+from egret_gateway.bus.shed import IN_A_ROW, BatterySettings, Step
+from egret_gateway.bus.shedding import Shedding
 from egret_gateway.config import load
 from egret_gateway.protocols.modbus_pdu import COIL_ON, WRITE_COIL, WRITE_COILS
 from egret_gateway.protocols.modbus_rtu_slave import exception, find_request, reply
+from egret_gateway.sample import Sample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +80,33 @@ async def test_it_is_fed_while_it_is_read_and_only_then(tmp_path: Path) -> None:
         cabinet.refuses = False
         seen = len(sink.values())
         await sink.until(lambda: len(sink.values()) > seen)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_a_gauge_that_is_shed_in_its_warm_up_is_not_fed_any_longer(tmp_path: Path) -> None:
+    cabinet = Cabinet(lists=True)
+    feed = FEED.replace("0.2", "1.0")
+    device = stage(GAUGE, "wl", 30.0, profile="stage-quick").replace("period_s", f"{feed}period_s")
+    with FarEnd(cabinet) as far:
+        path = site(tmp_path, port=far.path, baud=115200, devices=device)
+        settings = load(path, FOLDERS).buses[0]
+        key = settings.devices[0].channels[0].key
+        low = Shedding(BatterySettings("st/battery", (Step(12.0, 12.4, (key,)),)))
+        sink = Sink()
+        bus = Bus(settings, REAL, sink.emit, {}, lambda: False, shedding=low)
+        task = asyncio.create_task(bus.run())
+        async with asyncio.timeout(10):
+            while "on" not in cabinet.story:
+                await asyncio.sleep(0.01)
+            for _ in range(IN_A_ROW):
+                low.take("st/battery", Sample("st", "battery", 0, 11.0, None, 1))
+            await sink.until(lambda: len(sink.samples) == 1)
+            while cabinet.on:
+                await asyncio.sleep(0.01)
+        assert cabinet.story == ["off", "on", "off"]
+        assert sink.samples[0].reasons == Reason.SHED
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

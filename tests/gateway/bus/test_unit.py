@@ -112,12 +112,62 @@ def test_a_unit_never_heard_is_given_its_neighbours_patience_and_now_and_then_it
     assert unit.timeout_s(PATIENCE, usual_s=9.0) == PATIENCE.most_s
 
 
-def test_a_unit_that_was_heard_keeps_its_own_patience() -> None:
+def heard(tau_s: float) -> Unit:
     unit = Unit()
     for _ in range(50):
-        unit.answered(0.2)
-    for _ in range(9):
+        unit.answered(tau_s)
+    return unit
+
+
+def given(unit: Unit, patience: Patience = PATIENCE) -> list[float]:
+    """Return what a unit that stays silent is given, question by question."""
+    waits = []
+    for _ in range(129):
+        waits.append(unit.timeout_s(patience, usual_s=0.06))
         unit.gave_up(0.0)
-    assert unit.timeout_s(PATIENCE, usual_s=0.06) == pytest.approx(0.25, abs=0.01)
-    unit.answered(0.2)
+    return waits
+
+
+def test_a_unit_that_was_heard_keeps_its_patience_and_ever_more_rarely_has_a_longer_one() -> None:
+    unit = heard(0.01)
+    waits = given(unit)
+    longer = [4, 8, 16, 32, 64, 128]
+    usual = [wait for question, wait in enumerate(waits) if question not in longer]
+    assert usual == pytest.approx([0.06] * len(usual), abs=0.005)
+    found = [waits[question] for question in longer]
+    assert found == pytest.approx([0.12, 0.24, 0.48, 0.96, 1.0, 1.0], abs=0.02)
+    assert given(heard(0.01), Patience(0.2, 1.0))[:5] == [0.2, 0.2, 0.2, 0.2, 0.4]
+    unit.answered(0.01)
     assert unit.missed == 0
+    assert unit.timeout_s(PATIENCE) < 0.1
+
+
+def test_a_unit_that_is_silent_for_years_is_given_no_more_than_the_most() -> None:
+    unit = heard(0.01)
+    unit.missed = 2**4000
+    assert unit.timeout_s(PATIENCE) == PATIENCE.most_s
+
+
+def test_an_answer_that_came_late_is_waited_for_the_next_time() -> None:
+    unit = heard(0.01)
+    asked(unit, 2, 10.0)
+    unit.gave_up(10.06)
+    unit.came_late(Shape(7, 3, 2), 10.4)
+    assert unit.timeout_s(PATIENCE) == pytest.approx(0.45, abs=0.001)
+    assert unit.timeout_s(Patience(0.05, 0.3)) == 0.3
+    unit.answered(0.4)
+    assert unit.timeout_s(PATIENCE) >= 0.45, "now it is learnt"
+    for _ in range(50):
+        unit.answered(0.01)
+    assert unit.timeout_s(PATIENCE) < 0.1
+
+
+def test_one_that_somebody_stands_beside_is_given_all_its_time_once() -> None:
+    unit = heard(0.01)
+    unit.patient = True
+    assert unit.timeout_s(PATIENCE) == PATIENCE.most_s
+    unit.gave_up(0.0)
+    assert unit.timeout_s(PATIENCE) < 0.1
+    unit.patient = True
+    unit.answered(0.01)
+    assert unit.timeout_s(PATIENCE) < 0.1

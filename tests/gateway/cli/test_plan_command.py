@@ -66,6 +66,23 @@ def test_a_plan_that_cannot_be_kept_is_refused_with_a_remedy_that_works(
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["ok"] is True
 
 
+def test_a_line_that_is_full_only_in_an_event_is_told(tmp_path: Path, capsys: Capture) -> None:
+    quick = "event_s = 0.2\n[bus.device.channels"
+    devices = [
+        stage(unit, f"wl{unit}", 1.0).replace("[bus.device.channels", quick) for unit in range(1, 9)
+    ]
+    path = site(tmp_path, devices="".join(devices))
+    assert main(["plan", str(path)]) == 0, "what is not urgent is thinned out meanwhile"
+    told = capsys.readouterr().out
+    assert "34.3% of the wire's time" in told
+    assert "  too much: bus0: in an event on all its stations polls take 172%" in told
+    assert main(["check", str(path)]) == 0
+    assert "warning: bus0: in an event on all its stations" in capsys.readouterr().out
+    calm = "".join(device.replace("0.2", "0.5") for device in devices)
+    assert main(["plan", str(site(tmp_path, devices=calm))]) == 0
+    assert "too much" not in capsys.readouterr().out
+
+
 def test_check_warns_of_it_and_run_starts_all_the_same(
     tmp_path: Path,
     capsys: Capture,

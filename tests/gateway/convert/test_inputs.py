@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -162,3 +163,28 @@ def test_what_is_needed_is_made_first_whatever_the_file_s_order(tmp_path: Path) 
     warm, air, pore = (sample.value or 0.0 for sample in first)
     assert air == pytest.approx(-0.04 * (7840 - 8900) + 0.05 * (warm - 20))
     assert pore == pytest.approx(20 - (air - 100))
+
+
+def test_that_something_was_lost_is_told_by_the_next_number(tmp_path: Path) -> None:
+    warm = three(tmp_path)[2]
+    warm = replace(warm, item=replace(warm.item, sentinels=(9999.0,)))
+    sampler, turn = Sampler(Timescale(1, 0, 0), {}, lambda: False), Turn("7", (warm,), 60)
+
+    def read(raw: float, at_s: float, *, lost: bool = False) -> Sample:
+        return sampler.values(turn, [raw], at_s, lost=lost).samples[0]
+
+    none = read(9999.0, 100, lost=True)
+    assert none.value is None
+    first = read(5.781, 160)
+    assert (first.flag, first.reasons & Reason.GAP) == (Flag.SUSPECT, Reason.GAP)
+    assert read(5.781, 220).flag == Flag.GOOD
+
+
+def test_what_was_read_in_maintenance_corrects_nothing_after_it(tmp_path: Path) -> None:
+    field = Field(tmp_path)
+    field.barometer(HPA_1013, 100)
+    field.lines[1]._maintenance = lambda: True
+    field.barometer(HPA_1013 / 2, 130)
+    field.lines[1]._maintenance = lambda: False
+    found = field.pressure(150)
+    assert (found.value, found.flag) == (pytest.approx(18.7), Flag.GOOD), "by the one before it"

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import resource
 import time
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,25 @@ async def test_waiting_ends_at_its_time_and_not_before() -> None:
         assert time.monotonic() >= until_s
         assert port.take() == b""
         port.close()
+
+
+async def test_a_line_with_a_high_descriptor_is_waited_for_like_any_other() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, limits[1]))
+    try:
+        with FarEnd(echo) as far:
+            port = open_serial(settings(far.path))
+            low, port._fd = port._fd, fcntl.fcntl(port._fd, fcntl.F_DUPFD, 1500)
+            until_s = time.monotonic() + 0.02
+            await port.wait(until_s)
+            assert time.monotonic() >= until_s
+            port.write(b"ab")
+            assert await received(port, 2) == b"ba"
+            os.close(port._fd)
+            port._fd = low
+            port.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 async def test_a_wait_that_knows_what_lacks_still_gets_everything() -> None:

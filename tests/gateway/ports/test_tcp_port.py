@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
@@ -134,6 +135,34 @@ async def test_a_name_that_leads_nowhere() -> None:
     with pytest.raises(PortError, match="host, cable") as caught:
         await open_tcp(Endpoint("no-such-host.invalid", 502))
     assert caught.value.fault is PortFault.UNREACHABLE
+
+
+async def test_a_name_that_no_resolver_can_be_asked() -> None:
+    with pytest.raises(PortError) as caught:
+        await open_tcp(Endpoint("plc1..local", 502))
+    assert caught.value.fault is PortFault.UNREACHABLE
+
+
+async def test_an_address_that_swallows_packets_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tcp_port, "CONNECT_S", 2.0)
+    monkeypatch.setattr(
+        tcp_port.socket,
+        "getaddrinfo",
+        lambda *_, **__: [(0, 0, 0, "", (host, 0)) for host in ("127.0.0.9", "127.0.0.1")],
+    )
+    with socket.socket() as full, socket.socket() as open_one, contextlib.ExitStack() as fillers:
+        full.bind(("127.0.0.9", 0))
+        full.listen(0)
+        open_one.bind(("127.0.0.1", full.getsockname()[1]))
+        open_one.listen()
+        for _ in range(4):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        port = await open_tcp(Endpoint("two.example", full.getsockname()[1]))
+        port.close()
 
 
 async def test_a_host_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
