@@ -57,7 +57,7 @@ WRONG_BOX = {
         "bus[0].device[1].unit = 1: bus[0].device[0] has this address too: give one device another",
     ),
     "unknown unit": ("unit = 1", "unit = 256", "bus[0].device[0].unit = 256: write a whole number"),
-    "unknown profile": ("generic-stage-u16", "generic-stage", "no such profile; there are: "),
+    "unknown profile": ("generic-stage-u16", "generic-stage", "no such profile (did you mean"),
     "station with /": ('"st1"', '"st/1"', "bus[0].device[0].station = 'st/1': an id is 1 to 48 of"),
     "channel with +": ('"wl"', '"w+l"', "channels.stage.channel = 'w+l': an id is 1 to 48 of"),
     "datum missing": ('datum = "gauge"\n', "", "datum = None: a water_level needs the name of its"),
@@ -118,8 +118,11 @@ async def test_a_port_that_is_missing_or_busy_is_named_and_its_readings_say_so(l
     text = line.field.config.read_text()
     away = line.folder / "away.toml"
     away.write_text(text.replace(str(line.gauge.path), "/dev/serial/by-id/none"))
+    third = Field(line.folder / "third", "gw3", line.port, line.gauge.path, period_s=0.2)
+    third.config.write_text(third.config.read_text().replace('"st1"', '"st3"'))
+    away.write_text(away.read_text().replace(str(line.field.data), str(third.data)))
     missing, busy = await asyncio.gather(
-        typed(GATEWAY, "read", away), typed(GATEWAY, "read", line.field.config)
+        typed(GATEWAY, "read", away), typed(GATEWAY, "read", third.config)
     )
     assert (missing.code, missing.out) == (3, "")
     assert "/dev/serial/by-id/none: missing" in missing.err
@@ -127,8 +130,6 @@ async def test_a_port_that_is_missing_or_busy_is_named_and_its_readings_say_so(l
     assert (busy.code, busy.out) == (3, "")
     assert f"{line.gauge.path}: busy" in busy.err
     assert "another program holds the port" in busy.err
-    third = Field(line.folder / "third", "gw3", line.port, line.gauge.path, period_s=0.2)
-    third.config.write_text(third.config.read_text().replace('"st1"', '"st3"'))
     await third.start()
     try:
         await until(lambda: says(line, "st3", "PORT"), "the second user of the port says so")
