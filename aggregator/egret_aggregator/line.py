@@ -52,6 +52,10 @@ class RunningLine:
         """Return the receipt time of the newest entry in the rollups, None before the first."""
         return (self.roller and self.roller.rolled_to_ms) or None
 
+    async def unmarked(self) -> int:
+        """Return how many recorded entries may be missing in rollups, after a short wait."""
+        return await self.roller.follow() if self.roller else 0
+
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
         return {view.id: _shown(view) for view in self.intake.gateways()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from egret_aggregator.store.rollups import Rollups
 
 LOOK_S = 1.0  # real time between two looks when there is nothing to do
+FOLLOW_S = 1.0  # the longest that a chart waits for its newest marks
 QUIET_S = 60.0  # a bucket is at rest when nothing came to it for so long, real time
 ENTRIES_MAX = 64  # of one step: 12,800 readings of full batches
 SLICE = 8  # entries before the event loop gets a turn: about 1 ms
@@ -78,6 +80,9 @@ class Roller:
         self._adoption = 0
         self._refused: tuple[str, str] = ("", "")  # after it the next channel is rolled anew
         self._rest_until_s = float("-inf")
+        self._marked = 0
+        self._asked = asyncio.Event()
+        self._moved = asyncio.Condition()
         self.rolled_to_ms = 0
         self.rolled = 0
         self.failures = 0
@@ -91,11 +96,28 @@ class Roller:
         """Roll until cancelled; a failure is logged and tried again."""
         while True:
             try:
-                busy = await self.step()
-                pause_s = 0.0 if busy else LOOK_S
+                if not await self.step():
+                    await self._idle()
             except AggregatorError as error:
-                pause_s = self._failed(error)
-            await asyncio.sleep(pause_s)
+                await asyncio.sleep(self._failed(error))
+
+    async def _idle(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._asked.wait(), LOOK_S)
+        self._asked.clear()
+
+    async def follow(self, limit_s: float = FOLLOW_S) -> int:
+        """Wait until all that is recorded now is marked; return how many entries are not.
+
+        A chart is made of rollups and of what is marked: what is neither would be missing in it.
+        """
+        recorded = self._recorded().entry
+        if self._marked < recorded:
+            self._asked.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limit_s), self._moved:
+                    await self._moved.wait_for(lambda: self._marked >= recorded)
+        return max(0, recorded - self._marked)
 
     async def step(self) -> bool:
         """Mark what was recorded and roll what is at rest; tell whether there is more to do.
@@ -110,6 +132,8 @@ class Roller:
         if self._adoption != self._store.adoption:
             await self._begin_anew(self._positions)
         read = len(self._touched) < MARKS_MAX and await self._mark()
+        async with self._moved:
+            self._moved.notify_all()
         if self._now_s() < self._rest_until_s:
             return read
         try:
@@ -166,6 +190,7 @@ class Roller:
         found = await self._journal.read(self._positions, ENTRIES_MAX)
         entries = [entry for entry in found if entry.id <= reached.entry]
         if not entries:
+            self._marked = max(self._marked, reached.entry)
             return False
         if max(self._positions.values(), default=0) < self._journal.trimmed:
             await self._check_reach()
@@ -187,6 +212,7 @@ class Roller:
                 del self._touched[mark]
             raise
         self._positions.update(moved)
+        self._marked = max(moved.values())
         self.rolled_to_ms = rolled_to_ms
         return True
 

@@ -102,6 +102,7 @@ class StillLine:
     recorded: int | None = NOW_MS
     rolled: int | None = NOW_MS
     heard: dict[str, dict[str, Any]] = field(default_factory=dict)
+    behind: int = 0
     wrong: tuple[str, ...] = ()
     told: dict[str, float] = field(default_factory=lambda: {"egret_journal_head": 7.0})
 
@@ -113,6 +114,9 @@ class StillLine:
 
     def rolled_ms(self) -> int | None:
         return self.rolled
+
+    async def unmarked(self) -> int:
+        return self.behind
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         return self.heard

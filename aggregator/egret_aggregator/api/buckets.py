@@ -18,7 +18,7 @@ from egret_aggregator.api.readings import (
     span_of,
 )
 from egret_aggregator.api.times import rfc3339
-from egret_aggregator.charts import tier_of
+from egret_aggregator.charts import Tier, tier_of
 
 if TYPE_CHECKING:
     from egret_core.buckets import Bucket
@@ -41,12 +41,15 @@ async def buckets(
 ) -> dict[str, Any]:
     """Give what happened in each `width_s` of one channel; buckets without readings are left out.
 
-    Where `truncated` is true, `next_from` is where the next request starts.
+    Where `truncated` is true, `next_from` is where the next request starts. `rollups.pending`
+    counts ten-minute buckets of this channel, `rollups.unmarked` batches of any channel, that are
+    recorded and may be missing here: with both 0 the answer is all that is recorded.
     """
     from_ms, to_ms = span_of(rooms, chart)
     width_ms = _width(chart.width_s)
     limit = limit_of(rooms, chart.limit)
     place = await known_channel(rooms, station, channel)
+    unmarked = 0 if tier_of(width_ms) is Tier.RAW else await rooms.line.unmarked()
     page = await rooms.charts.buckets((station, channel), from_ms, to_ms, width_ms, limit)
     state, rolled_ms, age_s = rooms.rolling()
     truncated = page.to_ms < to_ms
@@ -64,6 +67,7 @@ async def buckets(
             "rolled_to": None if rolled_ms is None else rfc3339(rolled_ms),
             "age_s": age_s,
             "pending": page.pending,
+            "unmarked": unmarked,
         },
         "items": [_shown(bucket) for bucket in page.buckets],
         "truncated": truncated,

@@ -35,6 +35,9 @@ class Line(Protocol):
     def rolled_ms(self) -> int | None:
         """Return the receipt time of the newest entry in the rollups, None before the first."""
 
+    async def unmarked(self) -> int:
+        """Return how many recorded entries may be missing in rollups, after a short wait."""
+
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
 

@@ -144,7 +144,15 @@ async def test_a_width_that_cannot_be_given_is_refused(centre: ApiCentre, width:
 
 async def test_rollups_that_are_behind_say_so(tmp_path: Path) -> None:
     async with api_centre(tmp_path, ApiSettings(port=0)) as centre:
-        centre.line.rolled = None
+        centre.line.rolled, centre.line.behind = None, 7
         body = (await centre.get(f"{WL}?{DAY}&width_s=600")).json()
-        assert body["rollups"] == {"state": "never", "rolled_to": None, "age_s": None, "pending": 0}
+        assert body["rollups"] == {
+            "state": "never",
+            "rolled_to": None,
+            "age_s": None,
+            "pending": 0,
+            "unmarked": 7,
+        }
+        raw = (await centre.get(f"{WL}?{DAY}&width_s=60")).json()
+        assert raw["rollups"]["unmarked"] == 0, "raw readings need no rollups"
         assert body["items"] == []

@@ -50,6 +50,26 @@ async def charted(rolling: Rolling) -> None:
             assert page.pending == 0
 
 
+async def test_a_chart_waits_until_what_is_recorded_is_marked(
+    rolling: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("egret_aggregator.roller.LOOK_S", 3600.0)
+    async with opened(rolling):
+        rolled = asyncio.create_task(rolling.roller.run())
+        await asyncio.sleep(0.05)  # it has looked, and found nothing
+        await rolling.arrive([reading(60 * n) for n in range(30)])
+        await rolling.record()
+        assert await rolling.roller.follow(30.0) == 0
+        await charted(rolling)
+        rolled.cancel()
+        await asyncio.gather(rolled, return_exceptions=True)
+        # With nobody there to mark it says so, and does not keep the caller.
+        for _ in range(2):
+            await rolling.arrive([reading(3600)])
+        await rolling.record()
+        assert await rolling.roller.follow(0.01) == 2
+
+
 async def test_a_late_reading_changes_one_row_of_each_tier_and_a_duplicate_none(
     rolling: Rolling,
 ) -> None:

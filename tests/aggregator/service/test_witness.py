@@ -7,7 +7,7 @@ import json
 import shutil
 import signal
 import sqlite3
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -243,7 +243,9 @@ async def test_the_service_heals_a_deleted_ledger_by_itself(tmp_path: Path) -> N
             async with asyncio.timeout(60):
                 while gateway.settled != {1}:  # sent again, as a gateway does what nobody heard
                     await gateway.send(1)
-                    await asyncio.sleep(1)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(1):
+                            await gateway.until(lambda: gateway.settled == {1})
         async with asyncio.timeout(60):
             while not (await centre.get("/api/v1/warnings"))["items"]:
                 await asyncio.sleep(0.05)
