@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from egret_core.quality import Reason, counts, is_base, is_good
+from egret_core.rules.index import Graded, Standing
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import AHEAD_MS, CUT_S, LATE_S
 from egret_core.rules.rain import Rain
@@ -34,7 +35,7 @@ SNAPSHOT_GAP_MS = 900_000  # a silence worth a snapshot: 15 min, and thrice the 
 _MAINTENANCE = int(Reason.MAINTENANCE)
 _NO_TIME = -(2**62)
 
-Detector = Ladder | Rain
+Detector = Ladder | Rain | Graded
 
 
 # A reading that waits for its order: time at which it is judged; its identity, which differs where
@@ -79,7 +80,7 @@ class Channel:
         self.detectors = tuple(detectors)
         self.absences = tuple(absences)
         self._late_ms = default_late_ms(place, CUT_S)
-        self.sums = tuple(part for part in self.detectors if isinstance(part, Rain))
+        self.sums = tuple(p for p in self.detectors if not isinstance(p, Ladder) and p.of_total)
         self._bases: set[int] = set()  # identities of those waiting that only move a total's base
         self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
         self._waiting: list[_Waiting] = []
@@ -215,6 +216,14 @@ class Channel:
         if self.newest_ms is None:
             self.snapshots = []
 
+    def standings(self) -> dict[str, str]:
+        """Return what its index rules cannot judge now, by rule: warming up, and why not."""
+        return {
+            part.rule: str(part.standing)
+            for part in self.detectors
+            if isinstance(part, Graded) and part.standing is not Standing.OK
+        }
+
     @property
     def newest_ms(self) -> int | None:
         """Time of the newest reading of any quality, None before the first."""
@@ -303,7 +312,7 @@ class Channel:
             return
         time_ms, value = item[0], item[2]
         for detector in self.detectors:
-            if self._bases and isinstance(detector, Rain):
+            if self._bases and detector.of_total:
                 continue  # its base is still moving: what it rose by may have been poured
             if value >= detector.alert_at:
                 event = detector.alert(time_ms, value)
