@@ -30,7 +30,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
-from egret_core.rules.binding import GATEWAY, bind
+from egret_core.rules.binding import bind
 from egret_core.rules.model import ChannelPlace
 from egret_core.rules.packs import (
     Pack,
@@ -42,7 +42,7 @@ from egret_core.rules.packs import (
     table,
     text_of,
 )
-from egret_core.sources import FEED
+from egret_core.sources import FEED, GATEWAY
 from egret_core.topics import CENTRE, is_id
 from egret_core.units import UnitError, canonical
 

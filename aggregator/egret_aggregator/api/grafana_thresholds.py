@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from egret_core.rules.binding import GATEWAY
-from egret_core.rules.model import AbsenceLaw, LadderLaw
+from egret_core.rules.model import AbsenceLaw, IndexLaw, LadderLaw
+from egret_core.sources import FEED, GATEWAY, is_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +22,10 @@ def levels(rule: BoundRule) -> Iterator[Row]:
     """Yield a rule's levels for each subject that it judges.
 
     `raise` is in `unit`: a value of the channel, a rain sum over `window_h`, or for an absence
-    the silence in s. `station` is `gateway` and `channel` its id where a rule judges gateways.
+    the silence in s; of an index in its own unit. Where a rule judges a gateway or a feed,
+    `station` is `gateway` or `feed`, and `channel` its id.
     """
-    subjects = [*rule.channels, *((GATEWAY, id_) for id_ in rule.gateways)]
+    subjects = [*rule.channels, *(_owner(name) for name in rule.gateways)]
     facts = _facts(rule)
     for station, channel in subjects:
         for fact in facts:
@@ -43,8 +44,15 @@ def _facts(rule: BoundRule) -> list[Row]:
     if isinstance(law, LadderLaw):
         return _ladder(law)
     if isinstance(law, AbsenceLaw):
-        return [_row(law.label, 1, law.limit_ms / 1000, unit="s")]
+        limits = enumerate(law.levels, 1)
+        return [_row(label, rank, limit_ms / 1000, unit="s") for rank, (label, limit_ms) in limits]
+    if isinstance(law, IndexLaw):
+        return _ladder(law.ladder)
     return _windows(law)
+
+
+def _owner(name: str) -> tuple[str, str]:
+    return (GATEWAY, name) if is_gateway(name) else (FEED.rstrip(":"), name.removeprefix(FEED))
 
 
 def _ladder(law: LadderLaw) -> list[Row]:

@@ -2,9 +2,9 @@
 
 The centre differences the total. A total that falls (a device was replaced), or rises by more
 than ever fell in that time, is a new base: that step itself counts nothing. So is a total read
-during maintenance, when water is poured to try the gauge. A level holds while
-one of its windows is over its threshold; it eases when none is and it has been dry for `dry_ms`.
-Sums are whole nanometres.
+during maintenance, when water is poured to try the gauge. A level holds while one of its
+alternatives does, an alternative while all its windows have reached their sums (or are over them);
+it eases when none holds and it has been dry for `dry_ms`. Sums are whole nanometres.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from egret_core.rules.total import NM_PER_MM, is_no_rain
 from egret_core.rules.windows import Increment, Windows
 
 if TYPE_CHECKING:
-    from egret_core.rules.model import BoundRule, RainLaw
+    from egret_core.rules.model import BoundRule, RainLaw, WindowSum
 
 _MS_PER_H = 3_600_000
 
@@ -58,8 +58,11 @@ class Rain:
         self.rule = bound.name
         self.subject = subject
         self._hazard = bound.hazard
-        lengths = tuple(sorted({level.window_ms for level in law.levels}))
-        self._levels = tuple((lengths.index(level.window_ms), level) for level in law.levels)
+        lengths = tuple(sorted({one.window_ms for level in law.levels for one in level.sums}))
+        self._levels = tuple(
+            (tuple((lengths.index(one.window_ms), one.least_nm) for one in level.sums), level)
+            for level in law.levels
+        )
         self._labels = {level.rank: level.label for level in law.levels}
         self._dry_ms = law.dry_ms
         self._windows = Windows(lengths)
@@ -83,16 +86,16 @@ class Rain:
             return None
         said = max(self.rank, highest(self._waiting))
         sums = self._windows.sums_nm
-        for at, level in self._levels:
+        for needs, level in self._levels:
             if level.rank <= said:
                 return None
             # What leaves the window can only lower the sum: the cheap bound comes first.
-            if sums[at] + rain_nm < level.sum_nm:
+            if any(sums[at] + rain_nm < least for at, least in needs):
                 continue
-            sum_nm = self._windows.preview(step, at)
-            if sum_nm >= level.sum_nm:
+            seen = [self._windows.preview(step, at) for at, _ in needs]
+            if all(sum_nm >= least for sum_nm, (_, least) in zip(seen, needs, strict=True)):
                 change = Change.UPGRADED if said else Change.RAISED
-                evidence = self._evidence(level, sum_nm, time_ms)
+                evidence = self._evidence(level, seen, time_ms)
                 event = self._event(change, level.rank, time_ms, evidence, phase=Phase.PROVISIONAL)
                 self._waiting.append(Waiting(level.rank, level.label, time_ms, event.id))
                 return event
@@ -151,11 +154,11 @@ class Rain:
             self._windows.restore(steps, self._last_ms)
 
     def _judge(self, time_ms: int, out: list[ConditionEvent]) -> None:
-        rank, level, sum_nm = self._now()
+        rank, level, seen = self._now()
         if rank > self.rank and level is not None:
             change = Change.UPGRADED if self.rank else Change.RAISED
             named, self._waiting = absorb(self._waiting, rank)
-            evidence = self._evidence(level, sum_nm, time_ms)
+            evidence = self._evidence(level, seen, time_ms)
             self.rank = rank
             out.append(self._event(change, rank, time_ms, evidence, named=named))
         elif rank < self.rank and time_ms - (self._wet_ms or 0) >= self._dry_ms:
@@ -164,19 +167,33 @@ class Rain:
             false, self._waiting = disproved(self._waiting, time_ms)
             out.extend(self._refuted(item, Cause.NOT_CONFIRMED) for item in false)
 
-    def _now(self) -> tuple[int, WindowLevel | None, int]:
+    def _now(self) -> tuple[int, WindowLevel | None, list[int]]:
         sums = self._windows.sums_nm
-        for at, level in self._levels:
-            if sums[at] >= level.sum_nm:
-                return level.rank, level, sums[at]
-        return 0, None, 0
+        for needs, level in self._levels:
+            for at, least in needs:
+                if sums[at] < least:
+                    break
+            else:
+                return level.rank, level, [sums[at] for at, _ in needs]
+        return 0, None, []
 
     def _ease(self, rank: int, time_ms: int) -> ConditionEvent:
         sums = self._windows.sums_nm
-        # Of the level that no longer holds, the window that is nearest to its threshold.
-        over = [(sums[at] / lv.sum_nm, at, lv) for at, lv in self._levels if lv.rank == self.rank]
-        _, at, level = max(over, key=lambda item: item[:2])
-        evidence = self._evidence(level, sums[at], time_ms)
+        # Of the level that no longer holds, the alternative that is nearest to its sums.
+        _, _, level, seen = max(
+            (
+                (
+                    min(sums[at] / least for at, least in needs),
+                    needs,
+                    level,
+                    [sums[at] for at, _ in needs],
+                )
+                for needs, level in self._levels
+                if level.rank == self.rank
+            ),
+            key=lambda item: item[:2],
+        )
+        evidence = self._evidence(level, seen, time_ms)
         evidence["dry_s"] = (time_ms - (self._wet_ms or 0)) / 1000
         self.rank = rank
         change = Change.EASED if rank else Change.RETURNED
@@ -189,14 +206,13 @@ class Rain:
             Change.RAISED, rank, time_ms, {}, phase=phase, cause=cause, named=item.id
         )
 
-    def _evidence(self, level: WindowLevel, sum_nm: int, time_ms: int) -> dict[str, Any]:
-        evidence: dict[str, Any] = {
-            "value": sum_nm / NM_PER_MM,
-            "threshold": level.sum_nm / NM_PER_MM,
-            "unit": "mm",
-            "window_h": level.window_ms / _MS_PER_H,
-        }
-        if self._rebased_ms is not None and time_ms - self._rebased_ms < level.window_ms:
+    def _evidence(self, level: WindowLevel, seen: list[int], time_ms: int) -> dict[str, Any]:
+        first, *also = [_told(one, sum_nm) for one, sum_nm in zip(level.sums, seen, strict=True)]
+        evidence: dict[str, Any] = {**first, "unit": "mm"}
+        if also:
+            evidence["also"] = also
+        longest_ms = max(one.window_ms for one in level.sums)
+        if self._rebased_ms is not None and time_ms - self._rebased_ms < longest_ms:
             evidence["rebased_ms"] = self._rebased_ms  # the sum spans a replaced device
         return evidence
 
@@ -224,3 +240,14 @@ class Rain:
             evidence=evidence,
             provisional_id=named,
         )
+
+
+def _told(one: WindowSum, sum_nm: int) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "value": sum_nm / NM_PER_MM,
+        "threshold": one.sum_nm / NM_PER_MM,
+        "window_h": one.window_ms / _MS_PER_H,
+    }
+    if one.over:
+        told["over"] = True  # the threshold itself is not enough
+    return told

@@ -21,6 +21,7 @@ from egret_core.rules.model import CUT_S, LATE_S, AbsenceLaw, IndexLaw, LadderLa
 from egret_core.rules.rain import Rain
 from egret_core.rules.running import Running
 from egret_core.rules.warmup import Warmup
+from egret_core.sources import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -246,7 +247,7 @@ class Fold:
             self._subjects.append(channel)
         for name, rules in by_gateway.items():
             since = (change.now_ms, running_ms, _GATEWAY_LATE_MS)
-            gateway = Gateway(name, _absences(rules, f"gateway/{name}", since))
+            gateway = Gateway(name, _absences(rules, subject_of(name), since))
             self.gateways[name] = gateway
             self._subjects.append(gateway)
 
