@@ -55,6 +55,7 @@ levels = [
   {{ level = "yellow", raise = 3.0, clear = 2.8 }},
   {{ level = "red", raise = 5.0, clear = 4.8 }},
 ]
+hold_s = 0
 [[rule]]
 id = "silent"
 pack = "absence"
