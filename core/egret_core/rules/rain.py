@@ -4,7 +4,9 @@ The centre differences the total. A total that falls (a device was replaced), or
 than ever fell in that time, is a new base: that step itself counts nothing. So is a total read
 during maintenance, when water is poured to try the gauge. A level holds while one of its
 alternatives does, an alternative while all its windows have reached their sums (or are over them);
-it eases when none holds and it has been dry for `dry_ms`. Sums are whole nanometres.
+it eases when none holds and it has been dry for `dry_ms`. A further window that is shorter than the
+leading one may lie anywhere in it: 3 h of 120 mm with an hour of 50 mm is so whichever hour it was.
+Sums are whole nanometres.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from egret_core.rules.model import BoundRule, RainLaw, WindowSum
 
 _MS_PER_H = 3_600_000
+
+# A condition: which window, the least sum, and for how long it counts after it was met.
+Need = tuple[int, int, int]
 
 
 class Rain:
@@ -41,10 +46,12 @@ class Rain:
         "_last_ms",
         "_last_nm",
         "_levels",
+        "_met",
         "_rebased_ms",
         "_waiting",
         "_wet_ms",
         "_windows",
+        "_within",
         "alert_at",
         "quiet_below",
         "quiet_from",
@@ -60,9 +67,21 @@ class Rain:
         self._hazard = bound.hazard
         lengths = tuple(sorted({one.window_ms for level in law.levels for one in level.sums}))
         self._levels = tuple(
-            (tuple((lengths.index(one.window_ms), one.least_nm) for one in level.sums), level)
+            (
+                tuple(
+                    (
+                        lengths.index(one.window_ms),
+                        one.least_nm,
+                        max(level.window_ms - one.window_ms, 0),
+                    )
+                    for one in level.sums
+                ),
+                level,
+            )
             for level in law.levels
         )
+        self._within = tuple({need[:2] for needs, _ in self._levels for need in needs if need[2]})
+        self._met: dict[tuple[int, int], tuple[int, int]] = {}  # of these: when last, the sum then
         self._labels = {level.rank: level.label for level in law.levels}
         self._dry_ms = law.dry_ms
         self._windows = Windows(lengths)
@@ -90,10 +109,12 @@ class Rain:
             if level.rank <= said:
                 return None
             # What leaves the window can only lower the sum: the cheap bound comes first.
-            if any(sums[at] + rain_nm < least for at, least in needs):
+            if sums[needs[0][0]] + rain_nm < needs[0][1]:
                 continue
-            seen = [self._windows.preview(step, at) for at, _ in needs]
-            if all(sum_nm >= least for sum_nm, (_, least) in zip(seen, needs, strict=True)):
+            seen = self._seen(
+                needs, [self._windows.preview(step, at) for at, _, _ in needs], time_ms
+            )
+            if seen:
                 change = Change.UPGRADED if said else Change.RAISED
                 evidence = self._evidence(level, seen, time_ms)
                 event = self._event(change, level.rank, time_ms, evidence, phase=Phase.PROVISIONAL)
@@ -116,12 +137,14 @@ class Rain:
         if step.rain_nm > 0 and not no_rain:
             self._wet_ms = time_ms
             windows.add(step)
+            self._note_met(time_ms)
         else:
             if no_rain:
                 self.rebased += 1
                 self._rebased_ms = time_ms
             if time_ms >= windows.next_ms:
                 windows.advance(time_ms)
+            self._note_met(time_ms)
             if not self.rank and not self._waiting:
                 return  # without new rain no sum can grow
         self._judge(time_ms, out)
@@ -141,11 +164,14 @@ class Rain:
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         last, rebased = [self._last_ms, self._last_nm], [self.rebased, self._rebased_ms]
-        return [self.rank, last, self._wet_ms, rebased, self._waiting, self._windows.dump()]
+        met = sorted(self._met.items())
+        return [self.rank, last, self._wet_ms, rebased, self._waiting, self._windows.dump(), met]
 
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
-        self.rank, last, self._wet_ms, rebased, waiting, steps = saved
+        self.rank, last, self._wet_ms, rebased, waiting, steps = saved[:6]
+        for (at, least_nm), (met_ms, sum_nm) in (saved[6:] or [[]])[0]:  # an older state has none
+            self._met[at, least_nm] = (met_ms, sum_nm)
         self._last_ms, self._last_nm = last
         self.rebased, self._rebased_ms = rebased
         self._waiting = restored(waiting)
@@ -154,7 +180,7 @@ class Rain:
             self._windows.restore(steps, self._last_ms)
 
     def _judge(self, time_ms: int, out: list[ConditionEvent]) -> None:
-        rank, level, seen = self._now()
+        rank, level, seen = self._now(time_ms)
         if rank > self.rank and level is not None:
             change = Change.UPGRADED if self.rank else Change.RAISED
             named, self._waiting = absorb(self._waiting, rank)
@@ -167,15 +193,34 @@ class Rain:
             false, self._waiting = disproved(self._waiting, time_ms)
             out.extend(self._refuted(item, Cause.NOT_CONFIRMED) for item in false)
 
-    def _now(self) -> tuple[int, WindowLevel | None, list[int]]:
+    def _now(self, time_ms: int) -> tuple[int, WindowLevel | None, list[int]]:
         sums = self._windows.sums_nm
         for needs, level in self._levels:
-            for at, least in needs:
-                if sums[at] < least:
-                    break
-            else:
-                return level.rank, level, [sums[at] for at, _ in needs]
+            at, least_nm, _ = needs[0]
+            if sums[at] >= least_nm:
+                seen = self._seen(needs, [sums[at] for at, _, _ in needs], time_ms)
+                if seen:
+                    return level.rank, level, seen
         return 0, None, []
+
+    def _seen(self, needs: tuple[Need, ...], sums_nm: list[int], time_ms: int) -> list[int]:
+        """Return the sums that meet the conditions, empty where one is not met."""
+        out = []
+        for (at, least_nm, within_ms), sum_nm in zip(needs, sums_nm, strict=True):
+            if sum_nm >= least_nm:
+                out.append(sum_nm)
+                continue
+            met_ms, met_nm = self._met.get((at, least_nm), (None, 0))
+            if not within_ms or met_ms is None or time_ms - met_ms > within_ms:
+                return []
+            out.append(met_nm)
+        return out
+
+    def _note_met(self, time_ms: int) -> None:
+        sums = self._windows.sums_nm
+        for at, least_nm in self._within:
+            if sums[at] >= least_nm:
+                self._met[at, least_nm] = (time_ms, sums[at])
 
     def _ease(self, rank: int, time_ms: int) -> ConditionEvent:
         sums = self._windows.sums_nm
@@ -183,10 +228,10 @@ class Rain:
         _, _, level, seen = max(
             (
                 (
-                    min(sums[at] / least for at, least in needs),
+                    min(sums[at] / least for at, least, _ in needs),
                     needs,
                     level,
-                    [sums[at] for at, _ in needs],
+                    [sums[at] for at, _, _ in needs],
                 )
                 for needs, level in self._levels
                 if level.rank == self.rank

@@ -5,7 +5,8 @@
 | level | the word; rows of one word are alternatives, any of them reaches the level |
 | window_h, sum | at or over so much rain in so many hours |
 | window_h, over | more than so much |
-| and | further conditions, a list of window_h with sum or over: all must hold as well |
+| and | further conditions, a list of window_h with sum or over: all must hold as well, a shorter |
+|     | window anywhere within the row's own |
 | place, wetness | the row holds only for a site of this kind, where the pack asks for one |
 
 Rows stand lowest level first. A pack may carry rows of its own as `published`: they come after
