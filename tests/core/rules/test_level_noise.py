@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,7 +45,7 @@ def crossings(rule: BoundRule, rank: int, rows: list[tuple[float, float]]) -> tu
     assert not [e for e in events if e.phase is Phase.REFUTED]
     said = {e.id for e in events if e.phase is Phase.PROVISIONAL and e.rank >= rank}
     ranks = [0, *(e.rank for e in events if e.phase is Phase.SETTLED)]
-    pairs = list(zip(ranks, ranks[1:], strict=False))
+    pairs = list(pairwise(ranks))
     up = sum(before < rank <= after for before, after in pairs)
     assert len(said) <= up, "nothing is said at once that is not raised"
     return up, sum(after < rank <= before for before, after in pairs)

@@ -304,7 +304,9 @@ def test_history_reaches_over_every_window_of_a_conjunction() -> None:
 PAIRS = """levels = [
   { level = "blue", window_h = 1, sum = 10, and = [{ window_h = 6, over = 30 }] },
   { level = "blue", window_h = 12, sum = 60 },
-  { level = "red", window_h = 3, over = 50, and = [{ window_h = 1, sum = 20 }, { window_h = 12, sum = 70 }] },
+  { level = "red", window_h = 3, over = 50, and = [
+    { window_h = 1, sum = 20 }, { window_h = 12, sum = 70 },
+  ] },
 ]"""
 TABLE = [
     (1, [(1, 10, False), (6, 30, True)]),
