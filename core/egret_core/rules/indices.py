@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from egret_core.rules import soil_water
+from egret_core.rules import rating, slope, soil_water, tangent_angle, velocity
 from egret_core.rules.model import ChannelPlace, Family, IndexLaw
 from egret_core.rules.rungs import At
 
@@ -13,4 +13,8 @@ Binder = Callable[[At, Mapping[str, Any], Sequence[ChannelPlace]], IndexLaw]
 
 INDICES: Mapping[Family, Binder] = {
     Family.SOIL_WATER: soil_water.law,
+    Family.VELOCITY: velocity.law,
+    Family.TANGENT_ANGLE: tangent_angle.law,
+    Family.SLOPE: slope.law,
+    Family.RATING: rating.law,
 }

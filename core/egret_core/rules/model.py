@@ -28,6 +28,10 @@ class Family(StrEnum):
     RAIN = "rain"
     ABSENCE = "absence"
     SOIL_WATER = "soil_water"
+    VELOCITY = "velocity"
+    TANGENT_ANGLE = "tangent_angle"
+    SLOPE = "slope"
+    RATING = "rating"
 
 
 class Cause(StrEnum):
