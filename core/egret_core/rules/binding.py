@@ -25,6 +25,7 @@ from egret_core.rules.laws import law_of
 from egret_core.rules.model import BoundRule, Family
 from egret_core.rules.packs import (
     Pack,
+    Parameter,
     meant,
     number,
     parse_toml,
@@ -125,12 +126,24 @@ def parameters(file: str, key: str, pack: Pack, given: Mapping[str, Any]) -> dic
         value = given.get(name, parameter.default)
         if value is None:
             raise ConfigError(file, at, None, f"{pack.id} needs it: write a {parameter.type}")
-        if parameter.type == "seconds":
-            value = number(file, at, value, parameter.minimum)
-        elif parameter.type in ("text", "unit"):
-            value = text_of(file, at, value)
-        out[name] = value
+        out[name] = _scalar(file, at, parameter, value)
     return out
+
+
+def _scalar(file: str, at: str, parameter: Parameter, value: object) -> object:
+    """Return a value that fits its parameter; tables are the family's to check."""
+    if parameter.type in ("seconds", "number"):
+        least = 0.0 if parameter.type == "seconds" else None
+        found = number(file, at, value, least if parameter.minimum is None else parameter.minimum)
+        if found > parameter.maximum:
+            raise ConfigError(file, at, value, f"write at most {parameter.maximum:g}")
+        return found
+    if parameter.type in ("text", "unit", "choice"):
+        word = text_of(file, at, value)
+        if parameter.type == "choice" and word not in parameter.choices:
+            raise ConfigError(file, at, word, f"write one of {', '.join(parameter.choices)}")
+        return word
+    return value
 
 
 def _subjects(

@@ -9,13 +9,15 @@ the first reading stays.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import insort
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from egret_core.quality import Reason, counts, is_base, is_good
+from egret_core.rules.index import Graded, Standing
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import AHEAD_MS, CUT_S, LATE_S
+from egret_core.rules.order import WAITING_MAX, place_in
 from egret_core.rules.rain import Rain
 from egret_core.rules.warming import Warming
 
@@ -26,21 +28,15 @@ if TYPE_CHECKING:
     from egret_core.rules.absence import Absence
     from egret_core.rules.event import ConditionEvent
     from egret_core.rules.model import ChannelPlace
+    from egret_core.rules.order import Waiting
 
-WAITING_MAX = 4096  # readings that wait for their order: 31 s at over 100 a second
 AHEAD_MAX = 64  # identities of readings ahead of their receipt that are remembered
 SNAPSHOTS_MAX = 4  # gaps whose start is kept for the fold over late readings
 SNAPSHOT_GAP_MS = 900_000  # a silence worth a snapshot: 15 min, and thrice the step before it
 _MAINTENANCE = int(Reason.MAINTENANCE)
 _NO_TIME = -(2**62)
 
-Detector = Ladder | Rain
-
-
-# A reading that waits for its order: time at which it is judged; its identity, which differs where
-# it was ahead of its receipt; value; running time of its receipt. A bare tuple: one is made for
-# every reading there is.
-_Waiting = tuple[int, int, float, int]
+Detector = Ladder | Rain | Graded
 
 
 class Channel:
@@ -79,10 +75,10 @@ class Channel:
         self.detectors = tuple(detectors)
         self.absences = tuple(absences)
         self._late_ms = default_late_ms(place, CUT_S)
-        self.sums = tuple(part for part in self.detectors if isinstance(part, Rain))
+        self.sums = tuple(p for p in self.detectors if not isinstance(p, Ladder) and p.of_total)
         self._bases: set[int] = set()  # identities of those waiting that only move a total's base
         self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Waiting] = []
         self._warming: dict[str, Warming] = {}  # by rule; empty but for seconds after a change
         self._newest_ms = _NO_TIME
         self._frontier_ms = _NO_TIME
@@ -215,6 +211,14 @@ class Channel:
         if self.newest_ms is None:
             self.snapshots = []
 
+    def standings(self) -> dict[str, str]:
+        """Return what its index rules cannot judge now, by rule: warming up, and why not."""
+        return {
+            part.rule: str(part.standing)
+            for part in self.detectors
+            if isinstance(part, Graded) and part.standing is not Standing.OK
+        }
+
     @property
     def newest_ms(self) -> int | None:
         """Time of the newest reading of any quality, None before the first."""
@@ -282,28 +286,16 @@ class Channel:
             else:
                 absence.bad(running_ms)
 
-    def _place(self, item: _Waiting) -> bool:
-        """Put a reading in its place unless its identity is there; tell whether it is new."""
-        waiting = self._waiting
-        if not waiting or item[0] > waiting[-1][0]:
-            waiting.append(item)
-            return True
-        at = bisect_left(waiting, item[:2])
-        if at < len(waiting) and waiting[at][1] == item[1]:
-            return False
-        waiting.insert(at, item)
-        return True
-
-    def _queue(self, item: _Waiting, reasons: int, out: list[ConditionEvent]) -> None:
+    def _queue(self, item: Waiting, reasons: int, out: list[ConditionEvent]) -> None:
         """Let a reading wait for its order; say what it decides alone."""
-        if not self._place(item):
+        if not place_in(self._waiting, item):
             return
         if reasons & _MAINTENANCE:
             self._bases.add(item[1])
             return
         time_ms, value = item[0], item[2]
         for detector in self.detectors:
-            if self._bases and isinstance(detector, Rain):
+            if self._bases and detector.of_total:
                 continue  # its base is still moving: what it rose by may have been poured
             if value >= detector.alert_at:
                 event = detector.alert(time_ms, value)

@@ -27,6 +27,7 @@ class Ladder:
         alert_at: an unsettled value at or above it raises a provisional event.
     """
 
+    of_total = False
     __slots__ = (
         "_below",
         "_hazard",

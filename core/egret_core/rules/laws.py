@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
-from egret_core.rules.model import AbsenceLaw, Family, LadderLaw, RainLaw, Rung, WindowLevel
-from egret_core.rules.packs import number, refuse_unknown, rows, word_of
-from egret_core.rules.rain import NM_PER_MM
+from egret_core.rules.indices import INDICES
+from egret_core.rules.model import AbsenceLaw, Family, LadderLaw, RainLaw, WindowLevel
+from egret_core.rules.packs import number, word_of
+from egret_core.rules.rain_place import RAIN, needs_total
+from egret_core.rules.rungs import level_rows, ms, rungs
+from egret_core.rules.total import NM_PER_MM
 from egret_core.units import UnitError, convert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from egret_core.rules.model import ChannelPlace, Law
+    from egret_core.rules.rungs import At
 
 WINDOW_MAX_H = 24  # longer memory belongs to the antecedent indices
-LEVELS_MAX = 32  # rows of one rule; four colours by five windows are twenty
-RAIN = "rain_total"
-_RUNG_KEYS = ("level", "raise", "clear")
 _WINDOW_KEYS = ("level", "window_h", "sum")
-
-At = tuple[str, str]  # file and key of the parameters
 
 
 def law_of(at: At, family: Family, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Law:
@@ -34,8 +33,10 @@ def law_of(at: At, family: Family, given: Mapping[str, Any], places: Sequence[Ch
         return _ladder(at, given, places)
     if family is Family.RAIN:
         return _rain(at, given, places)
+    if family in INDICES:
+        return INDICES[family](at, given, places)
     label = word_of(at[0], f"{at[1]}.level", given["level"])
-    return AbsenceLaw(label, _ms(given["limit_s"]))
+    return AbsenceLaw(label, ms(given["limit_s"]))
 
 
 def _ladder(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> LadderLaw:
@@ -50,41 +51,24 @@ def _ladder(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) ->
                 f"{place.name} is measured from {place.datum or 'no datum'!r}: "
                 "give the levels from the same",
             )
-    rungs: list[Rung] = []
-    for index, row in enumerate(_levels(at, given, _RUNG_KEYS)):
-        where = f"{key}.levels[{index}]"
-        label = word_of(file, f"{where}.level", row.get("level"))
-        on = _canonical((file, f"{where}.raise"), quantity, row.get("raise"), given["unit"])
-        off = on
-        if "clear" in row:
-            off = _canonical((file, f"{where}.clear"), quantity, row["clear"], given["unit"])
-        if off > on:
-            raise ConfigError(file, f"{where}.clear", row["clear"], "write at most the raise value")
-        if rungs and not (on > rungs[-1].raise_at and off >= rungs[-1].clear_at):
-            remedy = "list the levels from the lowest up, raise and clear both rising"
-            raise ConfigError(file, f"{where}.raise", row.get("raise"), remedy)
-        if label in {rung.label for rung in rungs}:
-            raise ConfigError(file, f"{where}.level", label, "name each level once")
-        rungs.append(Rung(label, on, off))
     return LadderLaw(
-        rungs=tuple(rungs),
+        rungs=rungs(
+            at, given, lambda where, value: _canonical(where, quantity, value, given["unit"])
+        ),
         unit=places[0].unit,
         datum=given["datum"],
-        persistence_ms=_ms(given["persistence_s"]),
-        hold_ms=_ms(given["hold_s"]),
-        gap_ms=_ms(given["gap_s"]),
+        persistence_ms=ms(given["persistence_s"]),
+        hold_ms=ms(given["hold_s"]),
+        gap_ms=ms(given["gap_s"]),
     )
 
 
 def _rain(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> RainLaw:
     file, key = at
-    for place in places:
-        if place.quantity != RAIN:
-            remedy = f"{place.name} measures {place.quantity}: bind a channel of {RAIN}"
-            raise ConfigError(file, f"{key}.levels", place.quantity, remedy)
+    needs_total(at, places)
     ranks: dict[str, int] = {}
     levels: list[WindowLevel] = []
-    for index, row in enumerate(_levels(at, given, _WINDOW_KEYS)):
+    for index, row in enumerate(level_rows(at, given, _WINDOW_KEYS)):
         where = f"{key}.levels[{index}]"
         label = word_of(file, f"{where}.level", row.get("level"))
         hours = number(file, f"{where}.window_h", row.get("window_h"))
@@ -95,9 +79,9 @@ def _rain(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> R
         if depth_mm <= 0:
             raise ConfigError(file, f"{where}.sum", row.get("sum"), "write more than 0")
         rank = ranks.setdefault(label, len(ranks) + 1)
-        levels.append(WindowLevel(label, rank, _ms(hours * 3600), round(depth_mm * NM_PER_MM)))
+        levels.append(WindowLevel(label, rank, ms(hours * 3600), round(depth_mm * NM_PER_MM)))
     levels.sort(key=lambda level: -level.rank)
-    return RainLaw(tuple(levels), _ms(given["dry_s"]))
+    return RainLaw(tuple(levels), ms(given["dry_s"]))
 
 
 def _one_quantity(at: At, places: Sequence[ChannelPlace]) -> str:
@@ -109,24 +93,9 @@ def _one_quantity(at: At, places: Sequence[ChannelPlace]) -> str:
     return quantities.pop()
 
 
-def _levels(at: At, given: Mapping[str, Any], keys: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
-    file, key = at
-    levels = rows(file, f"{key}.levels", given["levels"])
-    if not 1 <= len(levels) <= LEVELS_MAX:
-        remedy = f"list 1 to {LEVELS_MAX} levels"
-        raise ConfigError(file, f"{key}.levels", len(levels), remedy)
-    for index, row in enumerate(levels):
-        refuse_unknown(file, f"{key}.levels[{index}]", row, keys)
-    return levels
-
-
 def _canonical(at: At, quantity: str, value: object, unit: str) -> float:
     file, key = at
     try:
         return convert(quantity, number(file, key, value), unit)
     except UnitError as error:
         raise ConfigError(file, key, unit, str(error)) from None
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)

@@ -1,7 +1,7 @@
 """What judgement works on: channels with a place, and rules bound to them.
 
 A pack is a template; `egret_core.rules.binding` turns it and a `[[rule]]` of `rules.toml` into a
-`BoundRule`, whose law is one of three families. Values and thresholds are canonical
+`BoundRule` with its law. Values and thresholds are canonical
 (`egret_core.units`), durations are ms of event time.
 """
 
@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from egret_core.rules.index import Index
 
 LATE_S = 30.0  # allowed lateness beyond a channel's cut (DESIGN 7)
 CUT_S = 1.0  # a gateway's cut where its meta has not told otherwise
@@ -21,6 +27,7 @@ class Family(StrEnum):
     LEVEL = "level"
     RAIN = "rain"
     ABSENCE = "absence"
+    SOIL_WATER = "soil_water"
 
 
 class Cause(StrEnum):
@@ -137,7 +144,26 @@ class AbsenceLaw:
     limit_ms: int
 
 
-Law = LadderLaw | RainLaw | AbsenceLaw
+@dataclass(frozen=True, slots=True)
+class IndexLaw:
+    """An equation over one channel, and a ladder over what it gives.
+
+    Attributes:
+        name: word of the index, `index` in the evidence of its events.
+        make: returns a fresh index.
+        ladder: its levels, in the index's own unit.
+        span_ms: how much history warms it up.
+        of_total: it takes what fell between two readings of a rain total.
+    """
+
+    name: str
+    make: Callable[[], Index]
+    ladder: LadderLaw
+    span_ms: int
+    of_total: bool = False
+
+
+Law = LadderLaw | RainLaw | AbsenceLaw | IndexLaw
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 | key | meaning |
 |---|---|
 | id, version, citation | name of the template, its edition, where its numbers come from |
-| family | level, rain or absence |
+| family | level, rain, absence, or an index (`egret_core.rules.indices`) |
 | hazard | word on its events |
-| parameters.NAME | type; default (none: must be bound); fixed (may not be bound); minimum |
+| parameters.NAME | type; default (none: must be bound); fixed (may not be bound); bounds; choices |
 
-Types: text, unit, seconds, ladder (list of level, raise, clear), windows (level, window_h, sum).
+Types: text, choice, unit, seconds, number, ladder (list of level, raise, clear), windows (level,
+window_h, sum), rows (a list of tables, which the family checks).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WORD_MAX = 48  # characters of a level's or a hazard's word: as wide as its column
-TYPES = ("text", "unit", "seconds", "ladder", "windows")
+TYPES = ("text", "choice", "unit", "seconds", "number", "ladder", "windows", "rows")
 _KEYS = ("id", "version", "family", "hazard", "citation", "parameters")
-_PARAMETER_KEYS = ("type", "default", "fixed", "minimum")
+_PARAMETER_KEYS = ("type", "default", "fixed", "minimum", "maximum", "choices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,16 @@ class Parameter:
     Attributes:
         type: one of `TYPES`; default: None where a binding must give it.
         fixed: the pack's own number, no binding may change it.
-        minimum: least value of `seconds`.
+        minimum, maximum: bounds of `seconds` and `number`.
+        choices: the words of a `choice`.
     """
 
     type: str
     default: object = None
     fixed: bool = False
-    minimum: float = 0.0
+    minimum: float | None = None
+    maximum: float = inf
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def parse_pack(text: str, file: str) -> Pack:
         if row.get("type") not in TYPES:
             remedy = f"write one of {', '.join(TYPES)}"
             raise ConfigError(file, f"{key}.type", row.get("type"), remedy)
-        parameters[name] = Parameter(**row)
+        parameters[name] = _parameter(file, key, row)
     return Pack(
         words["id"],
         words["version"],
@@ -89,6 +93,18 @@ def parse_pack(text: str, file: str) -> Pack:
         parameters,
         text,
     )
+
+
+def _parameter(file: str, key: str, row: Mapping[str, Any]) -> Parameter:
+    body = dict(row)
+    for bound in ("minimum", "maximum"):
+        if bound in body:
+            body[bound] = number(file, f"{key}.{bound}", body[bound])
+    words = body.get("choices", [])
+    if body["type"] == "choice" and not words:
+        raise ConfigError(file, f"{key}.choices", None, "list the words to choose from")
+    body["choices"] = tuple(text_of(file, f"{key}.choices", word) for word in words)
+    return Parameter(**body)
 
 
 def parse_toml(text: str, file: str) -> dict[str, Any]:

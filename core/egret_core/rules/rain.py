@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any
 from egret_core.rules.event import Change, ConditionEvent, Phase
 from egret_core.rules.model import Cause, WindowLevel
 from egret_core.rules.provisional import Waiting, absorb, disproved, highest, restored
+from egret_core.rules.total import NM_PER_MM, is_no_rain
 from egret_core.rules.windows import Increment, Windows
-from egret_core.screening.rain import rain_most_mm
 
 if TYPE_CHECKING:
     from egret_core.rules.model import BoundRule, RainLaw
 
-NM_PER_MM = 1_000_000
 _MS_PER_H = 3_600_000
-_SURELY_RAIN_NM = round(rain_most_mm(0) * NM_PER_MM)  # below it any span may have brought it
 
 
 class Rain:
@@ -35,6 +33,7 @@ class Rain:
         alert_at: an unsettled total below it brings no new rain.
     """
 
+    of_total = True
     __slots__ = (
         "_dry_ms",
         "_hazard",
@@ -80,7 +79,7 @@ class Rain:
         if self._last_ms is None or rain_nm <= 0:
             return None
         step = Increment(time_ms, rain_nm, time_ms - self._last_ms)
-        if _is_no_rain(step):
+        if is_no_rain(step):
             return None
         said = max(self.rank, highest(self._waiting))
         sums = self._windows.sums_nm
@@ -110,7 +109,7 @@ class Rain:
         self._last_ms, self._last_nm = time_ms, total_nm
         self.alert_at = value
         windows = self._windows
-        no_rain = _is_no_rain(step)
+        no_rain = is_no_rain(step)
         if step.rain_nm > 0 and not no_rain:
             self._wet_ms = time_ms
             windows.add(step)
@@ -225,10 +224,3 @@ class Rain:
             evidence=evidence,
             provisional_id=named,
         )
-
-
-def _is_no_rain(step: Increment) -> bool:
-    """Tell whether a total went as rain cannot: down, or up faster than ever on Earth."""
-    if 0 <= step.rain_nm < _SURELY_RAIN_NM:
-        return False
-    return step.rain_nm < 0 or step.rain_nm > rain_most_mm(step.gap_ms / 1000) * NM_PER_MM

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from egret_core.rules.absence import Absence
 from egret_core.rules.channel import Channel, Detector, default_late_ms
 from egret_core.rules.gateway import Gateway
+from egret_core.rules.index import Graded
 from egret_core.rules.ladder import Ladder
-from egret_core.rules.model import CUT_S, LATE_S, AbsenceLaw, LadderLaw, RainLaw
+from egret_core.rules.model import CUT_S, LATE_S, AbsenceLaw, IndexLaw, LadderLaw, RainLaw
 from egret_core.rules.rain import Rain
 from egret_core.rules.running import Running
 from egret_core.rules.warmup import Warmup
@@ -296,6 +297,8 @@ def _detectors(rules: Iterable[BoundRule], subject: str) -> list[Detector]:
             out.append(Ladder(rule, rule.law, subject))
         elif isinstance(rule.law, RainLaw):
             out.append(Rain(rule, rule.law, subject))
+        elif isinstance(rule.law, IndexLaw):
+            out.append(Graded(rule, rule.law, subject))
     return out
 
 

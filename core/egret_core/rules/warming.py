@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from egret_core.rules.event import Change, ConditionEvent, Phase
 
 if TYPE_CHECKING:
-    from egret_core.rules.ladder import Ladder
-    from egret_core.rules.rain import Rain
+    from egret_core.rules.channel import Detector
 
 _RISING = (Change.RAISED, Change.UPGRADED)
 
@@ -42,7 +41,7 @@ class Warming:
         self.in_force_ms = in_force_ms
         self._rises: list[Rise] = []  # lowest first: each is the first to hold its rank
 
-    def take(self, detector: Ladder | Rain, time_ms: int, value: float) -> None:
+    def take(self, detector: Detector, time_ms: int, value: float) -> None:
         """Let the detector settle a reading of history; times never go back."""
         said: list[ConditionEvent] = []
         detector.settle(time_ms, value, said)
@@ -50,7 +49,7 @@ class Warming:
             if event.phase is Phase.SETTLED:
                 self._note(event)
 
-    def standing(self, detector: Ladder | Rain) -> ConditionEvent | None:
+    def standing(self, detector: Detector) -> ConditionEvent | None:
         """Return the one event that says what holds, None where nothing does."""
         if not self._rises:
             return None

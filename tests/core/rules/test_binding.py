@@ -44,7 +44,7 @@ def refused(text: str) -> Any:
 
 
 def test_packs_have_the_names_of_their_files_and_a_citation() -> None:
-    assert set(PACKS) == {"generic-level", "generic-rain", "cn-rain-signals", "absence"}
+    assert {"generic-level", "generic-rain", "cn-rain-signals", "absence"} <= set(PACKS)
     assert all(pack.id == name and pack.citation for name, pack in PACKS.items())
 
 

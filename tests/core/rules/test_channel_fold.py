@@ -21,9 +21,10 @@ from rig.rulebook import (
 
 from egret_core.messages import ChannelMeta
 from egret_core.quality import Flag, Reason
-from egret_core.rules.channel import SNAPSHOTS_MAX, WAITING_MAX, Channel
+from egret_core.rules.channel import SNAPSHOTS_MAX, Channel
 from egret_core.rules.event import ConditionEvent, Phase
 from egret_core.rules.model import Family
+from egret_core.rules.order import WAITING_MAX
 from egret_core.rules.step import Change, Facts, Fold, Receipt, Tick, step
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from rig.rulebook import FOUR, HOUR_MS, SIGNALS, bound, ladder, place, rain
 from egret_core.rules.event import Phase
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import Family
-from egret_core.rules.rain import NM_PER_MM, Rain
+from egret_core.rules.rain import Rain
+from egret_core.rules.total import NM_PER_MM
 
 if TYPE_CHECKING:
     from egret_core.rules.event import ConditionEvent
