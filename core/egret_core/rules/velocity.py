@@ -1,6 +1,6 @@
 """Velocity of a slope over a window, in bands of a steady velocity V0 (detector D9).
 
-    v = OLS slope of u over the window, mm/d        noise = 3 sigma / sqrt(sum (t - mean)^2), mm/d
+    v = OLS slope of u over the window, mm/d        noise = 4 sigma / sqrt(sum (t - mean)^2), mm/d
     index = v, and 0 where v < noise                bands: V0 x (1, 5, 10)
 
 u is the displacement in mm, sigma the standard deviation of one reading in mm. A window shorter
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from egret_core.rules.rungs import At
 
 FILLED = 0.8  # part of a window that readings must span: four of five daily intervals
-SIGMAS = 3.0  # a velocity within three standard errors is noise
+SIGMAS = 3.0  # of the window's least length, as D9 has it
+ERRORS = 4.0  # standard errors: daily noise passes three every two years, four once in 86
 _MM_PER_DAY = MS_PER_DAY / NM_PER_MM  # of one nm/ms
 
 
@@ -67,7 +68,7 @@ class Velocity:
         fit = self._line.fit()
         if fit is None or fit.span_ms < FILLED * self._window_ms:
             return None
-        noise = SIGMAS * self._sigma_nm / sqrt(fit.spread)
+        noise = ERRORS * self._sigma_nm / sqrt(fit.spread)
         return Motion(round(fit.mean_ms), fit.slope * _MM_PER_DAY, noise * _MM_PER_DAY)
 
     def dump(self) -> list[Any]:
