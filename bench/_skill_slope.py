@@ -56,6 +56,14 @@ def failures(count: int = FAILURES, seed: int = SEED, every_d: float = 1.0) -> I
         yield [(t, true_mm(t, factor) + dice.gauss(0, 1)) for t in days]
 
 
+def holed(series: Sequence[Series], seed: int = SEED) -> Iterator[Series]:
+    """Yield the series with every tenth reading missing, the others up to 15 min early or late."""
+    dice = random.Random(seed)  # noqa: S311  (a recipe, no secret)
+    for one in series:
+        kept = [row for row in one if dice.random() >= 0.1]
+        yield [(max(day + dice.uniform(-0.01, 0.01), 0.0), mm) for day, mm in kept]
+
+
 def true_mm(day: float, factor: float) -> float:
     left = -factor * log((FAILURE_D - day) / (FAILURE_D - ONSET_D)) if day > ONSET_D else 0.0
     return V_EQ * day + left
@@ -163,6 +171,9 @@ def figures() -> dict[str, float]:
     return {
         **scored([by_rule(one) for one in series], "slope_rule"),
         **scored([by_gate(one) for one in series], "slope_plain_gate"),
+        "slope_rule_holed_detected": scored([by_rule(one) for one in holed(series)], "x")[
+            "x_detected"
+        ],
         "slope_never_fell_angle_red_days": sum(len(one.steep_days) for one in ruled) / SEASONAL,
         "slope_never_fell_rule_red_days": sum(len(one.reds) for one in ruled) / SEASONAL,
         "slope_never_fell_plain_gate_red_days": sum(len(one.reds) for one in plain) / SEASONAL,

@@ -26,7 +26,7 @@ from egret_core.rules.line import CELLS, POINTS_MIN, Line
 from egret_core.rules.model import IndexLaw
 from egret_core.rules.movement import MS_PER_DAY, NM_PER_MM, SIGNS, nanometres, needs_movement
 from egret_core.rules.rungs import index_ladder, ms
-from egret_core.rules.velocity import FILLED, Velocity
+from egret_core.rules.velocity import Velocity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from egret_core.rules.velocity import Motion
 
 CRITICAL_DEG = 85.0  # what the table calls critical: no angle says that alone
+_FILLED = 0.8  # part of a span, of learning or of holding, that readings must fill
 _LEARNT_FROM = CELLS // 4  # points at least: eight, or a gap could be all that was learnt
 
 
@@ -69,7 +70,7 @@ class Uniform:
         if time_ms - self._since_ms < self._learn_ms:
             return None
         fit = self._line.fit()
-        if fit and fit.points >= _LEARNT_FROM and fit.span_ms >= FILLED * self._learn_ms:
+        if fit and fit.points >= _LEARNT_FROM and fit.span_ms >= _FILLED * self._learn_ms:
             self.mm_per_day = max(fit.slope * MS_PER_DAY / NM_PER_MM, self._floor)
             self._line.clear()
         return self.mm_per_day
@@ -94,6 +95,8 @@ class Uniform:
 class Held:
     """The lowest value of the newest span, known once three readings at least fill it.
 
+    With fewer in it, of the newest three, which may lie two spans apart.
+
     Args:
         span_ms: how long a value must hold.
     """
@@ -110,9 +113,13 @@ class Held:
             rows[-1] = (rows[-1][0], min(rows[-1][1], value))
         else:
             rows.append((time_ms, value))
-        while rows[0][0] < time_ms - self._span_ms - self._cell_ms:
+        # A reading that is missing makes the span longer, so that three still hold; a gap ends it.
+        least, oldest_ms = POINTS_MIN, time_ms - self._span_ms - self._cell_ms
+        while rows[0][0] < oldest_ms and (
+            len(rows) > least or rows[0][0] < oldest_ms - self._span_ms
+        ):
             rows.popleft()
-        if len(rows) < POINTS_MIN or time_ms - rows[0][0] < FILLED * self._span_ms:
+        if len(rows) < POINTS_MIN or time_ms - rows[0][0] < _FILLED * self._span_ms:
             return None
         return min(lowest for _, lowest in rows)
 

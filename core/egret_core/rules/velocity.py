@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from egret_core.rules.model import ChannelPlace
     from egret_core.rules.rungs import At
 
-FILLED = 0.8  # part of a window that readings must span: four of five daily intervals
+FILLED = 0.6  # part of a window that readings must span: three of five daily intervals
 SIGMAS = 3.0  # of the window's least length, as D9 has it
 ERRORS = 4.0  # standard errors: daily noise passes three every two years, four once in 86
 _MM_PER_DAY = MS_PER_DAY / NM_PER_MM  # of one nm/ms

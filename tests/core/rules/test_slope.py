@@ -128,6 +128,19 @@ def test_denser_readings_see_no_fewer_failures(every_d: float) -> None:
     assert scores["dense_before_onset"] == 0
 
 
+def test_missing_and_shifted_readings_cost_little(figures: dict[str, float]) -> None:
+    assert figures["slope_rule_holed_detected"] >= 0.9
+
+
+def test_spans_twenty_times_shorter_judge_a_slope_twenty_times_faster() -> None:
+    spans = {"window_s": 21_600, "fit_s": 43_200, "held_s": 8640, "horizon_s": 43_200}
+    for series in skill.failures(10, 3):
+        fast = [(day / 20, mm) for day, mm in series]
+        slow_said = told(made(v_eq_mm_per_day=0.5), series)
+        fast_said = told(made(v_eq_mm_per_day=10, **spans), fast)
+        assert [row["index"] for row in fast_said] == [row["index"] for row in slow_said]
+
+
 def steep(day: float) -> float:
     """Steady creep, then for good twenty times as fast: no acceleration."""
     return day if day < 60 else 60 + 20 * (day - 60)

@@ -90,10 +90,10 @@ def test_bands_are_multiples_of_the_steady_velocity() -> None:
 
 def test_before_the_window_fills_and_after_a_gap_it_warms_up() -> None:
     index = Bands(WINDOW_MS, 1.0)
-    assert run(index, moving(lambda day: 9 * day, 3)) == [None] * 4
+    assert run(index, moving(lambda day: 9 * day, 2)) == [None] * 3
     assert index.standing is Standing.WARMING_UP
     assert index.evidence() == {}
-    assert run(index, [(4, 36)]) == [pytest.approx(9)]
+    assert run(index, [(3, 27)]) == [pytest.approx(9)]
     assert index.standing is Standing.OK
     assert run(index, [(30, 40)]) == [None]
     assert index.standing is Standing.WARMING_UP
