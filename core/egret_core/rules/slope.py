@@ -1,9 +1,9 @@
 """A slope judged by two lines of evidence from one displacement channel: red needs both.
 
     angle line       the angle that holds (D10) is at least arctan(RED_RATIO): v >= 5 v_eq
-    inverse line     1/v converges (D11): slope < 0, r2 >= r2_min, v >= 5 v_eq, an onset, t_f at
-                     most the horizon after the reading, and the latest t_f of windows and alphas
-                     after the newest velocity: an early t_f that has passed is overdue, not refuted
+    inverse line     1/v converges (D11): slope < 0, r2 >= r2_min, v >= 5 v_eq, t_f at most the
+                     horizon after the reading, and the latest t_f of windows and alphas after the
+                     newest velocity: an early t_f that has passed is overdue, not refuted
     stage  1 uniform   2 angle >= yellow_deg   3 angle >= orange_deg, or the inverse line alone
            4 both lines
 
@@ -131,7 +131,7 @@ class Slope:
         self.standing = Standing.OK if known else Standing.WARMING_UP
 
     def _converges(self, time_ms: int, short: Motion, forecast: Forecast | None) -> bool:
-        if forecast is None or forecast.onset_ms is None:
+        if forecast is None:
             return False
         near = forecast.failure_ms <= time_ms + self._gate.horizon_ms
         return near and short.time_ms < max(forecast.late_ms, forecast.alpha_late_ms or 0)

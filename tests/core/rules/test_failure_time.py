@@ -165,12 +165,17 @@ def test_without_v_eq_or_the_longer_window_there_is_no_onset_but_a_forecast() ->
 
 
 def test_the_onset_begins_anew_when_the_slope_rests() -> None:
-    lines, speed = FailureTime(10 * MS_PER_DAY, 0.9), exact(2.0)
-    for day in (*range(70, 80), 80, *range(81, 96)):
-        rests = day == 80
-        short = Motion(day * MS_PER_DAY, 0.6 if rests else speed(day), 0)
-        said = lines.take(short, Motion(short.time_ms - 1, speed(day - 2.5), 0), 0.5)
-    assert said is None or said.onset_ms == 81 * MS_PER_DAY
+    lines = FailureTime(10 * MS_PER_DAY, 0.9)
+    for day in range(60, 99):
+        failure = 150 if day < 80 else 100
+        fast = 0.6 if day == 80 else 60 / (failure - day)
+        motions = Motion(day * MS_PER_DAY, fast, 0), Motion(day * MS_PER_DAY - 1, fast * 0.99, 0)
+        said = lines.take(motions[0], motions[1] if day != 80 else motions[0], 0.3)
+    assert said is not None
+    assert said.onset_ms == 81 * MS_PER_DAY
+    assert said.lines == 3
+    assert said.early_ms / MS_PER_DAY == pytest.approx(100, abs=1e-6)
+    assert said.late_ms / MS_PER_DAY == pytest.approx(100, abs=1e-6)
 
 
 @given(
