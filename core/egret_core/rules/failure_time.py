@@ -139,10 +139,11 @@ class FailureTime:
         self._since.take(short.time_ms, _counted(short, LINEAR))
 
     def _forecast(self) -> Forecast | None:
-        zeros = {alpha: self._zero(line.fit()) for alpha, line in self._recent.items()}
+        fits = {alpha: line.fit() for alpha, line in self._recent.items()}
+        zeros = {alpha: self._zero(fit) for alpha, fit in fits.items()}
         # Where 1/v bends upward near the end, alpha is below 2 and only the other line stays one.
         alpha = LINEAR if zeros[LINEAR] is not None else LOW
-        primary, fit = zeros[alpha], self._recent[alpha].fit()
+        primary, fit = zeros[alpha], fits[alpha]
         if primary is None or fit is None:
             return None
         others = (self._zero(self._slow.fit()), self._zero(self._since.fit(), 0.5))
