@@ -28,6 +28,10 @@ class Family(StrEnum):
     RAIN = "rain"
     ABSENCE = "absence"
     SOIL_WATER = "soil_water"
+    STORM = "storm"
+    ANTECEDENT = "antecedent"
+    RECENT_ANTECEDENT = "recent_antecedent"
+    WETNESS = "wetness"
 
 
 class Cause(StrEnum):
