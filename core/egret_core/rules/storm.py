@@ -90,7 +90,7 @@ class Storm:
             "counting": word(self._terms.reading_ms),
             "source": self._terms.source,
         }
-        if self._start_ms is not None:
+        if self._start_ms is not None and self.standing is Standing.OK:
             hours = self.duration_h
             reached = sum(self.intensity_mm_h >= curve.at(hours) for curve in self._terms.curves)
             curve = self._terms.curves[max(reached - 1, 0)]
