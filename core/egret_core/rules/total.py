@@ -66,7 +66,9 @@ class Total:
 
 def nanometres(total_mm: float) -> int:
     """Return a total in whole nanometres; one that is no total at all is cut, never an overflow."""
-    return round(min(max(total_mm, -TOTAL_MAX_MM), TOTAL_MAX_MM) * NM_PER_MM)
+    if -TOTAL_MAX_MM < total_mm < TOTAL_MAX_MM:
+        return round(total_mm * NM_PER_MM)
+    return round(TOTAL_MAX_MM if total_mm > 0 else -TOTAL_MAX_MM) * NM_PER_MM
 
 
 def is_no_rain(step: Increment) -> bool:
