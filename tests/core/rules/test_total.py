@@ -50,14 +50,13 @@ def test_a_finite_number_that_is_no_total_ends_nobody(value: float) -> None:
         assert step(fold, Receipt(GATEWAY, one.time_ms + 40_000, [one]))[1] == []
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=20), st.integers(0))
-def test_a_restart_anywhere_gives_the_same_steps(values: list[float], cut: int) -> None:
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=20))
+def test_a_restart_anywhere_gives_the_same_steps(values: list[float]) -> None:
     whole, parts = Total(), Total()
     for n, value in enumerate(values):
-        if n == cut % len(values):
-            saved = json.loads(json.dumps(parts.dump()))
-            parts = Total()
-            parts.restore(saved)
+        saved = json.loads(json.dumps(parts.dump()))
+        parts = Total()
+        parts.restore(saved)
         step_ = whole.step(60_000 * n, value)
         assert step_ == parts.step(60_000 * n, value)
         assert step_.rain_nm >= 0
