@@ -15,6 +15,8 @@ from math import atan, degrees, log, pi, sin
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rig.slopes import DATA, published
+
 from egret_core.rules.movement import MS_PER_DAY
 from egret_core.rules.slope import CRITICAL, Slope
 
@@ -27,6 +29,9 @@ ONSET_D, FAILURE_D, LAST_D = 60, 120, 117
 V_EQ = 0.5  # mm/d
 SEASONAL, SEASONAL_D = 8, 1461  # slopes, days
 RED_DEG = 85.0
+# Intervals of the plain gate's velocity and velocities of its fit, as the reference has them.
+GATES = {"daily": (5, 10, 0.9), "6 h": (16, 24, 0.8), "1 h": (72, 144, 0.9)}
+LEARN_D = 40
 
 Series = list[tuple[float, float]]  # days, mm
 
@@ -162,6 +167,22 @@ def scored(outcomes: Sequence[Outcome], name: str) -> dict[str, float]:
     }
 
 
+def synthetic() -> dict[str, float]:
+    """Return the reds of the published series that fails at day 99, at its three paces, days."""
+    out: dict[str, float] = {}
+    for name, (window, fit, r2_min) in GATES.items():
+        series = published(name)
+        begin = [row for row in series if row[0] <= LEARN_D]
+        plain = by_gate(series, fitted(begin)[0], window, fit, r2_min)
+        ruled = by_rule(series, v_eq_mm_per_day=0)
+        for who, found in (("rule", ruled), ("plain_gate", plain)):
+            for which, red in (("first", found.reds[0]), ("last", found.reds[-1])):
+                word = f"slope_{who}_{name.replace(' ', '')}_{which}_red"
+                out[f"{word}_d"] = round(red.day, 3)
+                out[f"{word}_names_d"] = round(red.failure_d, 3)
+    return out
+
+
 def figures() -> dict[str, float]:
     """Return all figures of the slope part, the bad ones too."""
     series = list(failures())
@@ -169,6 +190,7 @@ def figures() -> dict[str, float]:
     ruled = [by_rule(one, v_eq_mm_per_day=0.1) for one in steady]
     plain = [by_gate(one, v_eq=0.2) for one in steady]
     return {
+        **(synthetic() if DATA.exists() else {}),
         **scored([by_rule(one) for one in series], "slope_rule"),
         **scored([by_gate(one) for one in series], "slope_plain_gate"),
         "slope_rule_holed_detected": scored([by_rule(one) for one in holed(series)], "x")[
@@ -178,9 +200,3 @@ def figures() -> dict[str, float]:
         "slope_never_fell_rule_red_days": sum(len(one.reds) for one in ruled) / SEASONAL,
         "slope_never_fell_plain_gate_red_days": sum(len(one.reds) for one in plain) / SEASONAL,
     }
-
-
-if __name__ == "__main__":
-    import json
-
-    print(json.dumps(figures()))

@@ -72,6 +72,27 @@ def test_published_files(name: str) -> None:
     assert not [row for row in said if row["day"] < 60 and row["index"] > UNIFORM]
 
 
+# The reference's table of the plain gate: first red, its t_f, last red, its t_f.
+PLAIN = {
+    "daily": (93.0, 95.67, 96.0, 96.00),
+    "6h": (92.0, 95.47, 99.0, 99.20),
+    "1h": (92.04, 94.29, 98.79, 98.83),
+}
+
+
+@needs_data
+def test_the_plain_gate_beside_it_is_the_reference_s() -> None:
+    found = skill.synthetic()
+    for name, days in PLAIN.items():
+        word = f"slope_plain_gate_{name}"
+        ends = [
+            f"{word}_{which}_red{what}"
+            for which in ("first", "last")
+            for what in ("_d", "_names_d")
+        ]
+        assert [found[key] for key in ends] == pytest.approx(days, abs=0.011)
+
+
 @needs_data
 def test_the_three_paces_give_equal_answers() -> None:
     said = {name: told(made(), published(name)) for name in FIGURES}
