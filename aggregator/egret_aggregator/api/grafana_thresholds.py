@@ -47,7 +47,7 @@ def _facts(rule: BoundRule) -> list[Row]:
         limits = enumerate(law.levels, 1)
         return [_row(label, rank, limit_ms / 1000, unit="s") for rank, (label, limit_ms) in limits]
     if isinstance(law, IndexLaw):
-        return _ladder(law.ladder)
+        return [{**row, "index": law.name} for row in _ladder(law.ladder)]
     return _windows(law)
 
 

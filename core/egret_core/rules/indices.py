@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from egret_core.rules import day_sum, reach, rise, soil_water
+from egret_core.rules import (
+    antecedent,
+    day_sum,
+    rating,
+    reach,
+    recent_antecedent,
+    rise,
+    slope,
+    soil_water,
+    storm,
+    tangent_angle,
+    velocity,
+    wetness,
+)
 from egret_core.rules.model import ChannelPlace, Family, IndexLaw
 from egret_core.rules.rungs import At
 
@@ -16,4 +29,12 @@ INDICES: Mapping[Family, Binder] = {
     Family.RISE: rise.law,
     Family.REACH: reach.law,
     Family.DAY_SUM: day_sum.law,
+    Family.STORM: storm.law,
+    Family.ANTECEDENT: antecedent.law,
+    Family.RECENT_ANTECEDENT: recent_antecedent.law,
+    Family.WETNESS: wetness.law,
+    Family.VELOCITY: velocity.law,
+    Family.TANGENT_ANGLE: tangent_angle.law,
+    Family.SLOPE: slope.law,
+    Family.RATING: rating.law,
 }

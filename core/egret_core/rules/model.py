@@ -32,6 +32,14 @@ class Family(StrEnum):
     RISE = "rise"
     REACH = "reach"
     DAY_SUM = "day_sum"
+    STORM = "storm"
+    ANTECEDENT = "antecedent"
+    RECENT_ANTECEDENT = "recent_antecedent"
+    WETNESS = "wetness"
+    VELOCITY = "velocity"
+    TANGENT_ANGLE = "tangent_angle"
+    SLOPE = "slope"
+    RATING = "rating"
 
 
 class Cause(StrEnum):
