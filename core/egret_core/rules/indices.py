@@ -8,6 +8,7 @@ from typing import Any
 from egret_core.rules import (
     antecedent,
     day_sum,
+    rain_forecast,
     rating,
     reach,
     recent_antecedent,
@@ -29,6 +30,7 @@ INDICES: Mapping[Family, Binder] = {
     Family.RISE: rise.law,
     Family.REACH: reach.law,
     Family.DAY_SUM: day_sum.law,
+    Family.RAIN_FORECAST: rain_forecast.law,
     Family.STORM: storm.law,
     Family.ANTECEDENT: antecedent.law,
     Family.RECENT_ANTECEDENT: recent_antecedent.law,

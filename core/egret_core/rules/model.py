@@ -32,6 +32,7 @@ class Family(StrEnum):
     RISE = "rise"
     REACH = "reach"
     DAY_SUM = "day_sum"
+    RAIN_FORECAST = "rain_forecast"
     STORM = "storm"
     ANTECEDENT = "antecedent"
     RECENT_ANTECEDENT = "recent_antecedent"

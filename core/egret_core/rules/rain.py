@@ -253,7 +253,7 @@ class Rain:
 
     def _evidence(self, level: WindowLevel, seen: list[int], time_ms: int) -> dict[str, Any]:
         first, *also = [_told(one, sum_nm) for one, sum_nm in zip(level.sums, seen, strict=True)]
-        evidence: dict[str, Any] = {**first, "unit": "mm"}
+        evidence: dict[str, Any] = first
         if also:
             evidence["also"] = also
         longest_ms = max(one.window_ms for one in level.sums)
@@ -291,6 +291,7 @@ def _told(one: WindowSum, sum_nm: int) -> dict[str, Any]:
     told: dict[str, Any] = {
         "value": sum_nm / NM_PER_MM,
         "threshold": one.sum_nm / NM_PER_MM,
+        "unit": "mm",
         "window_h": one.window_ms / _MS_PER_H,
     }
     if one.over:

@@ -133,7 +133,7 @@ def test_the_evidence_names_every_condition_that_held() -> None:
         "threshold": 120.0,
         "window_h": 3.0,
         "unit": "mm",
-        "also": [{"value": 50.1, "threshold": 50.0, "window_h": 1.0, "over": True}],
+        "also": [{"value": 50.1, "threshold": 50.0, "unit": "mm", "window_h": 1.0, "over": True}],
     }
 
 
