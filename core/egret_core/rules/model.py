@@ -28,6 +28,8 @@ class Family(StrEnum):
     RAIN = "rain"
     ABSENCE = "absence"
     SOIL_WATER = "soil_water"
+    NOWCAST = "nowcast"
+    SURGE = "surge"
 
 
 class Cause(StrEnum):
