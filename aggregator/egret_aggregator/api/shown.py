@@ -23,7 +23,8 @@ def event_shown(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def summary_shown(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return a warning's summary with its onset in RFC 3339, and what it rests on."""
-    body = {"basis": OBSERVED, **summary}
+    body = dict(summary)
+    body.setdefault("basis", OBSERVED)
     body["onset"] = rfc3339(body.pop("onset_ms"))
     return body
 
