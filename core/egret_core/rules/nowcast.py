@@ -54,6 +54,7 @@ RIDGE = 1e-3
 JUMP_M = 3.0  # in one step: more than any of ours rose, 0.40 m
 DUST_M = 1e-6  # a gain of exactly `rising_m` is none, however binary fractions fall
 FAR_M = 1e4  # from low flow: no stage is there
+DECIMALS = 4  # of a metre in what it tells: 0.1 mm
 LEAST = 100  # forecasts scored before it speaks
 BAND = (0.1, 0.9)  # quantiles of the band it tells
 
@@ -121,7 +122,7 @@ class Nowcast:
         change = self._made[-1]
         if change is None:
             return value
-        return value + change + self._error_m(self._setting.quantile)
+        return round(value + change + self._error_m(self._setting.quantile), DECIMALS)
 
     @property
     def change_m(self) -> float | None:
@@ -143,7 +144,7 @@ class Nowcast:
         }
         if change is not None:
             for name, share in zip(("band_low", "band_high"), BAND, strict=True):
-                body[f"{name}_m"] = round(level + change + self._error_m(share), 4)
+                body[f"{name}_m"] = round(level + change + self._error_m(share), DECIMALS)
                 body[f"{name}_quantile"] = share
         return body
 
@@ -166,7 +167,7 @@ class Nowcast:
     def _sampled(self, time_ms: int, value: float) -> bool:
         """Take the level where it is a sample, a step after the one before; else begin anew."""
         if abs(value - self._setting.base_m) > FAR_M:
-            self._begin_anew()
+            self._levels.clear()
             self._beyond = True
             self.standing = Standing.INVALID
             return False
@@ -175,15 +176,11 @@ class Nowcast:
             if step_ms < STEP_MS - EARLY_MS:
                 return False
             if step_ms > STEP_MS + LATE_MS or abs(value - self._levels[-1]) > JUMP_M:
-                self._begin_anew()
+                self._levels.clear()
         self._beyond = False
         self._last_ms = time_ms
         self._levels.append(value)
         return True
-
-    def _begin_anew(self) -> None:
-        self._levels.clear()
-        self._made.clear()
 
     def _learn(self) -> None:
         """Score the forecast of one lead ago by the level that came, and learn from it."""

@@ -17,7 +17,7 @@ from egret_core.reading import Reading
 from egret_core.rules.binding import bind
 from egret_core.rules.event import Phase
 from egret_core.rules.index import Standing
-from egret_core.rules.model import ChannelPlace
+from egret_core.rules.model import ChannelPlace, IndexLaw
 from egret_core.rules.nowcast import FAR_M, FT, JUMP_M, LEAST, STEP_MS, Nowcast, Setting, terms
 from egret_core.rules.packs import parse_pack
 from egret_core.rules.step import Receipt, step
@@ -58,6 +58,9 @@ def run(nowcast: Nowcast, levels: Sequence[float], since: int = 0) -> list[float
 def test_terms_by_hand_in_feet() -> None:
     levels = [1.0 + FT * value for value in (0, 0, 0, 0, 0, 0, 1, 1, 2, 4, 7, 7.5, 9)]
     assert terms(levels, 1.0) == pytest.approx([1, 9, 1.5, 0.5, 3, 2, 1, 0, 8, 9, 2.25], abs=1e-9)
+    falling = [*levels[:-1], 1.0 + FT * 5.5]
+    assert terms(falling, 1.0)[2] == pytest.approx(-2)
+    assert terms(falling, 1.0)[-1] == 0
     assert terms(levels[::-1], 1.0) == pytest.approx([1, 0, 0, 0, 0, 0, 0, -1, -1, -9, 0], abs=1e-9)
 
 
@@ -69,6 +72,19 @@ def test_it_learns_how_this_river_rises_and_says_where_it_will_be() -> None:
     assert nowcast.standing is Standing.OK
     assert rising == pytest.approx(1.0 + RISE_M * 19, abs=0.1)
     assert nowcast.trail.persistence_index > 0.5
+
+
+def test_the_steeper_the_rise_the_wider_the_band() -> None:
+    nowcast = Nowcast(SETTING)
+    run(nowcast, LEARNED)
+    for n, steps in enumerate((0.02, 0.08)):
+        since = len(LEARNED) + n * 1000
+        rise = [1.0 + steps * k for k in range(14)]
+        run(nowcast, rise, since)
+        said = nowcast.evidence()
+        width = nowcast.trail.quantile(0.9) - nowcast.trail.quantile(0.1)
+        expected = width * (6 * steps / (0.15 * FT)) ** 0.5
+        assert said["band_high_m"] - said["band_low_m"] == pytest.approx(expected, abs=2e-4)
 
 
 def test_it_warms_up_until_enough_forecasts_were_scored() -> None:
@@ -312,6 +328,17 @@ def test_bad_parameters_are_refused_by_key_with_a_remedy(
     assert remedy in str(refused.value)
 
 
+def test_the_example_of_the_page_is_a_rule() -> None:
+    page = (PACKS.parents[2] / "docs/operator/rules.md").read_text()
+    (example,) = [
+        text for text in page.split("```") if text.startswith("toml") and "river-nowcast" in text
+    ]
+    text = example.removeprefix("toml").replace("st0007/wl", "st1/wl").replace("Luoling", "Local")
+    law = bound(text)[0].law
+    assert isinstance(law, IndexLaw)
+    assert (law.name, law.ladder.rungs[0].raise_at) == ("nowcast", 14.5)
+
+
 def test_only_a_level_of_water_is_forecast() -> None:
     rain = ChannelPlace("st1", "wl", "rain_total", "mm", "Local", GATEWAY)
     with pytest.raises(ConfigError, match="rain_total"):
@@ -320,12 +347,14 @@ def test_only_a_level_of_water_is_forecast() -> None:
 
 def test_feet_and_metres_are_the_same_rule() -> None:
     metres = bound()[0].law
+    assert isinstance(metres, IndexLaw)
     feet_rule = RULES.replace('unit = "m"', 'unit = "ft"', 1)
     for number in ("1.0", "2.2", "2.0"):
         feet_rule = feet_rule.replace(f" = {number}", f" = {float(number) / FT!r}", 1)
     feet = bound(feet_rule)[0].law
-    assert feet.ladder == metres.ladder  # type: ignore[union-attr]
+    assert isinstance(feet, IndexLaw)
+    assert feet.ladder == metres.ladder
     for law in (metres, feet):
-        nowcast = law.make()  # type: ignore[union-attr]
+        nowcast = law.make()
         said = [nowcast.take(START_MS + n * STEP_MS, level) for n, level in enumerate(LEARNED)]
         assert len([one for one in said if one is not None]) > 100

@@ -151,6 +151,13 @@ def test_where_rounding_leaves_nothing_positive_it_begins_anew_and_keeps_its_wei
     assert spread(model) == pytest.approx(1 / RIDGE, rel=0.01)
 
 
+def test_a_diagonal_that_turns_negative_is_not_kept() -> None:
+    model = RecursiveLeastSquares(2, RIDGE, 1.0)
+    model.restore([[0.0, 0.0], [[1.0], [5.0, 1.0]], 1, 0])  # no such P: x' P x > 0 all the same
+    model.learn([1.0, 1.0], 0.5)
+    assert (model.resets, spread(model)) == (1, 1 / RIDGE)
+
+
 @given(st.integers(0, 39), st.sampled_from([1.0, 0.999, 0.9]))
 def test_a_restart_anywhere_says_the_same(cut: int, forgetting: float) -> None:
     whole = RecursiveLeastSquares(4, RIDGE, forgetting)

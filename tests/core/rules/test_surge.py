@@ -16,7 +16,7 @@ from egret_core.reading import Reading
 from egret_core.rules.binding import bind
 from egret_core.rules.event import ConditionEvent, Phase
 from egret_core.rules.index import Standing
-from egret_core.rules.model import BoundRule, ChannelPlace
+from egret_core.rules.model import BoundRule, ChannelPlace, IndexLaw
 from egret_core.rules.packs import parse_pack
 from egret_core.rules.step import Receipt, step
 from egret_core.rules.surge import MS_PER_D, MS_PER_H, Constituent, Surge, Tide
@@ -154,6 +154,16 @@ def test_no_constituent_and_too_many_are_refused(rows: str) -> None:
     text = f"{head}constituents = {rows}{tail[tail.index(']') + 1 :]}"
     with pytest.raises(ConfigError, match="1 to 128"):
         bound(text)
+
+
+def test_the_example_of_the_page_is_a_rule() -> None:
+    page = (PACK.parents[3] / "docs/operator/rules.md").read_text()
+    (example,) = [
+        text for text in page.split("```") if text.startswith("toml") and "surge-residual" in text
+    ]
+    law = bound(example.removeprefix("toml").replace("pier/wl", "xm/wl")).law
+    assert isinstance(law, IndexLaw)
+    assert (law.name, law.ladder.datum) == ("surge_residual", "")
 
 
 def test_only_a_level_has_a_tide() -> None:
