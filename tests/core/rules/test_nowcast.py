@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rig.rulebook import GATEWAY, START_MS, fold_of, place
+from rig.rulebook import GATEWAY, START_MS, fold_of, killed, place, play, prompt, thrice, timeline
 
 from egret_core.errors import ConfigError
 from egret_core.reading import Reading
 from egret_core.rules.binding import bind
-from egret_core.rules.event import Phase
+from egret_core.rules.event import Phase, settled_hash
 from egret_core.rules.index import Standing
 from egret_core.rules.model import ChannelPlace, IndexLaw
 from egret_core.rules.nowcast import FAR_M, FT, JUMP_M, LEAST, STEP_MS, Nowcast, Setting, terms
@@ -285,6 +285,19 @@ def test_the_forecast_raises_first_and_the_level_itself_raises_its_own() -> None
     assert (said["band_low_quantile"], said["band_high_quantile"]) == (0.1, 0.9)
     assert 0 < said["persistence_index"] <= 1
     assert LEAST <= said["forecasts_scored"] <= TRAIL
+
+
+def test_repeated_or_killed_the_same_settled_events() -> None:
+    rules, on = bound(), [place()]
+    rows = [Reading("st1", "wl", START_MS + n * STEP_MS, level) for n, level in enumerate(LEARNED)]
+    items = timeline(prompt(rows), ticks=False)
+    once = play(fold_of(on, rules), items)
+    assert any(event.rule.startswith("ahead@") for event in once)
+    expected = settled_hash(once)
+    again = play(fold_of(on, rules), timeline(thrice(prompt(rows), 7), ticks=False))
+    assert settled_hash(again) == expected
+    cuts = set(range(3, len(items), 17))
+    assert settled_hash(killed(on, rules, items, cuts)) == expected
 
 
 def test_what_it_cannot_judge_is_said_and_a_level_that_holds_stays() -> None:
