@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from egret_core.rules import nowcast, soil_water, surge
+from egret_core.rules import muskingum, nowcast, soil_water, surge
 from egret_core.rules.model import ChannelPlace, Family, IndexLaw
 from egret_core.rules.rungs import At
 
@@ -15,4 +15,5 @@ INDICES: Mapping[Family, Binder] = {
     Family.SOIL_WATER: soil_water.law,
     Family.NOWCAST: nowcast.law,
     Family.SURGE: surge.law,
+    Family.MUSKINGUM: muskingum.law,
 }

@@ -30,6 +30,7 @@ class Family(StrEnum):
     SOIL_WATER = "soil_water"
     NOWCAST = "nowcast"
     SURGE = "surge"
+    MUSKINGUM = "muskingum"
 
 
 class Cause(StrEnum):
