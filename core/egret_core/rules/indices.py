@@ -8,6 +8,8 @@ from typing import Any
 from egret_core.rules import (
     antecedent,
     day_sum,
+    muskingum,
+    nowcast,
     rain_forecast,
     rating,
     reach,
@@ -16,6 +18,7 @@ from egret_core.rules import (
     slope,
     soil_water,
     storm,
+    surge,
     tangent_angle,
     velocity,
     wetness,
@@ -39,4 +42,7 @@ INDICES: Mapping[Family, Binder] = {
     Family.TANGENT_ANGLE: tangent_angle.law,
     Family.SLOPE: slope.law,
     Family.RATING: rating.law,
+    Family.NOWCAST: nowcast.law,
+    Family.SURGE: surge.law,
+    Family.MUSKINGUM: muskingum.law,
 }

@@ -5,7 +5,7 @@
 
 So a pack warns at a time to threshold by levels with a unit and a datum. A straight line is a
 watch, not a forecast with skill: on a flashy stream it does worse than persistence
-(`egret_core.rules.rise` for the slope, its source, state and cost). Events say ``basis: trend``.
+(`egret_core.rules.rise` for the slope, its source, state and cost). Events say ``basis: forecast``.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Reach:
             if rung.raise_at > newest
         }
         minutes = {label: round(h * _MIN_PER_H, 2) for label, h in times.items() if h is not None}
-        basis = {"basis": "trend", "lead_s": self._lead_ms / 1000}
+        basis = {"basis": "forecast", "method": "trend", "lead_s": self._lead_ms / 1000}
         return {**basis, **self._line.evidence(), "minutes_to": minutes}
 
     def dump(self) -> list[Any]:

@@ -181,7 +181,8 @@ def test_a_rule_by_time_to_level_warns_before_the_level_with_the_minutes_left() 
     events = judged(of_pack("generic-time-to-level", RIVER, REACH), RIVER, rows)
     assert [row[:2] for row in brief(events)] == [("raised", "yellow"), ("upgraded", "red")]
     red = events[1].evidence
-    assert (red["index"], red["basis"], red["lead_s"]) == ("reach", "trend", 1800.0)
+    assert (red["index"], red["basis"], red["method"]) == ("reach", "forecast", "trend")
+    assert red["lead_s"] == 1800.0
     assert (red["threshold"], red["unit"], red["datum"]) == (2.0, "m", "Local")
     assert red["newest"] < 2.0 <= red["value"]
     assert red["minutes_to"]["red"] == pytest.approx(
