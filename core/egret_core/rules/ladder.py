@@ -34,6 +34,7 @@ class Ladder:
 
     of_total = False
     __slots__ = (
+        "_alerts",
         "_below",
         "_flapping",
         "_hazard",
@@ -58,6 +59,9 @@ class Ladder:
         self._hazard = bound.hazard
         self._law = law
         self._needs = [_own(rung.persistence_ms, law.persistence_ms) for rung in law.rungs]
+        self._alerts = [inf]  # by rank already said: from where one value alone says more
+        for rung, need in zip(reversed(law.rungs), reversed(self._needs), strict=True):
+            self._alerts.insert(0, self._alerts[0] if need else rung.raise_at)
         self._holds = [_own(rung.hold_ms, law.hold_ms) for rung in law.rungs]
         self.rank = 0
         self._last_ms: int | None = None
@@ -202,8 +206,7 @@ class Ladder:
         self.quiet_below = -inf if pending else up
         self.quiet_from = rungs[self.rank - 1].clear_at if self.rank else -inf
         said = max(self.rank, highest(self._waiting))
-        above = range(said, len(rungs))
-        self.alert_at = next((rungs[k].raise_at for k in above if not self._needs[k]), inf)
+        self.alert_at = self._alerts[said]
 
     def _evidence(self, value: float, rank: int) -> dict[str, Any]:
         return {

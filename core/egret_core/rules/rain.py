@@ -137,14 +137,16 @@ class Rain:
         if step.rain_nm > 0 and not no_rain:
             self._wet_ms = time_ms
             windows.add(step)
-            self._note_met(time_ms)
+            if self._within:
+                self._note_met(time_ms)
         else:
             if no_rain:
                 self.rebased += 1
                 self._rebased_ms = time_ms
             if time_ms >= windows.next_ms:
                 windows.advance(time_ms)
-            self._note_met(time_ms)
+            if self._within:
+                self._note_met(time_ms)
             if not self.rank and not self._waiting:
                 return  # without new rain no sum can grow
         self._judge(time_ms, out)
