@@ -5,8 +5,8 @@ than ever fell in that time, is a new base: that step itself counts nothing. So 
 during maintenance, when water is poured to try the gauge. A level holds while one of its
 alternatives does, an alternative while all its windows have reached their sums (or are over them);
 it eases when none holds and it has been dry for `dry_ms`. A further window that is shorter than the
-leading one may lie anywhere in it: 3 h of 120 mm with an hour of 50 mm is so whichever hour it was.
-Sums are whole nanometres.
+leading one may lie anywhere in it: 3 h of 120 mm with an hour of 50 mm is so whichever hour it was,
+while all the rain that made that hour is within the 3 h. Sums are whole nanometres.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _MS_PER_H = 3_600_000
 
-# A condition: which window, the least sum, and for how long it counts after it was met.
+# A condition: which window, the least sum; and how long the leading window is where this may lie
+# anywhere in it, else 0.
 Need = tuple[int, int, int]
 
 
@@ -72,7 +73,7 @@ class Rain:
                     (
                         lengths.index(one.window_ms),
                         one.least_nm,
-                        max(level.window_ms - one.window_ms, 0),
+                        level.window_ms if one.window_ms < level.window_ms else 0,
                     )
                     for one in level.sums
                 ),
@@ -81,7 +82,9 @@ class Rain:
             for level in law.levels
         )
         self._within = tuple({need[:2] for needs, _ in self._levels for need in needs if need[2]})
-        self._met: dict[tuple[int, int], tuple[int, int]] = {}  # of these: when last, the sum then
+        self._met: dict[
+            tuple[int, int], tuple[int, int]
+        ] = {}  # since when it rained for it, and the sum
         self._labels = {level.rank: level.label for level in law.levels}
         self._dry_ms = law.dry_ms
         self._windows = Windows(lengths)
@@ -138,15 +141,13 @@ class Rain:
             self._wet_ms = time_ms
             windows.add(step)
             if self._within:
-                self._note_met(time_ms)
+                self._note_met()
         else:
             if no_rain:
                 self.rebased += 1
                 self._rebased_ms = time_ms
             if time_ms >= windows.next_ms:
                 windows.advance(time_ms)
-            if self._within:
-                self._note_met(time_ms)
             if not self.rank and not self._waiting:
                 return  # without new rain no sum can grow
         self._judge(time_ms, out)
@@ -172,8 +173,8 @@ class Rain:
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
         self.rank, last, self._wet_ms, rebased, waiting, steps = saved[:6]
-        for (at, least_nm), (met_ms, sum_nm) in (saved[6:] or [[]])[0]:  # an older state has none
-            self._met[at, least_nm] = (met_ms, sum_nm)
+        for (at, least_nm), (since_ms, sum_nm) in (saved[6:] or [[]])[0]:  # an older state has none
+            self._met[at, least_nm] = (since_ms, sum_nm)
         self._last_ms, self._last_nm = last
         self.rebased, self._rebased_ms = rebased
         self._waiting = restored(waiting)
@@ -212,17 +213,17 @@ class Rain:
             if sum_nm >= least_nm:
                 out.append(sum_nm)
                 continue
-            met_ms, met_nm = self._met.get((at, least_nm), (None, 0))
-            if not within_ms or met_ms is None or time_ms - met_ms > within_ms:
+            since_ms, met_nm = self._met.get((at, least_nm), (None, 0))
+            if not within_ms or since_ms is None or since_ms <= time_ms - within_ms:
                 return []
             out.append(met_nm)
         return out
 
-    def _note_met(self, time_ms: int) -> None:
-        sums = self._windows.sums_nm
+    def _note_met(self) -> None:
+        windows = self._windows
         for at, least_nm in self._within:
-            if sums[at] >= least_nm:
-                self._met[at, least_nm] = (time_ms, sums[at])
+            if windows.sums_nm[at] >= least_nm:
+                self._met[at, least_nm] = (windows.since_ms(at, least_nm), windows.sums_nm[at])
 
     def _ease(self, rank: int, time_ms: int) -> ConditionEvent:
         sums = self._windows.sums_nm

@@ -169,9 +169,9 @@ levels = [
   ] },
 ]
 """
-LEVELS = (  # rank, then window h, least tenths of a mm, how long it counts after it was met, h
-    (3, ((6, 801, 0), (1, 300, 5), (24, 900, 0))),
-    (2, ((3, 400, 0), (1, 251, 2))),
+LEVELS = (  # rank, then window h, least tenths of a mm, the window in which it may lie, h
+    (3, ((6, 801, 0), (1, 300, 6), (24, 900, 0))),
+    (2, ((3, 400, 0), (1, 251, 3))),
     (1, ((12, 500, 0),)),
 )
 
@@ -193,6 +193,11 @@ class Sums:
         start = bisect_right(self.times, self.times[at] - hours * HOUR_MS, 0, at + 1)
         return self.by_hours[hours][at + 1] - self.by_hours[hours][start]
 
+    def since(self, at: int, hours: int, least: int) -> int:
+        """Return the newest time from which rain up to a reading is that much."""
+        fell = self.by_hours[hours]
+        return self.times[bisect_right(fell, fell[at + 1] - least) - 1]
+
 
 @pytest.mark.parametrize("count", COUNTS, ids=IDS)
 def test_levels_of_joined_windows_are_the_plain_ones(count: int) -> None:
@@ -210,10 +215,11 @@ def test_levels_of_joined_windows_are_the_plain_ones(count: int) -> None:
             holds = True
             for hours, least, within in needs:
                 if sums.at(at, hours) >= least:
-                    met[hours, least] = now
-                last = met.get((hours, least), -(10**15)) if within else None
-                if sums.at(at, hours) < least:
-                    holds &= last is not None and now - last <= within * HOUR_MS
+                    met[hours, least] = sums.since(at, hours, least)
+                elif within:
+                    holds &= met.get((hours, least), 0) > now - within * HOUR_MS
+                else:
+                    holds = False
             top = max(top, level) if holds else top
         if top != rank:
             expected.append((now, top))

@@ -147,6 +147,26 @@ def test_it_eases_when_dry_for_an_hour_and_says_what_fell_away() -> None:
     assert left["dry_s"] == 5400.0
 
 
+@pytest.mark.parametrize(("last_h", "level"), [(3.25, "red"), (3.5, None), (3.75, None)])
+def test_the_hour_counts_while_its_rain_is_within_the_three(
+    last_h: float, level: str | None
+) -> None:
+    # 51 mm by 00:30, no reading near 01:25; 70 mm by 02:30; at 03:30 the 51 mm are out.
+    rows = [(0.0, 0.0), (1800, 51.0), (3600, 51.0), (9000, 110.0), (last_h * 3600, 121.0)]
+    events = judged(of_pack("fujian-rain-signals", GAUGE, COAST), GAUGE, rows)
+    assert ([e.level for e in events] or [None])[-1] == level
+
+
+def test_rain_of_two_hours_makes_no_hour() -> None:
+    text = (
+        'levels = [{ level = "red", window_h = 6, sum = 60, and = [{ window_h = 1, sum = 50 }] }]'
+    )
+    for apart_s, level in ((3000, "red"), (3600, None), (4000, None)):
+        rows = [(600, 0.0), (1200, 30.0), (600 + apart_s, 30.0), (1200 + apart_s, 60.0)]
+        events = judged(of_pack("generic-rain", GAUGE, text), GAUGE, rows)
+        assert ([e.level for e in events] or [None])[-1] == level
+
+
 @pytest.mark.parametrize("stop", range(1, 8))
 def test_an_hour_that_was_met_is_known_after_a_restart(stop: int) -> None:
     rule = of_pack("fujian-rain-signals", GAUGE, INLAND)
@@ -318,19 +338,20 @@ TABLE = [
 Falling = list[tuple[int, int, int]]  # time ms, mm, gap ms
 
 
-def sum_of(hours: int, falls: Falling, end_ms: int) -> int:
+def sum_of(hours: int, falls: Falling, start_ms: int, end_ms: int) -> int:
     length = hours * HOUR_MS
-    return sum(mm for ms, mm, gap in falls if end_ms - length < ms <= end_ms and gap <= length)
+    start_ms = max(start_ms, end_ms - length)
+    return sum(mm for ms, mm, gap in falls if start_ms < ms <= end_ms and gap <= length)
 
 
 def met(needs: list[tuple[int, int, bool]], falls: Falling) -> bool:
-    """Tell whether conditions hold after the newest fall, a shorter one at any reading within."""
+    """Tell whether conditions hold after the newest fall; a shorter one at any hour within."""
     now, lead_h = falls[-1][0], needs[0][0]
     return all(
         any(
-            sum_of(hours, falls, end) > mm - (not over)
+            sum_of(hours, falls, now - max(hours, lead_h) * HOUR_MS, end) > mm - (not over)
             for end, _, _ in falls
-            if end == now or now - end <= (lead_h - hours) * HOUR_MS
+            if end == now or hours < lead_h
         )
         for hours, mm, over in needs
     )
