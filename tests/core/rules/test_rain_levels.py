@@ -157,6 +157,26 @@ def test_the_hour_counts_while_its_rain_is_within_the_three(
     assert ([e.level for e in events] or [None])[-1] == level
 
 
+JOINED = """dry_s = 0
+levels = [{ level = "red", window_h = 3, sum = 120, and = [{ window_h = 1, over = 50 }] }]
+"""
+
+
+def test_a_level_ends_when_the_hour_has_left_and_the_sum_has_not() -> None:
+    # 51 mm by 00:30, then 44 mm an hour in two falls: 3 h stay over 120 mm without such an hour.
+    rows = [(0.0, 0.0), *((1800.0 * n, 51.0 + 22 * (n - 1)) for n in range(1, 9))]
+    events = brief(judged(of_pack("generic-rain", GAUGE, JOINED), GAUGE, rows))
+    assert events == [("raised", "red", 9000), ("returned", "", 12_600)]
+
+
+def test_rain_before_the_hours_own_does_not_age_it() -> None:
+    # 20 mm by 00:10 are not needed for the hour of 51 mm by 00:40: at 03:20 it still is within.
+    rows = [(0, 0.0), (600, 20.0), (2400, 71.0), (6000, 111.0), (9000, 130.0), (12_000, 145.0)]
+    events = judged(of_pack("generic-rain", GAUGE, JOINED), GAUGE, rows)
+    assert brief(events)[0] == ("raised", "red", 9000)
+    assert len(brief(events)) == 1, "and it holds at 03:20"
+
+
 def test_rain_of_two_hours_makes_no_hour() -> None:
     text = (
         'levels = [{ level = "red", window_h = 6, sum = 60, and = [{ window_h = 1, sum = 50 }] }]'
