@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from egret_core.rules.index import Index
+    from egret_core.screening.law import ScreeningLaw
 
 LATE_S = 30.0  # allowed lateness beyond a channel's cut (DESIGN 7)
 CUT_S = 1.0  # a gateway's cut where its meta has not told otherwise
@@ -57,6 +58,7 @@ class ChannelPlace:
         datum: vertical datum of a level, "" where the quantity has none.
         gateway: id of the gateway that owns it.
         late_s: allowed lateness; None for 30 s beyond the `cut_s` its gateway tells.
+        screening: what the centre believes of its values; None where it screens nothing.
     """
 
     station: str
@@ -66,6 +68,7 @@ class ChannelPlace:
     datum: str
     gateway: str
     late_s: float | None = None
+    screening: ScreeningLaw | None = None
 
     @property
     def name(self) -> str:
