@@ -67,7 +67,7 @@ class Screened:
         self._past = self._chain
         self._doubts: dict[int, Verdict] = {}
         self._waiting: dict[int, tuple[int, int]] = {}  # good ones: receipt, running time then
-        self._movement: list[tuple[Trail, float]] = []
+        self._movement: list[Trail] = []
         self._neighbours: list[Trail] = []
         self.counts: dict[str, list[int]] = {}
         self.flags: deque[Flagged] = deque(maxlen=FLAGS_MAX)
@@ -174,7 +174,7 @@ class Screened:
     def ask(self, trails: Mapping[tuple[str, str], Trail]) -> None:
         """Take the trails of the channels that its law names."""
         law = self._law
-        self._movement = [(trails[reason.channel], reason.by) for reason in law.movement]
+        self._movement = [trails[pair] for pair in law.movement]
         beside = law.neighbours.channels if law.neighbours is not None else ()
         self._neighbours = [trails[pair] for pair in beside]
 
@@ -183,7 +183,7 @@ class Screened:
         flat = self._law.flat
         if flat is None or not self._movement:
             return True
-        return any(trail.moved(time_ms, flat.suspect_ms, by) for trail, by in self._movement)
+        return any(trail.moved(time_ms, flat.suspect_ms) for trail in self._movement)
 
     def _asked(self, time_ms: int, value: float) -> Verdict:
         """Return what the clock and the neighbours say of a value."""

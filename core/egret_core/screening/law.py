@@ -18,18 +18,6 @@ _VERSION_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
-    """A reason to expect movement: another channel that moved.
-
-    Attributes:
-        channel: whose; by: a range above it is movement, in that channel's canonical unit.
-    """
-
-    channel: Pair
-    by: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class NeighbourLaw:
     """How far a value may be off its neighbours.
 
@@ -51,7 +39,8 @@ class ScreeningLaw:
         sensor: outside fails; operator: outside is suspect; seasons: the same by month.
         utc_offset_ms: of the months' local time.
         spike: in the canonical unit; rate: in the canonical unit per second.
-        flat: when it counts as flat; movement: any of them moved, else it is not expected to.
+        flat: when it counts as flat.
+        movement: where none of these channels moved, it is not expected to move.
         neighbours: how far it may be off them.
         gap_ms: a longer silence says so, and spike and flat line begin anew after it.
     """
@@ -63,7 +52,7 @@ class ScreeningLaw:
     spike: Limits | None = None
     rate: Limits | None = None
     flat: Stillness | None = None
-    movement: tuple[Movement, ...] = ()
+    movement: tuple[Pair, ...] = ()
     neighbours: NeighbourLaw | None = None
     gap_ms: int | None = None
 
@@ -81,4 +70,4 @@ class ScreeningLaw:
     def company(self) -> tuple[Pair, ...]:
         """The other channels that it asks."""
         beside = self.neighbours.channels if self.neighbours is not None else ()
-        return (*(reason.channel for reason in self.movement), *beside)
+        return (*self.movement, *beside)

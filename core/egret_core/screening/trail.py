@@ -45,11 +45,11 @@ class Trail:
         else:
             self._slots.append([slot, value, value, value])
 
-    def moved(self, time_ms: int, span_ms: int, by: float) -> bool:
-        """Tell whether its range was above `by` in the whole slots of a span before a time."""
+    def moved(self, time_ms: int, span_ms: int) -> bool:
+        """Tell whether its value changed in the whole slots of a span before a time."""
         first, end = (time_ms - span_ms) // SLOT_MS, self._end(time_ms)
         rows = [row for row in self._slots if first <= row[0] < end]
-        return bool(rows) and max(row[2] for row in rows) - min(row[1] for row in rows) > by
+        return bool(rows) and max(row[2] for row in rows) > min(row[1] for row in rows)
 
     def latest(self, time_ms: int) -> float | None:
         """Return its last value in the whole slots before a time, None where none is fresh."""

@@ -21,13 +21,10 @@ STEP_MS = 300_000
 
 
 def spikes(values: Sequence[float], suspect: float, fail: float = inf) -> list[int]:
-    test, out, now = Spike(Limits(suspect, fail)), [], 2
-    for n, value in enumerate(values):
-        now, before = test.take(value)
-        if n:
-            assert before is not None
-            out.append(before)
-    return [*out, 2]
+    test = Spike(Limits(suspect, fail))
+    last_words = [test.take(value)[1] for value in values][1:]
+    assert None not in last_words
+    return [*(flag or 0 for flag in last_words), 2]  # nothing comes after the last one
 
 
 def rates(values: Sequence[float], suspect: float, fail: float = inf) -> list[int]:
