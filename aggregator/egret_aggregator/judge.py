@@ -34,6 +34,7 @@ from egret_core.rules.step import SLICE, Change, Facts, Fold, Receipt
 
 if TYPE_CHECKING:
     from egret_core.rules.event import ConditionEvent
+    from egret_core.screening.chain import Flagged
 
 CONSUMER = "judge"
 ENTRIES_MAX = 64  # entries a read: at 200 readings each, a quarter of a second's work at most
@@ -217,7 +218,13 @@ class Judge:
             "warm": self._warmed.warm,
             "cold": self._warmed.cold,
             "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
+            "screened": {c.place.name: c.screen.counts for c in channels if c.screen is not None},
         }
+
+    def screened(self, station: str, channel: str) -> Sequence[Flagged]:
+        """Return the centre's newest flags of a channel, oldest first."""
+        known = self._fold.channels.get(station, {}).get(channel)
+        return [] if known is None else known.screened()
 
     async def _announce(self) -> None:
         """Have the catalogue take effect at an entry; until then the saved one is in force."""

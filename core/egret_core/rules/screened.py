@@ -35,6 +35,11 @@ FLAGS_MAX = 32  # newest flags of a channel that are kept to be shown
 DOUBTS_MAX = 64  # doubts about readings that wait: as many as identities ahead are remembered
 _FAIL = int(Flag.FAIL)
 _SUSPECT = int(Flag.SUSPECT)
+_GAP = int(Reason.GAP)
+REASONS = (  # every reason that the centre's screening can give for a doubt
+    *(Reason.RANGE, Reason.SEASONAL, Reason.SPIKE, Reason.RATE, Reason.FLAT_LINE),
+    *(Reason.NEIGHBOUR, Reason.COUNTER_RESET, Reason.CLOCK),
+)
 _NOTHING = ScreeningLaw()
 
 
@@ -214,8 +219,8 @@ class Screened:
 
     def _count(self, said: Flagged) -> None:
         if said.flag in (_SUSPECT, _FAIL):
-            for name in bit_names(said.reasons, Reason):
-                pair = self.counts.setdefault(name.lower(), [0, 0])
+            for name in _doubts(said):
+                pair = self.counts.setdefault(name, [0, 0])
                 pair[said.flag == _FAIL] += 1
 
 
@@ -223,8 +228,13 @@ def _marked(event: ConditionEvent, said: Flagged) -> ConditionEvent:
     """Return the event with the doubt about the value that decided it."""
     if said.flag != _SUSPECT:
         return event
-    names = [name.lower() for name in bit_names(said.reasons, Reason)]
-    return replace(event, evidence={**event.evidence, "screening": names, "unconfirmed": True})
+    doubt = {"screening": _doubts(said), "unconfirmed": True}
+    return replace(event, evidence={**event.evidence, **doubt})
+
+
+def _doubts(said: Flagged) -> list[str]:
+    """Return why a value is doubted; a gap before it is no doubt."""
+    return [name.lower() for name in bit_names(said.reasons & ~_GAP, Reason)]
 
 
 def join(channels: Mapping[str, Mapping[str, Channel]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ flat_line = { tolerance = 0.01, suspect_s = 10800, fail_s = 21600, movement = ["
 neighbours = { channels = ["st2/wl", "st3/wl"], off_by = 5, least = 2 }
 gap_s = 900
 """
+MONTHS = 'unit = "m"\nseasonal = [{ months = '
 
 
 def read(text: str, quantity: str = "water_level") -> ScreeningLaw:
@@ -153,8 +155,6 @@ def test_what_is_no_table_is_refused(body: Any) -> None:
 
 
 def test_a_channel_asks_only_channels_that_it_can_be_compared_with() -> None:
-    from dataclasses import replace
-
     def company(text: str, *others: Any) -> ConfigError:
         one = replace(place(), screening=read(f'unit = "m"\n{text}'))
         places = {(other.station, other.channel): other for other in (one, *others)}
