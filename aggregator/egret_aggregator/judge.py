@@ -30,11 +30,11 @@ from egret_core.entries import Readings, read_metas, read_readings
 from egret_core.errors import ConfigError, EgretError
 from egret_core.messages import Batch, Kind
 from egret_core.progress import Pulse
+from egret_core.rules.screened import Shown
 from egret_core.rules.step import SLICE, Change, Facts, Fold, Receipt
 
 if TYPE_CHECKING:
     from egret_core.rules.event import ConditionEvent
-    from egret_core.screening.chain import Flagged
 
 CONSUMER = "judge"
 ENTRIES_MAX = 64  # entries a read: at 200 readings each, a quarter of a second's work at most
@@ -221,10 +221,12 @@ class Judge:
             "screened": {c.place.name: c.screen.counts for c in channels if c.screen is not None},
         }
 
-    def screened(self, station: str, channel: str) -> Sequence[Flagged]:
-        """Return the centre's newest flags of a channel, oldest first."""
+    def screened(self, station: str, channel: str) -> Shown:
+        """Return what the centre's screening says of a channel."""
         known = self._fold.channels.get(station, {}).get(channel)
-        return [] if known is None else known.screened()
+        if known is None or known.screen is None:
+            return Shown((), {})
+        return Shown(known.screened(), known.screen.counts)
 
     async def _announce(self) -> None:
         """Have the catalogue take effect at an entry; until then the saved one is in force."""

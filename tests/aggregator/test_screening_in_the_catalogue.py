@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from rig.api_centre import STATIONS, catalogue_folder
@@ -11,9 +11,6 @@ from egret_aggregator.catalogue import from_payload, load
 from egret_core.errors import ConfigError
 from egret_core.screening.law import NeighbourLaw
 from egret_core.screening.range import Span
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MORE = """
 [[station]]
@@ -70,3 +67,15 @@ def test_a_wrong_table_is_refused_with_its_place(
     assert caught.value.key == f"station[{at}].channel[0].screening.{key}"
     assert remedy in caught.value.remedy
     assert caught.value.file.endswith("stations.toml")
+
+
+def test_the_table_on_the_page_is_accepted_whole(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/operator/screening.md").read_text(encoding="utf-8")
+    block = page.partition("```toml\n")[2].partition("```")[0]
+    places = load(catalogue_folder(tmp_path / "c", block, ""))
+    law = places.stations["st0007"].channels["wl"].screening
+    assert law is not None
+    assert None not in (law.spike, law.rate, law.flat, law.neighbours, law.gap_ms)
+    assert law.movement == (("st0007", "rain"),)
+    assert law.seasons
+    assert law.utc_offset_ms == 28_800_000

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core.quality import Flag, Reason, bit_names
 from egret_core.rules.event import Phase
@@ -43,6 +43,18 @@ REASONS = (  # every reason that the centre's screening can give for a doubt
 _NOTHING = ScreeningLaw()
 
 
+class Shown(NamedTuple):
+    """What people are shown of it.
+
+    Attributes:
+        flags: the newest values that are not simply good, oldest first.
+        counts: by reason, how many values it made suspect and how many it failed.
+    """
+
+    flags: Sequence[Flagged]
+    counts: Mapping[str, Sequence[int]]
+
+
 class Screened:
     """The state of one channel's screening.
 
@@ -66,9 +78,10 @@ class Screened:
     )
 
     def __init__(self, place: ChannelPlace) -> None:
+        # One that is only asked by others is not tested itself.
         self._law = place.screening if place.screening is not None else _NOTHING
-        self._quantity = place.quantity
-        self._chain = Chain(self._law, place.quantity)
+        self._quantity = place.quantity if place.screening is not None else ""
+        self._chain = Chain(self._law, self._quantity)
         self._past = self._chain
         self._doubts: dict[int, Verdict] = {}
         self._waiting: dict[int, tuple[int, int]] = {}  # good ones: receipt, running time then
@@ -95,6 +108,8 @@ class Screened:
             receipt: when it was received, and running time then, ms.
             late: it will not be settled any more.
         """
+        if self._law is _NOTHING:
+            return True
         value = reading.value
         if value is None or self._chain.alone(time_ms, value).flag == _FAIL:
             return False

@@ -89,10 +89,11 @@ async def test_the_judge_screens_and_remembers_what_it_flagged(tmp_path: Path) -
     assert rising == [(at(240), ["spike"]), (at(480), ["spike"])]
     counts = {"st1/wl": {"range": [2, 2], "spike": [0, 2]}}  # 3.9, and the dip before it
     assert judge.health()["screened"] == counts
-    flags = [(flag.time_ms, flag.flag, flag.reasons) for flag in judge.screened("st1", "wl")]
+    flags = [(flag.time_ms, flag.flag, flag.reasons) for flag in judge.screened("st1", "wl").flags]
     assert flags[0] == (at(120), Flag.FAIL, Reason.RANGE)
     assert (at(480), Flag.FAIL, Reason.SPIKE) in flags
-    assert judge.screened("st1", "rn") == judge.screened("st9", "x") == []
+    assert judge.screened("st1", "wl").counts == counts["st1/wl"]
+    assert judge.screened("st1", "rn") == judge.screened("st9", "x") == ((), {})
     figures = stages.judge(judge)
     assert figures['egret_judge_screened_total{reason="range",flag="fail"}'] == 2
     assert figures['egret_judge_screened_total{reason="neighbour",flag="suspect"}'] == 0
