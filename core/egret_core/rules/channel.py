@@ -347,6 +347,8 @@ class Channel:
                 self._bases.discard(item[1])
                 for detector in self.sums:
                     detector.rebase(item[0], item[2])
+                if self.screen is not None:
+                    self.screen.rebase(item[0], item[2])
                 continue
             self._settle(item[0], item[2], out)
         if not count:

@@ -154,6 +154,10 @@ class Screened:
                     absence.good(time_ms, *receipt, out)
         return said
 
+    def rebase(self, time_ms: int, value: float) -> None:
+        """Take a total that was read during maintenance: what it rose by is nobody's doubt."""
+        self._chain.rebase(time_ms, value)
+
     def mark(self, out: list[ConditionEvent], start: int, said: Flagged) -> None:
         """Write the doubt about a value into the events that it led to."""
         for at in range(start, len(out)):
@@ -254,18 +258,22 @@ def _doubts(said: Flagged) -> list[str]:
 
 def join(channels: Mapping[str, Mapping[str, Channel]]) -> None:
     """Let every channel ask those that its screening names."""
-    trails: dict[tuple[str, str], Trail] = {}
     asking = [
-        (channel.screen, channel.place.screening.company)
+        (channel.screen, channel.place.screening)
         for here in channels.values()
         for channel in here.values()
         if channel.screen is not None and channel.place.screening is not None
     ]
-    for station, name in {pair: None for _, company in asking for pair in company}:
+    look_back_ms: dict[tuple[str, str], int] = {}
+    for _, law in asking:
+        for pair in law.company:
+            look_back_ms[pair] = max(law.look_back_ms, look_back_ms.get(pair, 0))
+    trails = {pair: Trail(span_ms) for pair, span_ms in look_back_ms.items()}
+    for (station, name), trail in trails.items():
         source = channels[station][name]
         if source.screen is None:
             source.screen = Screened(source.place)
-        source.screen.trail = trails[station, name] = Trail()
+        source.screen.trail = trail
         source.hear()
     for screen, _ in asking:
         screen.ask(trails)

@@ -102,6 +102,11 @@ class Chain:
         self._before = Flagged(time_ms, flag, reasons)
         return _with_spike(self._before, now, provisional=True), corrected
 
+    def rebase(self, time_ms: int, value: float) -> None:
+        """Take a total from which the next one counts, and say nothing of it."""
+        if self._total is not None:
+            self._total.take(time_ms, value)
+
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         parts = (self._spike, self._rate, self._flat, self._total)

@@ -67,6 +67,11 @@ class ScreeningLaw:
         return self.flat is not None and self.flat.fail_ms is not None
 
     @property
+    def look_back_ms(self) -> int:
+        """How far back it asks them, ms."""
+        return self.flat.suspect_ms if self.flat is not None and self.movement else 0
+
+    @property
     def company(self) -> tuple[Pair, ...]:
         """The other channels that it asks."""
         beside = self.neighbours.channels if self.neighbours is not None else ()

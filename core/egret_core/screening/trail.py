@@ -5,7 +5,8 @@
 Units: ms of event time, canonical values. Others are judged at their own times, and their order of
 arrival must change nothing: an answer uses only whole slots that ended so long before the asked
 time that all that belongs in them is settled (twice the channel's lateness, and a tick).
-Source: our own. State: at most `SLOTS_MAX` slots. Cost: O(1) a value, O(slots asked) a question.
+Source: our own. State: the slots that may be asked, at most `SLOTS_MAX`. Cost: O(1) a value,
+O(slots asked) a question.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ SLOT_MS = 600_000
 SLOTS_MAX = 256  # 42 h without a pause
 LOOK_BACK_MAX_MS = 36 * 3_600_000  # what may be asked: inside the slots kept, lateness included
 TICK_MS = 10_000
+SPARE_SLOTS = 40  # for lateness, and for one that asks late: 6 h 40 min
 FRESH_SLOTS = 6  # a neighbour's value older than an hour is none
 
 
@@ -32,9 +34,10 @@ class Trail:
 
     __slots__ = ("_slots", "late_ms")
 
-    def __init__(self) -> None:
+    def __init__(self, look_back_ms: int = LOOK_BACK_MAX_MS) -> None:
         self.late_ms = 0
-        self._slots: deque[list[Any]] = deque(maxlen=SLOTS_MAX)  # slot, lowest, highest, last
+        slots = min(look_back_ms // SLOT_MS + SPARE_SLOTS, SLOTS_MAX)
+        self._slots: deque[list[Any]] = deque(maxlen=slots)  # slot, lowest, highest, last
 
     def take(self, time_ms: int, value: float) -> None:
         """Take a settled value."""
@@ -65,7 +68,7 @@ class Trail:
 
     def restore(self, saved: Sequence[list[Any]]) -> None:
         """Take a state that `dump` returned."""
-        self._slots = deque((list(row) for row in saved), maxlen=SLOTS_MAX)
+        self._slots = deque((list(row) for row in saved), maxlen=self._slots.maxlen)
 
     def _end(self, time_ms: int) -> int:
         """Return the first slot that may still be open."""
