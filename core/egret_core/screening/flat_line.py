@@ -97,9 +97,8 @@ class FlatLine:
         """Let the flat end begin after its older extreme, until its range is small enough."""
         highs, lows = self._highs, self._lows
         while highs[0][0] - lows[0][0] >= tolerance:
-            # The one whose next value came first is the older; the newest has no next yet.
-            high_ms, low_ms = highs[0][1], lows[0][1]
-            older = lows if high_ms is None or (low_ms is not None and low_ms < high_ms) else highs
+            # The newest value, which has no next yet, is the one extreme: the other goes.
+            older = lows if highs[0][1] is None else highs
             self._since_ms = older.popleft()[1]
 
     def _verdict(self, flat_ms: int) -> Verdict:

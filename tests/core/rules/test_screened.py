@@ -224,6 +224,30 @@ def test_a_value_off_its_neighbours_is_suspect_where_enough_of_them_speak() -> N
     assert [e.evidence.get("screening") for e in raised] == [None, ["neighbour"]]
 
 
+def test_a_neighbour_s_failed_values_are_no_company() -> None:
+    wrong = replace(place(station="st2"), screening=ScreeningLaw(sensor=Span(0.0, 12.0)))
+    one = screened(ScreeningLaw(neighbours=NeighbourLaw((("st2", "wl"),), 1.0, 1)))
+    fold = fold_of([one, wrong], [])
+    rows = []
+    for n in range(60):
+        rows.append(reading(60 * n, 99.0 if n > 3 else 1.0, wrong))
+        rows.append(reading(60 * n + 9, 1.0, one))
+    play(fold, timeline(prompt(rows)))
+    assert river(fold).screened() == []
+
+
+def test_one_that_is_only_asked_is_not_tested_itself() -> None:
+    asked = place("rn", "rain_total")
+    law = ScreeningLaw(flat=Stillness(0.1, 600_000), movement=(("st1", "rn"),))
+    fold = fold_of([screened(law), asked], [bound(silence(300), Family.ABSENCE, asked)])
+    rows = [reading(60 * n, float(9 - n), asked) for n in range(9)]
+    said = play(fold, timeline([*prompt(rows), Arrival(at(500), reading(5000, 1.0, asked))]))
+    gauge = fold.channels["st1"]["rn"]
+    assert gauge.screen is not None
+    assert (gauge.screened(), gauge.screen.counts) == ([], {})
+    assert [event for event in said if event.phase is Phase.SETTLED] == []
+
+
 def test_history_is_screened_before_a_new_rule_learns_from_it() -> None:
     one = screened(ScreeningLaw(sensor=Span(0.0, 12.0)))
     fold = fold_of([one], [])
@@ -231,7 +255,7 @@ def test_history_is_screened_before_a_new_rule_learns_from_it() -> None:
     step(fold, Change([one], [bound(BLUE, Family.LEVEL, one)], at(1000)))
     (warmup,) = fold.cold
     assert warmup.begin() != (0, 0)
-    warmup.feed([reading(60 * n, 99.0 if n == 3 else 1.0, one) for n in range(9)])
+    warmup.feed([reading(60 * n, 99.0 if n == 8 else 1.0, one) for n in range(9)])
     warmup.end()
     fold.warmed(at(1000))
     assert play(fold, [Tick(at(1000 + 10 * n)) for n in range(60)]) == []

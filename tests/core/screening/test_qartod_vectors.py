@@ -72,6 +72,13 @@ def test_a_spike_is_told_at_once_and_corrected_by_the_next_value() -> None:
     assert test.take(2.6) == (3, 1)  # and this one stays
 
 
+def test_the_smaller_of_both_steps_is_the_size_of_a_spike() -> None:
+    for sign in (1, -1):
+        assert spikes([sign * v for v in (0, 3, 2.6, 2.6)], 1, 2) == [2, 1, 1, 2]
+        assert spikes([sign * v for v in (0, 0.4, -2.6, 0)], 1, 2) == [2, 1, 4, 2]
+        assert spikes([sign * v for v in (2.6, 3, 0, 0)], 0.3, 2) == [2, 3, 1, 2]
+
+
 def test_a_flood_that_stays_is_cleared_by_the_next_value() -> None:
     test = Spike(Limits(0.5, 2.0))
     flags = [test.take(value) for value in (1.0, 1.0, 4.0, 4.0, 4.1)]
