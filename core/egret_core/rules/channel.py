@@ -13,13 +13,13 @@ from bisect import insort
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from egret_core.quality import Flag, Reason, counts, is_base, is_good
+from egret_core.quality import Reason, counts, is_base, is_good
 from egret_core.rules.index import Graded, Standing
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import AHEAD_MS, CUT_S
 from egret_core.rules.order import WAITING_MAX, default_late_ms, place_in
 from egret_core.rules.rain import Rain
-from egret_core.rules.screened import Screened
+from egret_core.rules.screened import FAIL, Screened, mark
 from egret_core.rules.warming import Warmings
 
 if TYPE_CHECKING:
@@ -372,15 +372,15 @@ class Channel:
 
     def _settle_slowly(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
         """Settle one reading that is screened, or while some rules still take history."""
-        said, flagged = len(out), None
+        flagged = None
         if self.screen is not None:
             flagged = self.screen.settle(time_ms, value, self.absences, out)
-            said = len(out)
-            if flagged.flag == Flag.FAIL:
+            if flagged.flag == FAIL:
                 return
+        said = len(out)
         self._warming.settle(self.detectors, time_ms, value, out)
-        if flagged is not None and self.screen is not None:
-            self.screen.mark(out, said, flagged)
+        if flagged is not None:
+            mark(out, said, flagged)
 
     def _snapshot(self, time_ms: int) -> None:
         rules = {part.rule: part.dump() for part in self.detectors}

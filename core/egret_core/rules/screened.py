@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core.quality import Flag, Reason, bit_names
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 FLAGS_MAX = 32  # newest flags of a channel that are kept to be shown
 DOUBTS_MAX = 64  # doubts about readings that wait: as many as identities ahead are remembered
-_FAIL = int(Flag.FAIL)
+FAIL = int(Flag.FAIL)
 _SUSPECT = int(Flag.SUSPECT)
 _GAP = int(Reason.GAP)
 REASONS = (  # every reason that the centre's screening can give for a doubt
@@ -111,7 +112,7 @@ class Screened:
         if self._law is _NOTHING:
             return True
         value = reading.value
-        if value is None or self._chain.alone(time_ms, value).flag == _FAIL:
+        if value is None or self._chain.alone(time_ms, value).flag == FAIL:
             return False
         if not late:
             self._doubt(time_ms, check_clock(reading.time_ms, receipt[0]))
@@ -125,7 +126,7 @@ class Screened:
         peek.restore(self._chain.dump())
         doubts = self._asked(time_ms, value)
         said, _ = peek.take(time_ms, value, doubts, expected=self._due(time_ms))
-        if said.flag == _FAIL:
+        if said.flag == FAIL:
             return None
         event = detector.alert(time_ms, value)
         return event if event is None else _marked(event, said)
@@ -135,34 +136,26 @@ class Screened:
     ) -> Flagged:
         """Screen the next value in time order; tell the absences whether it was a good one."""
         doubts = self._asked(time_ms, value)
-        said, corrected = self._chain.take(time_ms, value, doubts, expected=self._due(time_ms))
+        expected = not self._movement or self._due(time_ms)
+        said, corrected = self._chain.take(time_ms, value, doubts, expected=expected)
         if corrected is not None:
             self._correct(corrected)
         if said.reasons:
             self.flags.append(said)
-        if not said.provisional:
-            self._count(said)
-        if said.flag != _FAIL and self.trail is not None:
+            if not said.provisional:
+                self._count(said)
+        if said.flag != FAIL and self.trail is not None:
             self.trail.take(time_ms, value)
-        self._doubts.pop(time_ms, None)
+        if self._doubts:
+            self._doubts.pop(time_ms, None)
         receipt = self._waiting.pop(time_ms, None)
         if receipt is not None:
-            for absence in absences:
-                if said.flag == _FAIL:
-                    absence.bad(receipt[1])
-                else:
-                    absence.good(time_ms, *receipt, out)
+            _tell(absences, said, receipt, out)
         return said
 
     def rebase(self, time_ms: int, value: float) -> None:
         """Take a total that was read during maintenance: what it rose by is nobody's doubt."""
         self._chain.rebase(time_ms, value)
-
-    def mark(self, out: list[ConditionEvent], start: int, said: Flagged) -> None:
-        """Write the doubt about a value into the events that it led to."""
-        for at in range(start, len(out)):
-            if out[at].phase is not Phase.REFUTED:
-                out[at] = _marked(out[at], said)
 
     def begin_past(self) -> None:
         """Make ready for history: its values are screened apart from those of today."""
@@ -170,7 +163,7 @@ class Screened:
 
     def past(self, time_ms: int, value: float) -> bool:
         """Tell whether a value of history may be judged; its flags are not shown."""
-        return self._past.take(time_ms, value)[0].flag != _FAIL
+        return self._past.take(time_ms, value)[0].flag != FAIL
 
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON values."""
@@ -227,33 +220,54 @@ class Screened:
 
     def _correct(self, said: Flagged) -> None:
         """Take the last word on a value that waited for its next one."""
-        for at in range(len(self.flags) - 1, -1, -1):
-            if self.flags[at].time_ms == said.time_ms and self.flags[at].provisional:
-                if said.reasons:
-                    self.flags[at] = said
-                else:
-                    del self.flags[at]
-                self._count(said)
-                return
+        flags = self.flags
+        at = len(flags) - 1
+        while at >= 0 and flags[at].time_ms > said.time_ms:
+            at -= 1
+        if at >= 0 and flags[at].time_ms == said.time_ms and flags[at].provisional:
+            if said.reasons:
+                flags[at] = said
+            else:
+                del flags[at]
+            self._count(said)
 
     def _count(self, said: Flagged) -> None:
-        if said.flag in (_SUSPECT, _FAIL):
-            for name in _doubts(said):
+        if said.flag in (_SUSPECT, FAIL):
+            for name in _names(said.reasons):
                 pair = self.counts.setdefault(name, [0, 0])
-                pair[said.flag == _FAIL] += 1
+                pair[said.flag == FAIL] += 1
+
+
+def _tell(
+    absences: Sequence[Absence], said: Flagged, receipt: tuple[int, int], out: list[ConditionEvent]
+) -> None:
+    """Tell what a receipt was, now that it is known."""
+    for absence in absences:
+        if said.flag == FAIL:
+            absence.bad(receipt[1])
+        else:
+            absence.good(said.time_ms, *receipt, out)
+
+
+def mark(out: list[ConditionEvent], start: int, said: Flagged) -> None:
+    """Write the doubt about a value into the events that it led to."""
+    for at in range(start, len(out)):
+        if out[at].phase is not Phase.REFUTED:
+            out[at] = _marked(out[at], said)
 
 
 def _marked(event: ConditionEvent, said: Flagged) -> ConditionEvent:
     """Return the event with the doubt about the value that decided it."""
     if said.flag != _SUSPECT:
         return event
-    doubt = {"screening": _doubts(said), "unconfirmed": True}
+    doubt = {"screening": list(_names(said.reasons)), "unconfirmed": True}
     return replace(event, evidence={**event.evidence, **doubt})
 
 
-def _doubts(said: Flagged) -> list[str]:
+@lru_cache(maxsize=256)  # few sets of reasons come again and again
+def _names(reasons: int) -> tuple[str, ...]:
     """Return why a value is doubted; a gap before it is no doubt."""
-    return [name.lower() for name in bit_names(said.reasons & ~_GAP, Reason)]
+    return tuple(name.lower() for name in bit_names(reasons & ~_GAP, Reason))
 
 
 def join(channels: Mapping[str, Mapping[str, Channel]]) -> None:

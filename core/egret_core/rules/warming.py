@@ -128,13 +128,14 @@ class Warmings:
     ) -> None:
         """Settle one reading while some rules still take history."""
         for detector in detectors:
-            warming = self.of(detector)
+            warming = self.by_rule.get(detector.rule)
             if warming is not None and time_ms <= warming.until_ms:
                 warming.take(detector, time_ms, value)
                 continue
             if warming is not None:
                 self._say(detector, out)
-            detector.settle(time_ms, value, out)
+            if not detector.quiet_from <= value < detector.quiet_below:
+                detector.settle(time_ms, value, out)
 
     def end(
         self, detectors: Sequence[Detector], first_ms: int | None, out: list[ConditionEvent]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from egret_core.quality import Flag, Reason, worst
+from egret_core.quality import Flag, Reason
 from egret_core.screening.flat_line import FlatLine
 from egret_core.screening.gap import check_gap
 from egret_core.screening.range import check_range
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from egret_core.screening.law import ScreeningLaw
 
 _FAIL = int(Flag.FAIL)
+_DOUBTFUL = (int(Flag.SUSPECT), _FAIL)
 _SPIKE = int(Reason.SPIKE)
 _TOTALS = ("rain_total", "count")
 
@@ -62,7 +63,10 @@ class Chain:
     def alone(self, time_ms: int, value: float) -> Verdict:
         """Return what the value says by itself, whatever came before it."""
         law = self._law
-        verdict = check_range(value, law.sensor, law.operator)
+        sensor, operator = law.sensor, law.operator
+        verdict = GOOD
+        if not (sensor.low <= value <= sensor.high and operator.low <= value <= operator.high):
+            verdict = check_range(value, sensor, operator)
         if law.seasons:
             month = check_season(time_ms, value, law.seasons, law.utc_offset_ms)
             # A month nobody spoke of is no doubt: the other tests have been passed.
@@ -80,20 +84,22 @@ class Chain:
             doubts: what others say of it: its clock, its neighbours.
             expected: whether there is a reason to expect movement.
         """
-        verdict = combined(self.alone(time_ms, value), doubts)
-        if verdict.flag == _FAIL:
-            return Flagged(time_ms, *verdict), None
-        flag, reasons = verdict
+        flag, reasons = self.alone(
+            time_ms, value
+        )  # of good, suspect and fail, the greater is worse
+        if flag == _FAIL:
+            return Flagged(time_ms, flag, reasons), None
+        if doubts.reasons:
+            flag, reasons = max(flag, doubts.flag), reasons | doubts.reasons
         corrected = None
-        gap = GOOD
         if self._law.gap_ms is not None:
             gap = check_gap(self._last_ms, time_ms, self._law.gap_ms)
+            if gap.reasons:
+                corrected = self._restart()
+                reasons |= gap.reasons
         self._last_ms = time_ms
-        if gap.reasons:
-            corrected = self._restart()
-            reasons |= gap.reasons
         for said in self._compared(time_ms, value, expected=expected):
-            flag, reasons = int(worst(flag, said.flag)), reasons | said.reasons
+            flag, reasons = max(flag, said.flag), reasons | said.reasons
         if self._spike is None:
             return Flagged(time_ms, flag, reasons), corrected
         now, before = self._spike.take(value)
@@ -123,13 +129,16 @@ class Chain:
                 part.restore(state)
 
     def _compared(self, time_ms: int, value: float, *, expected: bool) -> list[Verdict]:
+        """Return what is not good of this value beside those before."""
         out: list[Verdict] = []
-        if self._rate is not None:
-            out.append(self._rate.take(time_ms, value))
+        if self._rate is not None and (said := self._rate.take(time_ms, value)).reasons:
+            out.append(said)
         if self._flat is not None:
-            out.append(self._flat.take(time_ms, value, expected=expected))
-        if self._total is not None:
-            out.append(self._total.take(time_ms, value))
+            said = self._flat.take(time_ms, value, expected=expected)
+            if said.reasons:
+                out.append(said)
+        if self._total is not None and (said := self._total.take(time_ms, value)).reasons:
+            out.append(said)
         return out
 
     def _restart(self) -> Flagged | None:
@@ -147,6 +156,6 @@ class Chain:
 
 
 def _with_spike(said: Flagged, spike: int, *, provisional: bool = False) -> Flagged:
-    if spike not in (Flag.SUSPECT, Flag.FAIL):
+    if spike not in _DOUBTFUL:
         return said  # one that is not evaluated has passed all the others
-    return Flagged(said.time_ms, int(worst(said.flag, spike)), said.reasons | _SPIKE, provisional)
+    return Flagged(said.time_ms, max(said.flag, spike), said.reasons | _SPIKE, provisional)
