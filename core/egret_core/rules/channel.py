@@ -23,7 +23,7 @@ from egret_core.rules.screened import FAIL, Screened, mark
 from egret_core.rules.warming import Warmings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sized
 
     from egret_core.reading import Reading
     from egret_core.rules.absence import Absence
@@ -46,7 +46,9 @@ class Channel:
 
     __slots__ = (
         "_ahead",
+        "_aside",
         "_bases",
+        "_careful",
         "_frontier_ms",
         "_late_ms",
         "_newest_ms",
@@ -77,13 +79,17 @@ class Channel:
         self.gateway = place.gateway
         self.detectors = tuple(detectors)
         self.absences = tuple(absences)
-        self.screen = Screened(place) if place.screening is not None else None
+        self._careful = False  # a reading of it needs a second look: a misfit, or it is screened
         self._late_ms = default_late_ms(place, CUT_S)
         self.sums = tuple(p for p in self.detectors if not isinstance(p, Ladder) and p.of_total)
         self._bases: set[int] = set()  # identities of those waiting that only move a total's base
         self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
         self._waiting: list[Waiting] = []
         self._warming = Warmings()
+        self._aside: Sized = self._warming.by_rule  # empty while detectors see readings as they are
+        self.screen: Screened | None = None
+        if place.screening is not None:
+            self.screened_by(Screened(place))
         self._newest_ms = _NO_TIME
         self._frontier_ms = _NO_TIME
         self._step_ms = 0
@@ -101,14 +107,15 @@ class Channel:
     def meta(self, quantity: str, datum: str, cut_s: float) -> None:
         """Take its gateway's word on the channel; a misfit with the catalogue stops judgement."""
         self._told = [quantity, datum, cut_s]
-        self.misfit = ""
-        if quantity != self.place.quantity:
-            self.misfit = f"quantity is {quantity!r}, the catalogue says {self.place.quantity!r}"
-        elif datum != self.place.datum:
-            self.misfit = f"datum is {datum!r}, the catalogue says {self.place.datum!r}"
+        self.misfit = self.place.misfit(quantity, datum)
+        self._careful = bool(self.misfit) or self.screen is not None
         self._late_ms = default_late_ms(self.place, cut_s)
         self.hear()
         self.dirty = True
+
+    def screened_by(self, screen: Screened) -> None:
+        """Let the centre screen its values."""
+        self.screen, self._careful, self._aside = screen, True, (screen,)
 
     def hear(self) -> None:
         """Hand on the allowed lateness, and how long a value waits to be found good."""
@@ -127,8 +134,8 @@ class Channel:
             if own_ms in self._ahead:
                 return
             time_ms = self._at_receipt(own_ms, received_ms)
-        sound = flag == 1 and not reasons and not self.misfit  # the common case, without a call
-        if sound and self.screen is None:
+        sound = flag == 1 and not reasons and not self._careful  # the common case
+        if sound:
             for absence in self.absences:
                 absence.good(time_ms, received_ms, running_ms, out)
         else:
@@ -181,19 +188,14 @@ class Channel:
         """Show the warming detectors a settled reading; what waits they see when it settles."""
         if time_ms > self._frontier_ms:
             return
-        if self.screen is not None and not self.screen.past(time_ms, value):
-            return
-        for detector in self.detectors:
-            warming = self._warming.of(detector)
-            if warming is not None:
-                warming.take(detector, time_ms, value)
+        if self.screen is None or self.screen.past(time_ms, value):
+            self._warming.teach(self.detectors, time_ms, value)
 
     def teach_base(self, time_ms: int, value: float) -> None:
         """Show them a settled total that was read during maintenance."""
         if time_ms <= self._frontier_ms:
-            for detector in self.sums:
-                if self._warming.of(detector) is not None:
-                    detector.rebase(time_ms, value)
+            for detector in self._warming.of(self.sums):
+                detector.rebase(time_ms, value)
 
     def recall(self, time_ms: int) -> None:
         """Note a reading of history, of any quality, on a channel that had none."""
@@ -290,11 +292,7 @@ class Channel:
         return (base or counts(flag, reasons)) and not self.misfit
 
     def _doubtful(
-        self,
-        time_ms: int,
-        reading: Reading,
-        receipt: tuple[int, int],
-        out: list[ConditionEvent],
+        self, time_ms: int, reading: Reading, receipt: tuple[int, int], out: list[ConditionEvent]
     ) -> None:
         received_ms, running_ms = receipt
         reasons = reading.reasons
@@ -363,7 +361,7 @@ class Channel:
         if self.settled_ms != _NO_TIME:
             self._step_ms = step_ms
         self.settled_ms = time_ms
-        if self._warming.by_rule or self.screen is not None:
+        if self._aside:
             self._settle_slowly(time_ms, value, out)
             return
         for detector in self.detectors:

@@ -37,6 +37,9 @@ class Family(StrEnum):
     TANGENT_ANGLE = "tangent_angle"
     SLOPE = "slope"
     RATING = "rating"
+    NOWCAST = "nowcast"
+    SURGE = "surge"
+    MUSKINGUM = "muskingum"
 
 
 class Cause(StrEnum):
@@ -82,6 +85,14 @@ class ChannelPlace:
     def name(self) -> str:
         """``station/channel``, the subject of its events."""
         return f"{self.station}/{self.channel}"
+
+    def misfit(self, quantity: str, datum: str) -> str:
+        """Return how a gateway's word on the channel differs from this, "" where it does not."""
+        if quantity != self.quantity:
+            return f"quantity is {quantity!r}, the catalogue says {self.quantity!r}"
+        if datum != self.datum:
+            return f"datum is {datum!r}, the catalogue says {self.datum!r}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,9 +285,11 @@ def join(channels: Mapping[str, Mapping[str, Channel]]) -> None:
     trails = {pair: Trail(span_ms) for pair, span_ms in look_back_ms.items()}
     for (station, name), trail in trails.items():
         source = channels[station][name]
-        if source.screen is None:
-            source.screen = Screened(source.place)
-        source.screen.trail = trail
+        screen = source.screen
+        if screen is None:
+            screen = Screened(source.place)
+            source.screened_by(screen)
+        screen.trail = trail
         source.hear()
     for screen, _ in asking:
         screen.ask(trails)

@@ -6,7 +6,7 @@ it is said once, as raised at the reading from which it has held: the earliest q
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from egret_core.rules.event import Change, ConditionEvent, Phase
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from egret_core.rules.channel import Detector
 
+D = TypeVar("D", bound="Detector")
 _RISING = (Change.RAISED, Change.UPGRADED)
 
 
@@ -115,9 +116,14 @@ class Warmings:
         """Let these rules take history up to `until_ms`; the change took effect at `change_ms`."""
         self.by_rule.update({rule: Warming(until_ms, change_ms) for rule in rules})
 
-    def of(self, detector: Detector) -> Warming | None:
-        """Return what a detector keeps to itself, None where it speaks."""
-        return self.by_rule.get(detector.rule)
+    def of(self, detectors: Iterable[D]) -> list[D]:
+        """Return those of the detectors that still take history."""
+        return [detector for detector in detectors if detector.rule in self.by_rule]
+
+    def teach(self, detectors: Iterable[Detector], time_ms: int, value: float) -> None:
+        """Show them a reading of history that has settled."""
+        for detector in self.of(detectors):
+            self.by_rule[detector.rule].take(detector, time_ms, value)
 
     def settle(
         self,
@@ -149,9 +155,8 @@ class Warmings:
         """
         over = [
             detector
-            for detector in detectors
-            if (warming := self.of(detector)) is not None
-            and (first_ms is None or first_ms > warming.until_ms)
+            for detector in self.of(detectors)
+            if first_ms is None or first_ms > self.by_rule[detector.rule].until_ms
         ]
         for detector in over:
             self._say(detector, out)
@@ -165,7 +170,8 @@ class Warmings:
         """Take what `dump` returned, for these rules."""
         mine = set(rules)
         rows = saved.items()
-        self.by_rule = {rule: Warming.restored(row) for rule, row in rows if rule in mine}
+        self.by_rule.clear()  # the same dict: whoever holds it sees whether it is empty
+        self.by_rule.update({rule: Warming.restored(row) for rule, row in rows if rule in mine})
 
     def _say(self, detector: Detector, out: list[ConditionEvent]) -> None:
         standing = self.by_rule.pop(detector.rule).standing(detector)
