@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from egret_core.errors import ConfigError
 from egret_core.rules.packs import meant, number, refuse_unknown, rows, table, text_of
+from egret_core.screening.chain import TOTALS
 from egret_core.screening.flat_line import Stillness
 from egret_core.screening.law import NeighbourLaw, Pair, ScreeningLaw
 from egret_core.screening.range import ANY, Span
@@ -191,6 +192,9 @@ class _Made:
             if fail_ms < suspect_ms:
                 self._refuse("flat_line.fail_s", row["fail_s"], "write at least suspect_s")
         pairs = self._pairs("flat_line.movement", row["movement"]) if "movement" in row else ()
+        if not pairs and self._quantity in TOTALS:
+            remedy = "name movement: a total is still for as long as nothing comes"
+            self._refuse("flat_line", self._row["flat_line"], remedy)
         if pairs and suspect_ms > LOOK_BACK_MAX_MS:
             remedy = f"with movement write at most {LOOK_BACK_MAX_MS // 1000}"
             self._refuse("flat_line.suspect_s", row["suspect_s"], remedy)
@@ -200,6 +204,9 @@ class _Made:
         """Return how far it may be off its neighbours."""
         keys = ("channels", "off_by", "least")
         row = self._table("neighbours", self._row["neighbours"], keys)
+        if self._quantity in TOTALS:
+            remedy = "leave it out: totals begin anywhere; compare them by flat_line.movement"
+            self._refuse("neighbours", self._row["neighbours"], remedy)
         pairs = self._pairs("neighbours.channels", row.get("channels"))
         least = row.get("least", 1)
         if isinstance(least, bool) or not isinstance(least, int) or not 1 <= least <= len(pairs):

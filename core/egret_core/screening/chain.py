@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _FAIL = int(Flag.FAIL)
 _DOUBTFUL = (int(Flag.SUSPECT), _FAIL)
 _SPIKE = int(Reason.SPIKE)
-_TOTALS = ("rain_total", "count")
+TOTALS = ("rain_total", "count")  # quantities that never decrease
 
 
 class Flagged(NamedTuple):
@@ -55,8 +55,8 @@ class Chain:
         self._spike = Spike(law.spike) if law.spike is not None else None
         self._rate = Rate(law.rate) if law.rate is not None else None
         self._flat = FlatLine(law.flat) if law.flat is not None else None
-        total = quantity in _TOTALS
-        self._total = TotalSteps(rain=quantity == "rain_total") if total else None
+        rain = quantity == "rain_total"
+        self._total = TotalSteps(rain=rain) if quantity in TOTALS else None
         self._last_ms: int | None = None
         self._before: Flagged | None = None  # the value before, without its spike, if it waits
 
@@ -84,9 +84,7 @@ class Chain:
             doubts: what others say of it: its clock, its neighbours.
             expected: whether there is a reason to expect movement.
         """
-        flag, reasons = self.alone(
-            time_ms, value
-        )  # of good, suspect and fail, the greater is worse
+        flag, reasons = self.alone(time_ms, value)  # of 1, 3 and 4 the greater is the worse
         if flag == _FAIL:
             return Flagged(time_ms, flag, reasons), None
         if doubts.reasons:

@@ -148,6 +148,24 @@ def test_what_cannot_be_is_refused_with_key_and_remedy(text: str, key: str, reme
     assert remedy in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "remedy"),
+    [
+        ('unit = "mm"\nflat_line = { tolerance = 0.1, suspect_s = 9 }', "flat_line", "movement"),
+        (
+            'unit = "mm"\nneighbours = { channels = ["a/b"], off_by = 1 }',
+            "neighbours",
+            "flat_line.movement",
+        ),
+    ],
+)
+def test_a_total_is_compared_by_what_it_rose(text: str, key: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text, "rain_total")
+    assert caught.value.key == f"screening.{key}"
+    assert remedy in caught.value.remedy
+
+
 @pytest.mark.parametrize("body", [7, [], "x"])
 def test_what_is_no_table_is_refused(body: Any) -> None:
     with pytest.raises(ConfigError, match="table"):
