@@ -4,7 +4,8 @@ The watermark is the newest reading's time minus the allowed lateness. What it h
 settled and goes through the detectors in time order; so does what has waited that long in running
 time. A reading at or behind it is late: it changes no state and is counted. A reading more than
 60 s ahead of its receipt is taken at its receipt and never moves the watermark. Of one identity
-the first reading stays.
+the first reading stays. Where the catalogue says so, what settles is screened before the detectors
+see it (`egret_core.rules.screened`).
 """
 
 from __future__ import annotations

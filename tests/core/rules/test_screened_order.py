@@ -31,7 +31,7 @@ from rig.rulebook import (
 
 from egret_core.rules.event import Phase, settled_hash
 from egret_core.rules.model import Family
-from egret_core.rules.step import Change, Fold, step
+from egret_core.rules.step import Change, Fold, Tick, step
 from egret_core.screening.flat_line import Stillness
 from egret_core.screening.law import NeighbourLaw, ScreeningLaw
 from egret_core.screening.range import Span
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from egret_core.reading import Reading
     from egret_core.rules.event import ConditionEvent
+    from egret_core.rules.model import ChannelPlace
     from egret_core.rules.step import Item
 
 ALL = ScreeningLaw(
@@ -149,3 +150,36 @@ def test_any_small_record_in_any_order(values: list[float], order: random.Random
     mixed.sort(key=lambda arrival: arrival.received_ms)
     tail_s = 900  # until every silence is settled
     assert told(timeline(mixed, tail_s)) == told(timeline(prompt(rows), tail_s))
+
+
+_ANY_VALUE = st.one_of(
+    st.none(), st.floats(allow_nan=False, allow_infinity=False), st.sampled_from((1.0, 3.2, 99.0))
+)
+_ANY_RECEIPT = st.tuples(
+    st.sampled_from(PLACES),
+    st.integers(-5_000, 5_000),  # seconds that its stamp is off its receipt
+    _ANY_VALUE,
+    st.sampled_from((1, 2, 3, 4, 9)),
+    st.sampled_from((0, 0, 1, 64)),
+    st.integers(0, 400),  # seconds since the receipt before
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(receipts=st.lists(_ANY_RECEIPT, max_size=60), cut=st.integers(0, 59))
+def test_no_receipt_is_an_exception_and_the_state_stays_bounded(
+    receipts: list[tuple[ChannelPlace, int, float | None, int, int, int]], cut: int
+) -> None:
+    now_s, items = 0, []
+    for one, off_s, value, flag, reasons, step_s in receipts:
+        now_s += step_s
+        row = reading(now_s + off_s, value, one, flag, reasons)
+        items += timeline([Arrival(at(now_s), row)], ticks=False)
+        items.append(Tick(at(now_s)))
+    items += [Tick(at(now_s + 10 * n)) for n in range(1, 90)]
+    assert told(items, frozenset((cut,))) == told(items)
+    fold = fold_of(PLACES, RULES)
+    play(fold, items)
+    assert all(len(body) < 40_000 for body in fold.changed().values() if body is not None)
+    screens = [c.screen for here in fold.channels.values() for c in here.values() if c.screen]
+    assert all(len(screen._waiting) == len(screen._doubts) == 0 for screen in screens)
