@@ -6,7 +6,18 @@ import random
 from dataclasses import replace
 
 import pytest
-from rig.rulebook import GATEWAY, at, bound, fold_of, ladder, place, reading
+from rig.rulebook import (
+    GATEWAY,
+    at,
+    bound,
+    fold_of,
+    ladder,
+    place,
+    play,
+    reading,
+    shuffled,
+    timeline,
+)
 
 from egret_core.quality import Flag
 from egret_core.rules.event import Change, Phase
@@ -64,3 +75,21 @@ def test_a_reading_that_screening_fails_raises_no_warning(seed: int) -> None:
     assert len(rising) > 200
     assert not failed & {event.time_ms for event in rising}
     assert sum("screening" in event.evidence for event in rising) > 100
+
+
+def test_out_of_order_none_settles_and_what_was_said_too_early_is_refuted() -> None:
+    one = replace(place(), screening=LAW)
+    fold = fold_of([one], [bound(ladder(("blue", 3.0, 2.9)), Family.LEVEL, one)])
+    values = fuzz(9)
+    chain = Chain(LAW, "water_level")
+    flags = [chain.take(at(7 * n), value)[0] for n, value in enumerate(values)]
+    failed = {said.time_ms for said in flags if said.flag == Flag.FAIL}
+    rows = shuffled((reading(7 * n, value) for n, value in enumerate(values)), 9)
+    said = play(fold, timeline(rows))
+    rising = [e for e in said if e.change in (Change.RAISED, Change.UPGRADED)]
+    settled = {e.time_ms for e in rising if e.phase is Phase.SETTLED}
+    early = {e.id for e in rising if e.phase is Phase.PROVISIONAL and e.time_ms in failed}
+    refuted = {e.provisional_id for e in rising if e.phase is Phase.REFUTED}
+    assert len(settled) > 100
+    assert not failed & settled
+    assert early <= refuted
