@@ -36,6 +36,7 @@ class Absence:
         "_said",
         "_seen",
         "_seen_good",
+        "_settling_ms",
         "rank",
         "rule",
         "subject",
@@ -51,6 +52,7 @@ class Absence:
         self._hazard = bound.hazard
         self._levels = law.levels
         self._late_ms = late_ms
+        self._settling_ms = 0  # how long after a receipt it is known whether a reading is good
         self._fresh_ms = law.limit_ms + late_ms
         self.rank = 0  # settled
         self._said: list[str] = []  # ids of the provisional events of the ranks above, in order
@@ -67,10 +69,16 @@ class Absence:
         """Whether it is said, provisionally or not, that the subject is silent."""
         return bool(self.rank or self._said)
 
-    def lateness(self, late_ms: int) -> None:
-        """Take another allowed lateness, ms."""
-        self._late_ms = late_ms
-        self._fresh_ms = self._levels[0][1] + late_ms
+    def lateness(self, late_ms: int, settling_ms: int = 0) -> None:
+        """Take another allowed lateness, ms.
+
+        Args:
+            late_ms: of a reading's receipt.
+            settling_ms: how long after its receipt it is known whether a reading is good.
+        """
+        self._late_ms = late_ms + settling_ms
+        self._settling_ms = settling_ms
+        self._fresh_ms = self._levels[0][1] + self._late_ms
 
     def follow(self, other: Absence) -> None:
         """Take over what another rule knows of the same subject: its last word, and the count."""
@@ -126,7 +134,7 @@ class Absence:
             return
         silent = running_ms - self._mark
         levels, reached = self._levels, self.rank + len(self._said)
-        while reached < len(levels) and silent >= levels[reached][1]:
+        while reached < len(levels) and silent >= levels[reached][1] + self._settling_ms:
             reached += 1
             event = self._raised(Phase.PROVISIONAL, reached)
             self._said.append(event.id)
