@@ -10,7 +10,7 @@ from egret_core.sources import FEED, GATEWAY, is_gateway
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from egret_core.rules.model import BoundRule, RainLaw
+    from egret_core.rules.model import BoundRule, RainLaw, WindowSum
 
     Row = dict[str, Any]
 
@@ -21,9 +21,9 @@ _MS_PER_H = 3_600_000
 def levels(rule: BoundRule) -> Iterator[Row]:
     """Yield a rule's levels for each subject that it judges.
 
-    `raise` is in `unit`: a value of the channel, a rain sum over `window_h`, or for an absence
-    the silence in s; of an index in its own unit. Where a rule judges a gateway or a feed,
-    `station` is `gateway` or `feed`, and `channel` its id.
+    `raise` is in `unit`: a value of the channel, a rain sum over `window_h` (`also` says what else
+    must hold), of an index a value of that, or for an absence the silence in s. Where a rule judges
+    a gateway or a feed, `station` is `gateway` or `feed`, and `channel` its id.
     """
     subjects = [*rule.channels, *(_owner(name) for name in rule.gateways)]
     facts = _facts(rule)
@@ -70,16 +70,24 @@ def _ladder(law: LadderLaw) -> list[Row]:
 
 
 def _windows(law: RainLaw) -> list[Row]:
-    return [
-        _row(
+    rows = []
+    for level in law.levels:
+        row = _row(
             level.label,
             level.rank,
             level.sum_nm / _NM_PER_MM,
             unit="mm",
             window_h=level.window_ms / _MS_PER_H,
         )
-        for level in law.levels
-    ]
+        if level.also:
+            row["also"] = " and ".join(_in_words(one) for one in level.also)
+        rows.append(row)
+    return rows
+
+
+def _in_words(one: WindowSum) -> str:
+    sign = ">" if one.over else ">="
+    return f"{one.window_ms / _MS_PER_H:g} h {sign} {one.sum_nm / _NM_PER_MM:g} mm"
 
 
 def _row(
