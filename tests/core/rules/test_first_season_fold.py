@@ -25,6 +25,7 @@ from rig.rulebook import (
     timeline,
 )
 
+from egret_core.quality import Reason
 from egret_core.reading import Reading
 from egret_core.rules.binding import bind
 from egret_core.rules.event import settled_hash
@@ -111,6 +112,21 @@ def test_the_stream_lets_every_rule_speak() -> None:
     events = play(fold_of(PLACES, RULES), timeline(prompt(rows)))
     assert {e.rule.partition("@")[0] for e in events} == {rule.id for rule in RULES}
     assert any(e.level == "alarm" for e in events)
+
+
+def test_what_is_poured_in_maintenance_is_no_rain_and_no_rise() -> None:
+    fold, poured = fold_of(PLACES, RULES), int(Reason.MAINTENANCE)
+    for n in range(200):
+        tips = 100.0 + min(max(n - 50, 0), 100)  # 100 mm poured, a tip a step
+        why = poured if 40 < n < 160 else 0
+        rows = [reading(30 * n, tips, GAUGE, reasons=why)]
+        rows.append(reading(30 * n, 1.0 + (0.2 * n if why else 0), RIVER, reasons=why))
+        events = step(fold, Receipt(GATEWAY, rows[0].time_ms + 500, rows))[1]
+        assert events == []
+    day = next(p for p in fold.channels["st1"]["rn"].detectors if p.rule.startswith("day@"))
+    storm = next(p for p in fold.channels["st1"]["rn"].detectors if p.rule.startswith("storm@"))
+    assert day.dump()[0][0][0] == 0, "mm of the day"
+    assert storm.dump()[5] == [], "no rain in any window"
 
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(

@@ -18,6 +18,7 @@ from egret_core.reading import Reading
 from egret_core.rules.binding import bind
 from egret_core.rules.day_sum import DaySum
 from egret_core.rules.event import Phase
+from egret_core.rules.index import Standing
 from egret_core.rules.model import ChannelPlace, Family, IndexLaw, LadderLaw, Rung
 from egret_core.rules.rise import Line
 from egret_core.rules.step import Receipt, step
@@ -50,11 +51,11 @@ class ByCount(Line):
 class Days(DaySum):
     """The same."""
 
-    said: list[tuple[int, float]]
+    said: list[tuple[int, float | None, bool]]
 
-    def take(self, time_ms: int, value: float) -> float:
+    def take(self, time_ms: int, value: float) -> float | None:
         total = super().take(time_ms, value)
-        self.said.append((time_ms, total))
+        self.said.append((time_ms, total, self.standing is Standing.OK))
         return total
 
 
@@ -143,15 +144,18 @@ def test_a_day_is_the_plain_sum_since_its_boundary(count: int) -> None:
     law = IndexLaw("days", lambda: days, LADDER, 0, of_total=True)
     feed(fold_of([GAUGE], [bound(law, Family.DAY_SUM, GAUGE)]), GAUGE, rows, 10, 11)
     assert count - BATCH < len(days.said) <= count
-    day, total = -1, 0
-    for at, (now, said) in enumerate(days.said):
+    day, total, whole, unsaid = -1, 0, False, 0
+    for at, (now, said, known) in enumerate(days.said):
         before, less = rows[at - 1] if at else rows[0]
         begun = (now - 1) // period
         placed = before >= begun * period or now - before <= HOUR_MS
         if begun != day:
-            day, total = begun, 0
+            day, total, whole = begun, 0, bool(at) and placed
         total += rows[at][1] - less if placed else 0
-        assert (now, said) == (rows[at][0], total / 10)
+        assert (now, known) == (rows[at][0], whole)
+        assert said == total / 10 or not (whole or said)
+        unsaid += said is None
+    assert 0 < unsaid < count // 10
 
 
 TABLE = """
