@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from egret_core.rules.level_place import level_ladder
 from egret_core.rules.model import IndexLaw
-from egret_core.rules.rise import MS_PER_H, Line, span_ms, to_threshold_h, window_of
+from egret_core.rules.rise import MS_PER_H, Rise, span_ms, to_threshold_h, window_of
 from egret_core.rules.rungs import ms
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ class Reach:
     """The state of one index: a line that is drawn on.
 
     Args:
-        line: samples, window and gap of the `Line`; lead_ms: how far it is drawn on.
+        line: samples, window and gap of the `Rise`; lead_ms: how far it is drawn on.
         rungs: the levels whose times are told.
     """
 
     def __init__(self, line: tuple[int, int, int], lead_ms: int, rungs: tuple[Rung, ...]) -> None:
-        self._line = Line(*line)
+        self._line = Rise(*line)
         self._lead_ms = lead_ms
         self._rungs = rungs
         self.standing = self._line.standing

@@ -34,8 +34,8 @@ VALUE_MOST = 1e9  # of any channel's unit: beyond it nothing is measured
 _PARTS = 1e12  # parts of a unit that are counted: finer than a float of metres
 
 
-class Line:
-    """A straight line through a window of readings.
+class Rise:
+    """A straight line through the readings of a window, each of them a point.
 
     Args:
         samples: how many readings; 0 for a window of time.
@@ -135,7 +135,7 @@ def to_threshold_h(value: float, slope_per_h: float, threshold: float) -> float 
 
 
 def window_of(at: At, given: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return `samples`, `window_s` and `gap_s` of a pack for a `Line`, times in ms.
+    """Return `samples`, `window_s` and `gap_s` of a pack for a `Rise`, times in ms.
 
     Raises:
         ConfigError: no window or two, too few samples, no whole number.
@@ -177,4 +177,4 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
 
     window = window_of(at, given)
     ladder = ladder_of(given, rungs(at, given, per_h), f"{places[0].unit}/h")
-    return IndexLaw("rate_of_rise", partial(Line, *window), ladder, span_ms(*window))
+    return IndexLaw("rate_of_rise", partial(Rise, *window), ladder, span_ms(*window))

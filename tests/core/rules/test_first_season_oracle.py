@@ -20,7 +20,7 @@ from egret_core.rules.day_sum import DaySum
 from egret_core.rules.event import Phase
 from egret_core.rules.index import Standing
 from egret_core.rules.model import ChannelPlace, Family, IndexLaw, LadderLaw, Rung
-from egret_core.rules.rise import Line
+from egret_core.rules.rise import Rise
 from egret_core.rules.step import Receipt, step
 
 LATE_MS = HOUR_MS
@@ -37,7 +37,7 @@ IDS = ["some", "a million"]
 Rows = list[tuple[int, int]]  # ms, tenths of a mm or mm of stage
 
 
-class ByCount(Line):
+class ByCount(Rise):
     """Writes down what it says at every reading."""
 
     said: list[tuple[int, float | None]]

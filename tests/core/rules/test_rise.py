@@ -15,14 +15,14 @@ from rig.rulebook import brief
 
 from egret_core.rules.index import Standing
 from egret_core.rules.reach import Reach
-from egret_core.rules.rise import READINGS_MAX, Line, to_threshold_h
+from egret_core.rules.rise import READINGS_MAX, Rise, to_threshold_h
 
 HOUR_MS = 3_600_000
 RISING = [(0, 1.00), (300, 1.10), (600, 1.20)]
 STEPS_S = st.sampled_from([1, 60, 300, 300, 301, 1800, 3600, 3601, 86_400])
 
 
-def fed(line: Line, rows: list[tuple[float, float]]) -> float | None:
+def fed(line: Rise, rows: list[tuple[float, float]]) -> float | None:
     out = None
     for second, value in rows:
         out = line.take(round(second * 1000), value)
@@ -40,8 +40,8 @@ def slope_of(rows: list[tuple[int, float]]) -> float:
 
 
 def test_a_metre_and_ten_and_twenty_in_ten_minutes_is_1_2_m_an_hour() -> None:
-    assert fed(Line(3, 0, HOUR_MS), RISING) == pytest.approx(1.2, abs=1e-12)
-    assert fed(Line(0, 900_000, HOUR_MS), RISING) == pytest.approx(1.2, abs=1e-12)
+    assert fed(Rise(3, 0, HOUR_MS), RISING) == pytest.approx(1.2, abs=1e-12)
+    assert fed(Rise(0, 900_000, HOUR_MS), RISING) == pytest.approx(1.2, abs=1e-12)
 
 
 def test_two_metres_are_forty_minutes_away() -> None:
@@ -62,7 +62,7 @@ def test_it_is_the_least_squares_line_of_its_window(
     rows: list[tuple[int, float]], window: tuple[int, int]
 ) -> None:
     samples, window_s = window
-    line, now, seen = Line(samples, window_s * 1000, HOUR_MS), 1_500_000_000_000, []
+    line, now, seen = Rise(samples, window_s * 1000, HOUR_MS), 1_500_000_000_000, []
     for wait_s, value in rows:
         now += wait_s * 1000
         if wait_s > 3600:
@@ -80,7 +80,7 @@ def test_it_is_the_least_squares_line_of_its_window(
 
 
 def test_a_year_of_readings_leaves_no_drift() -> None:
-    dice, line, fresh = random.Random(3), Line(12, 0, HOUR_MS), Line(12, 0, HOUR_MS)
+    dice, line, fresh = random.Random(3), Rise(12, 0, HOUR_MS), Rise(12, 0, HOUR_MS)
     rows = [(300_000 * n, round(2 + dice.gauss(0, 0.5), 3)) for n in range(105_120)]
     got = None
     for time_ms, value in rows:
@@ -92,18 +92,18 @@ def test_a_year_of_readings_leaves_no_drift() -> None:
 
 
 def test_until_the_window_is_full_it_warms_up_and_says_nothing() -> None:
-    line = Line(6, 0, HOUR_MS)
+    line = Rise(6, 0, HOUR_MS)
     for n in range(5):
         assert line.take(n * 1000, 1.0) is None
         assert line.standing is Standing.WARMING_UP
     assert line.take(5000, 1.0) == 0.0
     assert line.standing is Standing.OK
-    window = Line(0, HOUR_MS, HOUR_MS)
+    window = Rise(0, HOUR_MS, HOUR_MS)
     assert [window.take(n * 600_000, 1.0) for n in range(4)] == [None, None, None, 0.0]
 
 
 def test_a_silence_longer_than_the_gap_begins_anew() -> None:
-    line = Line(3, 0, 900_000)
+    line = Rise(3, 0, 900_000)
     assert fed(line, RISING) is not None
     assert line.take(600_000 + 900_001, 9.0) is None
     assert line.standing is Standing.WARMING_UP
@@ -112,13 +112,13 @@ def test_a_silence_longer_than_the_gap_begins_anew() -> None:
 
 
 def test_readings_of_one_time_have_no_slope() -> None:
-    line = Line(3, 0, HOUR_MS)
+    line = Rise(3, 0, HOUR_MS)
     assert [line.take(0, value) for value in (1.0, 2.0, 3.0)] == [None, None, None]
     assert line.standing is Standing.NOT_APPLICABLE
 
 
 def test_what_nothing_measures_is_invalid_and_no_exception() -> None:
-    line = Line(3, 0, HOUR_MS)
+    line = Rise(3, 0, HOUR_MS)
     for value in (1e300, -1e300, 1.7976931348623157e308, 5e-324):
         line.take(0, value)
     assert line.standing is Standing.WARMING_UP
@@ -127,7 +127,7 @@ def test_what_nothing_measures_is_invalid_and_no_exception() -> None:
 
 
 def test_the_window_is_bounded() -> None:
-    line = Line(0, 24 * HOUR_MS, HOUR_MS)
+    line = Rise(0, 24 * HOUR_MS, HOUR_MS)
     for n in range(READINGS_MAX + 500):
         line.take(n * 1000, n / 3600)
     assert len(line.dump()[0]) == READINGS_MAX
@@ -138,10 +138,10 @@ def test_the_window_is_bounded() -> None:
 def test_a_restart_anywhere_changes_nothing(stop: int) -> None:
     dice = random.Random(stop)
     rows = [(n * 300_000 + dice.randrange(60_000), dice.uniform(0, 5)) for n in range(20)]
-    whole, part = Line(0, HOUR_MS, HOUR_MS), Line(0, HOUR_MS, HOUR_MS)
+    whole, part = Rise(0, HOUR_MS, HOUR_MS), Rise(0, HOUR_MS, HOUR_MS)
     for n, (time_ms, value) in enumerate(rows):
         if n == stop:
-            fresh = Line(0, HOUR_MS, HOUR_MS)
+            fresh = Rise(0, HOUR_MS, HOUR_MS)
             fresh.restore(json.loads(json.dumps(part.dump())))
             assert fresh.standing is part.standing
             part = fresh
