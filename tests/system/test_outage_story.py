@@ -62,6 +62,7 @@ pack = "absence"
 channels = ["st1/wl", "gateway/gw1"]
 [rule.parameters]
 limit_s = {LIMIT_S}
+alarm_level = ""
 """
 WATCH = 'watch_at = { value = 5.0, unit = "ft", datum = "gauge" }\n'
 
