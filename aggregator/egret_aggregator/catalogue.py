@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
 from egret_core.rules.binding import GATEWAY, bind
+from egret_core.rules.joining import AREA
 from egret_core.rules.model import ChannelPlace
 from egret_core.rules.packs import (
     Pack,
@@ -193,7 +194,7 @@ def _stations(text: str, file: str) -> dict[str, Station]:
 
 def _station(file: str, key: str, row: Mapping[str, Any]) -> Station:
     refuse_unknown(file, key, row, _STATION_KEYS)
-    station_id = _id(file, f"{key}.id", row.get("id"), (GATEWAY, CENTRE))
+    station_id = _id(file, f"{key}.id", row.get("id"), (GATEWAY, CENTRE, AREA))
     channels: dict[str, ChannelPlace] = {}
     for at, body in enumerate(rows(file, f"{key}.channel", row.get("channel", []))):
         where = f"{key}.channel[{at}]"

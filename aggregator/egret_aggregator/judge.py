@@ -216,6 +216,7 @@ class Judge:
             "ahead": sum(channel.ahead for channel in channels),
             "warm": self._warmed.warm,
             "cold": self._warmed.cold,
+            "inputs_missing": self._fold.second.missing(),
             "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
         }
 

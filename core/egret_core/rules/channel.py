@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from egret_core.rules.order import Waiting
 
 AHEAD_MAX = 64  # identities of readings ahead of their receipt that are remembered
+GAPS_MAX = 8  # gaps that are remembered for what looks back by the lateness of other channels
 SNAPSHOTS_MAX = 4  # gaps whose start is kept for the fold over late readings
 SNAPSHOT_GAP_MS = 900_000  # a silence worth a snapshot: 15 min, and thrice the step before it
 _MAINTENANCE = int(Reason.MAINTENANCE)
@@ -56,6 +57,7 @@ class Channel:
         "ahead",
         "detectors",
         "dirty",
+        "gaps",
         "gateway",
         "late",
         "late_span",
@@ -85,6 +87,7 @@ class Channel:
         self._step_ms = 0
         self._ahead: deque[int] = deque(maxlen=AHEAD_MAX)
         self.settled_ms = _NO_TIME
+        self.gaps: list[list[int]] = []  # readings before and after a silence worth a snapshot
         self.late = 0
         self.late_span: list[int] = []
         self.ahead = 0
@@ -220,6 +223,11 @@ class Channel:
         }
 
     @property
+    def order(self) -> tuple[int, int]:
+        """Until when everything is settled, and the allowed lateness, ms."""
+        return self._frontier_ms, self._late_ms
+
+    @property
     def newest_ms(self) -> int | None:
         """Time of the newest reading of any quality, None before the first."""
         return None if self._newest_ms == _NO_TIME else self._newest_ms
@@ -237,6 +245,7 @@ class Channel:
             "d": self.place.datum,
             "told": self._told,
             "times": [self._newest_ms, self._frontier_ms, self.settled_ms, self._step_ms],
+            "gaps": self.gaps,
             "wait": self._waiting,
             "bases": sorted(self._bases),
             "late": [self.late, self.late_span],
@@ -254,6 +263,7 @@ class Channel:
         self._newest_ms, self._frontier_ms, self.settled_ms, self._step_ms = saved["times"]
         self._waiting = [(row[0], row[1], row[2], row[3]) for row in saved["wait"]]
         self._bases = set(saved.get("bases", ()))
+        self.gaps = saved.get("gaps", [])
         self.late, self.late_span = saved["late"]
         self.ahead, ahead = saved["ahead"]
         self._ahead.extend(ahead)
@@ -329,8 +339,10 @@ class Channel:
 
     def _settle(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
         step_ms = time_ms - self.settled_ms
-        if step_ms > SNAPSHOT_GAP_MS and step_ms > 3 * self._step_ms > 0:
-            self._snapshot(time_ms)
+        if step_ms > SNAPSHOT_GAP_MS:
+            self.gaps = [*self.gaps, [self.settled_ms, time_ms]][-GAPS_MAX:]
+            if step_ms > 3 * self._step_ms > 0:
+                self._snapshot(time_ms)
         if self.settled_ms != _NO_TIME:
             self._step_ms = step_ms
         self.settled_ms = time_ms

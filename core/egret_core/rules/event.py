@@ -41,7 +41,7 @@ class ConditionEvent:
 
     Attributes:
         rule: rule id and version, ``river-level@1a2b3c4d``.
-        subject: what it is about: ``station/channel``, ``gateway/ID`` or ``centre``.
+        subject: what it is about: ``station/channel``, ``gateway/ID``, ``area/NAME``, ``centre``.
         hazard: family of the rule: ``level``, ``rain``, ``absence``, ``ticks``.
         change: what happened; phase: how sure.
         level: label of the level now holding, "" after `returned`; the pack's word.

@@ -1,0 +1,255 @@
+"""The state of one joint rule: its inputs' levels in event time, and the level that follows.
+
+Facts of different channels settle in different order. They wait until everything at or before
+their time is in: until every source's frontier has passed it, or the centre's horizon has
+(`egret_core.rules.horizon`), so that a silent channel holds nothing up. Then they are taken
+instant by instant, with the instants at which time alone may change the level. A fact that comes
+later than allowed is taken at once, after what was judged before it. State: O(inputs).
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from egret_core.rules.event import Change, ConditionEvent, Phase
+from egret_core.rules.horizon import NO_TIME
+from egret_core.rules.joint import Held
+from egret_core.rules.model import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from egret_core.rules.horizon import Horizon
+    from egret_core.rules.joint import Input
+    from egret_core.rules.model import BoundRule, JointLaw
+
+SHOWN_MAX = 32  # inputs that an event lists, the highest first; more are counted
+
+
+class Fact(NamedTuple):
+    """A level of one input that holds from an instant on; they are taken in this order."""
+
+    time_ms: int
+    input: int
+    nth: int  # one input's facts of one instant stay in the order in which they came
+    rank: int
+
+
+class Source(Protocol):
+    """What an input rests on: a channel, or another joint rule."""
+
+    @property
+    def frontier_ms(self) -> int:
+        """Everything of it at or before this is said."""
+
+    @property
+    def wait_ms(self) -> int:
+        """Running time after which nothing of an instant can still come."""
+
+    def seen_ms(self, at_ms: int) -> int:
+        """Return the newest good reading at or before an instant, no time for none."""
+
+    def rank_of(self, rule: str) -> int:
+        """Return the level that a rule holds on it now."""
+
+
+class Verdict:
+    """One joint rule.
+
+    Args:
+        bound: the rule; law: its law; sources: what each input rests on, in its order.
+    """
+
+    __slots__ = (
+        "_bound",
+        "_count",
+        "_facts",
+        "_held",
+        "_joint",
+        "_law",
+        "_sources",
+        "_told",
+        "at_ms",
+        "dirty",
+        "frontier_ms",
+        "inputs",
+        "rank",
+        "rule",
+        "subject",
+    )
+
+    def __init__(self, bound: BoundRule, law: JointLaw, sources: Sequence[Source]) -> None:
+        self.rule = bound.name
+        self.subject = bound.place
+        self.inputs: tuple[Input, ...] = bound.inputs
+        self._bound = bound
+        self._law = law
+        self._joint = law.make()
+        self._sources = tuple(sources)
+        self._told: list[tuple[int, int | None]] = [(0, None)] * len(self.inputs)  # rank, since
+        self._held: list[Held] = []
+        self._facts: list[Fact] = []
+        self._count = 0
+        self.rank = 0
+        self.at_ms = NO_TIME  # the newest instant that was judged
+        self.frontier_ms = NO_TIME
+        self.dirty = True
+
+    @property
+    def waits(self) -> bool:
+        """Whether facts wait for their order."""
+        return bool(self._facts)
+
+    @property
+    def wait_ms(self) -> int:
+        """Running time after which all facts of an instant are in: twice that of its sources."""
+        return 2 * max(source.wait_ms for source in self._sources)
+
+    def take(self, index: int, time_ms: int, rank: int) -> None:
+        """Take a level of an input, from an instant on."""
+        insort(self._facts, Fact(time_ms, index, self._count, rank))
+        self._count += 1
+        self.dirty = True
+
+    def agree(self, now_ms: int) -> None:
+        """At a change: take the levels that the inputs hold already, or hold no longer."""
+        last = [rank for rank, _ in self._told]
+        for fact in self._facts:
+            last[fact.input] = fact.rank
+        for index, (one, source) in enumerate(zip(self.inputs, self._sources, strict=True)):
+            rank = source.rank_of(one.rule)
+            if rank != last[index]:
+                self.take(index, now_ms, rank)
+
+    def advance(self, horizon: Horizon, out: list[ConditionEvent]) -> None:
+        """Judge every instant that is in; append what it says."""
+        sources = self._sources
+        whole_ms = min(source.frontier_ms for source in sources)
+        end_ms = max(whole_ms, horizon.before(self.wait_ms), self.frontier_ms)
+        while True:
+            instant_ms = self._next_ms()
+            if instant_ms is None or instant_ms > end_ms:
+                break
+            self._judge(max(instant_ms, self.at_ms + 1), out)
+        self.frontier_ms = end_ms
+
+    def seen_ms(self, at_ms: int) -> int:
+        """Return the newest good reading of any source at or before an instant."""
+        return max(source.seen_ms(at_ms) for source in self._sources)
+
+    def rank_of(self, rule: str) -> int:
+        """Return the level that holds; it is its own only rule."""
+        return self.rank if rule == self.rule else 0
+
+    def missing(self, at_ms: int) -> list[str]:
+        """Return the inputs without a good reading that is recent enough, by subject."""
+        held = self._hold(at_ms)
+        return sorted(
+            {one.subject for one, now in zip(self.inputs, held, strict=True) if now.missing}
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        return {
+            "rule": self.rule,
+            "rank": self.rank,
+            "times": [self.at_ms, self.frontier_ms, self._count],
+            "inputs": self._told,
+            "facts": self._facts,
+            "law": self._joint.dump(),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take a state that `dump` returned; that of another version is none."""
+        if saved["rule"] != self.rule:
+            return
+        self.rank = saved["rank"]
+        self.at_ms, self.frontier_ms, self._count = saved["times"]
+        self._told = [(rank, since_ms) for rank, since_ms in saved["inputs"]]
+        self._facts = [Fact(*row) for row in saved["facts"]]
+        self._joint.restore(saved["law"])
+
+    def _next_ms(self) -> int | None:
+        wakes_ms = self._joint.wakes(self.at_ms) if self.at_ms != NO_TIME else None
+        first_ms = self._facts[0].time_ms if self._facts else None
+        if wakes_ms is None or first_ms is None:
+            return first_ms if wakes_ms is None else wakes_ms
+        return min(wakes_ms, first_ms)
+
+    def _judge(self, at_ms: int, out: list[ConditionEvent]) -> None:
+        self.at_ms, self.dirty = at_ms, True
+        count = 0
+        for fact in self._facts:
+            if fact.time_ms > at_ms:
+                break
+            self._told[fact.input] = (fact.rank, fact.time_ms)
+            count += 1
+        del self._facts[:count]
+        self._held = self._hold(at_ms)
+        rank = self._joint.judge(at_ms, self._held)
+        if rank is None or rank == self.rank:
+            return
+        out.append(self._event(at_ms, rank))
+        self.rank = rank
+
+    def _hold(self, at_ms: int) -> list[Held]:
+        oldest_ms = at_ms - self._law.stale_ms
+        held: list[Held] = []
+        for (rank, since_ms), source in zip(self._told, self._sources, strict=True):
+            seen_ms = source.seen_ms(at_ms)
+            held.append(Held(rank, since_ms, seen_ms < oldest_ms, seen_ms != NO_TIME))
+        return held
+
+    def _event(self, at_ms: int, rank: int) -> ConditionEvent:
+        rises = rank > self.rank
+        if rises:
+            change = Change.UPGRADED if self.rank else Change.RAISED
+        else:
+            change = Change.EASED if rank else Change.RETURNED
+        evidence = dict(self._joint.evidence(rank if rises else rank + 1))
+        return ConditionEvent(
+            rule=self.rule,
+            subject=self.subject,
+            hazard=self._bound.hazard,
+            change=change,
+            phase=Phase.SETTLED,
+            level=self._law.levels[rank - 1] if rank else "",
+            rank=rank,
+            time_ms=at_ms,
+            reason=str(Cause.INPUTS_HOLD if rises else Cause.INPUTS_EASED),
+            evidence={**evidence, **self._inputs_told(at_ms)},
+        )
+
+    def _inputs_told(self, at_ms: int) -> dict[str, Any]:
+        rows = sorted(
+            zip(self.inputs, self._held, strict=True),
+            key=lambda row: (-row[1].rank, row[0].subject, row[0].rule),
+        )
+        told: dict[str, Any] = {
+            "inputs": [_told(one, held) for one, held in rows[:SHOWN_MAX]],
+            "missing": self._missing_told(at_ms),
+        }
+        if len(rows) > SHOWN_MAX:
+            told["inputs_not_listed"] = len(rows) - SHOWN_MAX
+        return told
+
+    def _missing_told(self, at_ms: int) -> list[dict[str, Any]]:
+        """Return what is missing, each subject once, with its newest good reading."""
+        gone: dict[str, int | None] = {}
+        for one, held, source in zip(self.inputs, self._held, self._sources, strict=True):
+            if held.missing:
+                gone[one.subject] = source.seen_ms(at_ms) if held.seen else None
+        rows = sorted(gone.items())[:SHOWN_MAX]
+        return [{"subject": subject, "last_good_ms": seen_ms} for subject, seen_ms in rows]
+
+
+def _told(one: Input, held: Held) -> dict[str, Any]:
+    level = one.levels[held.rank - 1] if held.rank else ""
+    return {
+        "rule": one.rule,
+        "subject": one.subject,
+        "level": level,
+        "since_ms": held.since_ms,
+        "missing": held.missing,
+    }
