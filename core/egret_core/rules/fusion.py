@@ -56,17 +56,19 @@ class Fusion:
         self._confirm_from = confirm_from
         self._by = by
         self._now = [0] * len(ranks)
+        self._capped = False
 
     def judge(self, at_ms: int, held: Sequence[Held]) -> int | None:  # noqa: ARG002  (levels only)
         """Return the highest level that holds, capped below what is not confirmed."""
         self._now = [ranks[one.rank] for ranks, one in zip(self._ranks, held, strict=True)]
         top = max(self._now)
         first = self._confirm_from
-        if not first or top < first:
-            return top
-        return next(
-            (rank for rank in range(top, first - 1, -1) if self._confirmed(rank)), first - 1
-        )
+        rank = top
+        if first:
+            while rank >= first and not self._confirmed(rank):
+                rank -= 1
+        self._capped = rank < top
+        return rank
 
     def wakes(self, at_ms: int) -> int | None:  # noqa: ARG002
         """Return nothing: only levels change it."""
@@ -78,16 +80,16 @@ class Fusion:
         told: dict[str, Any] = {"lines": lines, "sensors": sensors}
         if self._confirm_from:
             told |= {"confirmed_by": self._by, "need": CONFIRMS}
-            told["unconfirmed"] = max(self._now) > max(rank, self._confirm_from - 1)
+            told["unconfirmed"] = self._capped  # a higher level is said by one alone
         return told
 
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
-        return [self._now]
+        return [self._now, self._capped]
 
     def restore(self, saved: Sequence[Any]) -> None:
         """Take a state that `dump` returned."""
-        self._now = list(saved[0])
+        self._now, self._capped = list(saved[0]), saved[1]
 
     def _counts(self, rank: int) -> tuple[int, int]:
         at = [index for index, now in enumerate(self._now) if now >= rank > 0]
