@@ -45,7 +45,7 @@ def _facts(rule: BoundRule) -> list[Row]:
     if isinstance(law, AbsenceLaw):
         return [_row(law.label, 1, law.limit_ms / 1000, unit="s")]
     if isinstance(law, IndexLaw):
-        return _ladder(law.ladder)
+        return [{**row, "index": law.name} for row in _ladder(law.ladder)]
     return [] if isinstance(law, JointLaw) else _windows(law)
 
 
