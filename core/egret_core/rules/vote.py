@@ -61,10 +61,9 @@ class Vote:
         reach: dict[int, int] = {}  # the highest rank of each group, ended ones within the skew too
         for group, rank in zip(self._groups, now, strict=True):
             reach[group] = max(reach.get(group, 0), rank)
-        for (index, rank), ended_ms in self._ended.items():
-            if at_ms < ended_ms + self._skew_ms:
-                group = self._groups[index]
-                reach[group] = max(reach[group], rank)
+        for index, rank in self._ended:
+            group = self._groups[index]
+            reach[group] = max(reach[group], rank)
         ladder = sorted(reach.values(), reverse=True)
         self._counts = {
             rank: sum(one >= rank for one in ladder) for rank in range(1, ladder[0] + 1)

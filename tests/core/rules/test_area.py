@@ -17,7 +17,8 @@ GIVEN = {"levels": [], "need": 1, "share": 0.0, "count": "stations", "skew_s": 0
     ("need", "share", "of", "expected"),
     [
         (1, 0.0, 10, 1),
-        (1, 0.3, 10, 3),  # in binary 0.3 x 10 is a little more than 3
+        (1, 0.3, 10, 3),
+        (1, 0.07, 100, 7),  # in binary 0.07 x 100 is a little more than 7
         (1, 0.31, 10, 4),
         (5, 0.3, 10, 5),
         (1, 1.0, 7, 7),

@@ -102,6 +102,20 @@ def test_one_that_was_never_seen_is_told_without_a_time() -> None:
     assert event.evidence["missing"] == [{"subject": "st3/wl", "last_good_ms": None}]
 
 
+def test_one_that_is_back_before_the_verdict_was_still_missing_at_its_time() -> None:
+    fold = fold_of(PLACES, RULES)
+    for n, second in ((0, 0), (1, 0), (2, 0), (0, 2900), (1, 2990)):
+        row = reading(second, 5.5 if second == 2900 or n == 2 else 1.0, RIVERS[n])
+        step(fold, Receipt(GATEWAY, row.time_ms + 500, [row]))
+    events = []
+    for n, second in ((0, 2960), (1, 3060), (2, 3070)):  # the third holds the verdict up till then
+        row = reading(second, 5.5 if n != 1 else 1.0, RIVERS[n])
+        events += of(step(fold, Receipt(GATEWAY, row.time_ms + 500, [row]))[1])
+    assert brief(events) == [("raised", "red", 2900)]
+    missing = {row["subject"]: row["last_good_ms"] for row in events[0].evidence["missing"]}
+    assert missing == {"st2/wl": at(0), "st3/wl": at(0)}
+
+
 def test_a_silent_channel_holds_up_nothing_longer_than_twice_its_lateness() -> None:
     fold = fold_of(PLACES, RULES)
     for second in range(10, 121, 10):
