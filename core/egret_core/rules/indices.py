@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from egret_core.rules import antecedent, recent_antecedent, soil_water, storm, wetness
+from egret_core.rules import (
+    antecedent,
+    muskingum,
+    nowcast,
+    rating,
+    recent_antecedent,
+    slope,
+    soil_water,
+    storm,
+    surge,
+    tangent_angle,
+    velocity,
+    wetness,
+)
 from egret_core.rules.model import ChannelPlace, Family, IndexLaw
 from egret_core.rules.rungs import At
 
@@ -17,4 +30,11 @@ INDICES: Mapping[Family, Binder] = {
     Family.ANTECEDENT: antecedent.law,
     Family.RECENT_ANTECEDENT: recent_antecedent.law,
     Family.WETNESS: wetness.law,
+    Family.VELOCITY: velocity.law,
+    Family.TANGENT_ANGLE: tangent_angle.law,
+    Family.SLOPE: slope.law,
+    Family.RATING: rating.law,
+    Family.NOWCAST: nowcast.law,
+    Family.SURGE: surge.law,
+    Family.MUSKINGUM: muskingum.law,
 }
