@@ -42,12 +42,14 @@ class Held(NamedTuple):
         since_ms: event time from which it holds; None while it has said nothing.
         missing: it has no good reading that is recent enough.
         seen: it has had a good reading at all.
+        forecast: its level was reached by a forecast.
     """
 
     rank: int = 0
     since_ms: int | None = None
     missing: bool = True
     seen: bool = False
+    forecast: bool = False
 
 
 class Joint(Protocol):

@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from egret_core.rules.event import Phase
+from egret_core.rules.event import Phase, is_forecast
 from egret_core.rules.horizon import NO_TIME, Horizon
+from egret_core.rules.index import Graded
 from egret_core.rules.model import JointLaw
 from egret_core.rules.verdict import Verdict
 
@@ -56,9 +57,12 @@ class ChannelSource:
                 return before_ms
         return at_ms  # between two readings that are near each other
 
-    def rank_of(self, rule: str) -> int:
-        """Return the level that a rule holds on it now."""
-        return next((part.rank for part in self._channel.detectors if part.rule == rule), 0)
+    def level_of(self, rule: str) -> tuple[int, bool]:
+        """Return the level that a rule holds on it now, and whether it is a forecast."""
+        for part in self._channel.detectors:
+            if part.rule == rule:
+                return part.rank, isinstance(part, Graded) and part.forecast
+        return 0, False
 
 
 class Second:
@@ -110,7 +114,8 @@ class Second:
             if event.phase is not Phase.SETTLED or _RETROSPECTIVE in event.evidence:
                 continue
             for verdict, index in self._rows.get((event.rule, event.subject), ()):
-                verdict.take(index, event.time_ms, event.rank)
+                forecast = is_forecast(event.evidence)
+                verdict.take(index, event.time_ms, event.rank, forecast=forecast)
                 self._busy = True
 
     def receive(self, out: list[ConditionEvent], first: int) -> None:

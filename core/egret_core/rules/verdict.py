@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import insort
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from egret_core.rules.event import Change, ConditionEvent, Phase
+from egret_core.rules.event import FORECAST, Change, ConditionEvent, Phase
 from egret_core.rules.horizon import NO_TIME
 from egret_core.rules.joint import Held
 from egret_core.rules.model import Cause
@@ -34,6 +34,15 @@ class Fact(NamedTuple):
     input: int
     nth: int  # one input's facts of one instant stay in the order in which they came
     rank: int
+    forecast: bool
+
+
+class Told(NamedTuple):
+    """The newest fact of an input that was taken."""
+
+    rank: int = 0
+    since_ms: int | None = None
+    forecast: bool = False
 
 
 class Source(Protocol):
@@ -50,8 +59,8 @@ class Source(Protocol):
     def seen_ms(self, at_ms: int) -> int:
         """Return the newest good reading at or before an instant, no time for none."""
 
-    def rank_of(self, rule: str) -> int:
-        """Return the level that a rule holds on it now."""
+    def level_of(self, rule: str) -> tuple[int, bool]:
+        """Return the level that a rule holds on it now, and whether it is a forecast."""
 
 
 class Verdict:
@@ -72,6 +81,7 @@ class Verdict:
         "_told",
         "at_ms",
         "dirty",
+        "forecast",
         "frontier_ms",
         "inputs",
         "rank",
@@ -87,11 +97,12 @@ class Verdict:
         self._law = law
         self._joint = law.make()
         self._sources = tuple(sources)
-        self._told: list[tuple[int, int | None]] = [(0, None)] * len(self.inputs)  # rank, since
+        self._told = [Told()] * len(self.inputs)
         self._held: list[Held] = []
         self._facts: list[Fact] = []
         self._count = 0
         self.rank = 0
+        self.forecast = False  # its level holds by a forecast only
         self.at_ms = NO_TIME  # the newest instant that was judged
         self.frontier_ms = NO_TIME
         self.dirty = True
@@ -106,21 +117,21 @@ class Verdict:
         """Running time after which all facts of an instant are in: twice that of its sources."""
         return 2 * max(source.wait_ms for source in self._sources)
 
-    def take(self, index: int, time_ms: int, rank: int) -> None:
+    def take(self, index: int, time_ms: int, rank: int, *, forecast: bool = False) -> None:
         """Take a level of an input, from an instant on."""
-        insort(self._facts, Fact(time_ms, index, self._count, rank))
+        insort(self._facts, Fact(time_ms, index, self._count, rank, forecast))
         self._count += 1
         self.dirty = True
 
     def agree(self, now_ms: int) -> None:
         """At a change: take the levels that the inputs hold already, or hold no longer."""
-        last = [rank for rank, _ in self._told]
+        last = [told.rank for told in self._told]
         for fact in self._facts:
             last[fact.input] = fact.rank
         for index, (one, source) in enumerate(zip(self.inputs, self._sources, strict=True)):
-            rank = source.rank_of(one.rule)
+            rank, forecast = source.level_of(one.rule)
             if rank != last[index]:
-                self.take(index, now_ms, rank)
+                self.take(index, now_ms, rank, forecast=forecast)
 
     def advance(self, horizon: Horizon, out: list[ConditionEvent]) -> None:
         """Judge every instant that is in; append what it says."""
@@ -138,9 +149,9 @@ class Verdict:
         """Return the newest good reading of any source at or before an instant."""
         return max(source.seen_ms(at_ms) for source in self._sources)
 
-    def rank_of(self, rule: str) -> int:
+    def level_of(self, rule: str) -> tuple[int, bool]:
         """Return the level that holds; it is its own only rule."""
-        return self.rank if rule == self.rule else 0
+        return (self.rank, self.forecast) if rule == self.rule else (0, False)
 
     def missing(self, at_ms: int) -> list[str]:
         """Return the inputs without a good reading that is recent enough, by subject."""
@@ -153,7 +164,7 @@ class Verdict:
         """Return the state as JSON values."""
         return {
             "rule": self.rule,
-            "rank": self.rank,
+            "holds": [self.rank, self.forecast],
             "times": [self.at_ms, self.frontier_ms, self._count],
             "inputs": self._told,
             "facts": self._facts,
@@ -164,9 +175,9 @@ class Verdict:
         """Take a state that `dump` returned; that of another version is none."""
         if saved["rule"] != self.rule:
             return
-        self.rank = saved["rank"]
+        self.rank, self.forecast = saved["holds"]
         self.at_ms, self.frontier_ms, self._count = saved["times"]
-        self._told = [(rank, since_ms) for rank, since_ms in saved["inputs"]]
+        self._told = [Told(*row) for row in saved["inputs"]]
         self._facts = [Fact(*row) for row in saved["facts"]]
         self._joint.restore(saved["law"])
 
@@ -183,23 +194,32 @@ class Verdict:
         for fact in self._facts:
             if fact.time_ms > at_ms:
                 break
-            self._told[fact.input] = (fact.rank, fact.time_ms)
+            self._told[fact.input] = Told(fact.rank, fact.time_ms, fact.forecast)
             count += 1
         del self._facts[:count]
         self._held = self._hold(at_ms)
         rank = self._joint.judge(at_ms, self._held)
         if rank is None or rank == self.rank:
             return
+        self.forecast = rank > 0 and self._by_forecast(at_ms, rank)
         out.append(self._event(at_ms, rank))
         self.rank = rank
 
     def _hold(self, at_ms: int) -> list[Held]:
         oldest_ms = at_ms - self._law.stale_ms
         held: list[Held] = []
-        for (rank, since_ms), source in zip(self._told, self._sources, strict=True):
+        for told, source in zip(self._told, self._sources, strict=True):
             seen_ms = source.seen_ms(at_ms)
-            held.append(Held(rank, since_ms, seen_ms < oldest_ms, seen_ms != NO_TIME))
+            missing, seen = seen_ms < oldest_ms, seen_ms != NO_TIME
+            held.append(Held(told.rank, told.since_ms, missing, seen, told.forecast))
         return held
+
+    def _by_forecast(self, at_ms: int, rank: int) -> bool:
+        """Tell whether a level would not hold now by what was observed alone."""
+        if not any(held.forecast and held.rank for held in self._held):
+            return False
+        seen = [held._replace(rank=0) if held.forecast else held for held in self._held]
+        return (self._law.make().judge(at_ms, seen) or 0) < rank
 
     def _event(self, at_ms: int, rank: int) -> ConditionEvent:
         rises = rank > self.rank
@@ -208,6 +228,8 @@ class Verdict:
         else:
             change = Change.EASED if rank else Change.RETURNED
         evidence = dict(self._joint.evidence(rank if rises else rank + 1))
+        if self.forecast:
+            evidence["basis"] = FORECAST
         return ConditionEvent(
             rule=self.rule,
             subject=self.subject,
@@ -252,4 +274,5 @@ def _told(one: Input, held: Held) -> dict[str, Any]:
         "level": level,
         "since_ms": held.since_ms,
         "missing": held.missing,
+        **({"basis": FORECAST} if held.forecast and held.rank else {}),
     }

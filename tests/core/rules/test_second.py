@@ -168,6 +168,39 @@ def test_events_of_two_late_facts_differ_in_their_ids() -> None:
     assert [event.time_ms - at(1300) for event in said] == [1, 2, 3, 4]
 
 
+def forecast_of(rank: int, n: int, second: float, *, forecast: bool = True) -> ConditionEvent:
+    """Return a settled event of the first stage that rests on a forecast, or on a reading."""
+    basis = {"basis": "forecast"} if forecast else {}
+    change, level = (Said.RAISED, "red") if rank else (Said.RETURNED, "")
+    river, phase = RULES[0].name, Phase.SETTLED
+    return ConditionEvent(
+        river, f"st{n}/wl", "level", change, phase, level, rank, at(second), "", basis
+    )
+
+
+def test_a_level_that_a_forecast_makes_is_marked_as_one() -> None:
+    fold = fold_of(PLACES, RULES)
+    play(fold, scene(*QUIET, until=600))
+    fold.second.hear([forecast_of(4, 1, 601), forecast_of(4, 2, 602, forecast=False)], 0)
+    (first,) = of(play(fold, [Tick(at(s)) for s in range(800, 900, 10)]))
+    assert (first.level, first.evidence["basis"]) == ("red", "forecast")
+    rows = {row["subject"]: row.get("basis") for row in first.evidence["inputs"]}
+    assert rows == {"st1/wl": "forecast", "st2/wl": None, "st3/wl": None}
+    assert fold.second.verdicts[0].level_of(RULES[1].name) == (4, True)
+    fold.second.hear([forecast_of(0, 1, 901), forecast_of(4, 3, 1000, forecast=False)], 0)
+    events = of(play(fold, [Tick(at(s)) for s in range(900, 1200, 10)]))
+    assert brief(events) == [("returned", "", 901), ("raised", "red", 1000)]
+    assert "basis" not in events[1].evidence, "two readings are enough, whatever is forecast"
+
+
+def test_one_forecast_beside_enough_readings_makes_no_forecast_of_them() -> None:
+    fold = fold_of(PLACES, RULES)
+    play(fold, scene(*QUIET, until=600))
+    fold.second.hear([forecast_of(4, n, 601, forecast=n == 1) for n in (1, 2, 3)], 0)
+    (event,) = of(play(fold, [Tick(at(s)) for s in range(800, 900, 10)]))
+    assert "basis" not in event.evidence
+
+
 def test_what_was_found_afterwards_in_a_backlog_is_no_fact_about_now() -> None:
     fold = fold_of(PLACES, RULES)
     said = [
