@@ -62,6 +62,8 @@ class Chain:
         stages: in order; levels: how many labels: the last stages have one each.
     """
 
+    looks = True
+
     def __init__(self, stages: Sequence[Stage], levels: int) -> None:
         self._stages = stages
         self._unnamed = len(stages) - levels

@@ -42,6 +42,8 @@ class Fusion:
         by: `lines`, `sensors` or `either`.
     """
 
+    looks = False
+
     def __init__(
         self,
         ranks: Sequence[Sequence[int]],

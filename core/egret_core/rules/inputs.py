@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from egret_core.rules.model import BoundRule, Law
     from egret_core.rules.rungs import At
 
-INPUTS_MAX = 4096  # of one rule: all channels of a province's basin; a tick looks at each
+INPUTS_MAX = 1024  # of one rule: each instant looks at all; larger areas are joined by a rule
 _KEYS = ("rule", "channels", "name", "line", "as")
 _ALL = "*"
 

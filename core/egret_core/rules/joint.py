@@ -53,7 +53,13 @@ class Held(NamedTuple):
 
 
 class Joint(Protocol):
-    """The state of one joint law; instants rise strictly."""
+    """The state of one joint law; instants rise strictly.
+
+    Attributes:
+        looks: it asks which inputs are missing or were seen, and not for their levels only.
+    """
+
+    looks: bool
 
     def judge(self, at_ms: int, held: Sequence[Held]) -> int | None:
         """Return the rank that holds at an instant, None where it cannot be said: the old stays.

@@ -78,6 +78,8 @@ def row_holds(row: Row, held: Sequence[Held]) -> Truth:
 class Logic:
     """The state of one set of rows, lowest level first."""
 
+    looks = True
+
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
         self._rank = 0

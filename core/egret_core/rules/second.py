@@ -125,15 +125,23 @@ class Second:
         if len(out) > first:
             self.hear(out, first)
         if self._busy:
-            self._advance(out, all_of_them=False)
+            self._advance(out)
 
-    def tick(self, now_ms: int, running_ms: int, out: list[ConditionEvent]) -> None:
-        """Judge what is in by a tick; the facts of its slices are here already."""
+    def tick(self, now_ms: int, running_ms: int) -> Iterator[list[ConditionEvent]]:
+        """Judge what is in by a tick, in slices; the facts of its channels are here already."""
         if not self.verdicts:
             return
         self._longest_ms = max(self._longest_ms, *(one.wait_ms for one in self.verdicts))
         self._horizon.tick(now_ms, running_ms, self._longest_ms)
-        self._advance(out, all_of_them=True)
+        for verdict in self.verdicts:
+            more = True
+            while more:
+                out: list[ConditionEvent] = []
+                more = verdict.advance(self._horizon, out)
+                self.hear(out, 0)
+                if out or more:
+                    yield out
+        self._busy = any(verdict.waits for verdict in self.verdicts)
 
     def missing(self) -> dict[str, list[str]]:
         """Return, by rule, the inputs that are missing at the newest instant of any of them."""
@@ -169,15 +177,15 @@ class Second:
                 verdict.dirty = False
         self._busy = True
 
-    def _advance(self, out: list[ConditionEvent], *, all_of_them: bool) -> None:
-        busy = False
+    def _advance(self, out: list[ConditionEvent]) -> None:
+        """Judge what is in by a receipt, where facts wait."""
         for verdict in self.verdicts:
-            if all_of_them or verdict.waits:
+            more = verdict.waits
+            while more:
                 said = len(out)
-                verdict.advance(self._horizon, out)
+                more = verdict.advance(self._horizon, out)
                 self.hear(out, said)
-                busy = busy or verdict.waits
-        self._busy = busy
+        self._busy = any(verdict.waits for verdict in self.verdicts)
 
 
 def in_order(rules: Sequence[BoundRule]) -> list[BoundRule]:

@@ -131,8 +131,8 @@ class Fold:
                 yield out
                 out = []
         self.second.hear(out, 0)
-        self.second.tick(now_ms, running_ms, out)
         yield out
+        yield from self.second.tick(now_ms, running_ms)
 
     def change(self, change: Change, out: list[ConditionEvent]) -> None:
         """Bind other rules: state goes on by ``id@version``, the rest is refuted or begun."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from egret_core.rules.joint import Input
     from egret_core.rules.model import BoundRule, JointLaw
 
+INSTANTS_MAX = 64  # judged between two breaths of the process: a tenth of a second at most
 SHOWN_MAX = 32  # inputs that an event lists, the highest first; more are counted
 
 
@@ -98,7 +99,7 @@ class Verdict:
         self._joint = law.make()
         self._sources = tuple(sources)
         self._told = [Told()] * len(self.inputs)
-        self._held: list[Held] = []
+        self._held = [Held()] * len(self.inputs)
         self._facts: list[Fact] = []
         self._count = 0
         self.rank = 0
@@ -133,17 +134,18 @@ class Verdict:
             if rank != last[index]:
                 self.take(index, now_ms, rank, forecast=forecast)
 
-    def advance(self, horizon: Horizon, out: list[ConditionEvent]) -> None:
-        """Judge every instant that is in; append what it says."""
+    def advance(self, horizon: Horizon, out: list[ConditionEvent]) -> bool:
+        """Judge the instants that are in; tell whether there are more than a breath's worth."""
         sources = self._sources
         whole_ms = min(source.frontier_ms for source in sources)
         end_ms = max(whole_ms, horizon.before(self.wait_ms), self.frontier_ms)
-        while True:
+        for _ in range(INSTANTS_MAX):
             instant_ms = self._next_ms()
             if instant_ms is None or instant_ms > end_ms:
-                break
+                self.frontier_ms = end_ms
+                return False
             self._judge(max(instant_ms, self.at_ms + 1), out)
-        self.frontier_ms = end_ms
+        return True
 
     def seen_ms(self, at_ms: int) -> int:
         """Return the newest good reading of any source at or before an instant."""
@@ -180,6 +182,7 @@ class Verdict:
         self._told = [Told(*row) for row in saved["inputs"]]
         self._facts = [Fact(*row) for row in saved["facts"]]
         self._joint.restore(saved["law"])
+        self._held = [_levels_of(told) for told in self._told]
 
     def _next_ms(self) -> int | None:
         wakes_ms = self._joint.wakes(self.at_ms) if self.at_ms != NO_TIME else None
@@ -194,13 +197,16 @@ class Verdict:
         for fact in self._facts:
             if fact.time_ms > at_ms:
                 break
-            self._told[fact.input] = Told(fact.rank, fact.time_ms, fact.forecast)
+            told = self._told[fact.input] = Told(fact.rank, fact.time_ms, fact.forecast)
+            self._held[fact.input] = _levels_of(told)
             count += 1
         del self._facts[:count]
-        self._held = self._hold(at_ms)
+        if self._joint.looks:
+            self._held = self._hold(at_ms)
         rank = self._joint.judge(at_ms, self._held)
         if rank is None or rank == self.rank:
             return
+        self._held = self._hold(at_ms)
         self.forecast = rank > 0 and self._by_forecast(at_ms, rank)
         out.append(self._event(at_ms, rank))
         self.rank = rank
@@ -264,6 +270,11 @@ class Verdict:
                 gone[one.subject] = source.seen_ms(at_ms) if held.seen else None
         rows = sorted(gone.items())[:SHOWN_MAX]
         return [{"subject": subject, "last_good_ms": seen_ms} for subject, seen_ms in rows]
+
+
+def _levels_of(told: Told) -> Held:
+    """Return what a law that asks for levels only sees of an input."""
+    return Held(told.rank, told.since_ms, missing=False, seen=True, forecast=told.forecast)
 
 
 def _told(one: Input, held: Held) -> dict[str, Any]:

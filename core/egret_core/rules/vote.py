@@ -38,6 +38,8 @@ class Vote:
         skew_ms: how long an ended level still counts.
     """
 
+    looks = False
+
     def __init__(
         self,
         ranks: Sequence[Sequence[int]],

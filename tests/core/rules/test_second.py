@@ -14,7 +14,7 @@ from egret_core.rules.event import Change as Said
 from egret_core.rules.event import ConditionEvent, Phase
 from egret_core.rules.second import in_order
 from egret_core.rules.step import Change, Fold, Receipt, Tick, step
-from egret_core.rules.verdict import SHOWN_MAX
+from egret_core.rules.verdict import INSTANTS_MAX, SHOWN_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -343,6 +343,20 @@ def test_an_area_lists_its_highest_inputs_and_counts_the_rest() -> None:
     assert len(event.evidence["inputs"]) == SHOWN_MAX
     assert event.evidence["inputs_not_listed"] == 8
     assert (event.evidence["holding"], event.evidence["of"]) == (1, 40)
+
+
+def test_many_instants_of_one_tick_come_in_slices() -> None:
+    many = [place(station=f"s{n}") for n in range(3 * INSTANTS_MAX)]
+    names = ", ".join(f'"{one.name}"' for one in many)
+    text = RIVER.replace('"st1/wl", "st2/wl", "st3/wl", "st4/wl"', names)
+    area = '[[rule]]\nid = "all"\npack = "generic-area"\ninputs = [{ rule = "river" }]\n'
+    fold = fold_of(many, bind_at(text + area + "parameters = { need = 150 }\n", many))
+    rows = [reading(60 + n / 10, 5.5, one) for n, one in enumerate(many)]
+    step(fold, Receipt(GATEWAY, at(80), rows))
+    ticks = [list(fold.tick(at(second))) for second in range(90, 200, 10)]
+    assert max(len(slices) for slices in ticks) >= 3
+    said = [event for slices in ticks for part in slices for event in part]
+    assert brief(of(said, "all")) == [("raised", "red", 60 + 149 / 10)]
 
 
 def bind_at(text: str, places: Sequence[Any]) -> tuple[BoundRule, ...]:
