@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rig.jointbook import COLOURS, PACKS, PLACES, RAIN, RIVER, rules
+from rig.rulebook import place
 
 from egret_core.errors import ConfigError
 from egret_core.rules import inputs
@@ -175,7 +177,7 @@ def test_a_pack_without_a_citation_is_refused() -> None:
 
 
 def test_a_channel_nobody_knows_is_refused_in_the_first_stage() -> None:
-    known = {(place.station, place.channel): place for place in PLACES[:2]}
+    known = {(one.station, one.channel): one for one in PLACES[:2]}
     with pytest.raises(ConfigError) as caught:
         bind(RIVER + joint("a", "river"), "rules.toml", PACKS, known)
     assert caught.value.key == "rule[0].channels[1]"
@@ -198,7 +200,35 @@ def test_a_pack_s_words_of_another_order_are_refused() -> None:
             "levels": replace(pack.parameters["levels"], default=["red", "blue"]),
         },
     )
-    places: Any = {(place.station, place.channel): place for place in PLACES}
+    places: Any = {(one.station, one.channel): one for one in PLACES}
     text = RIVER + '[[rule]]\nid = "x"\npack = "turned"\ninputs = [{ rule = "river" }]\n'
     with pytest.raises(ConfigError, match="orders them"):
         bind(text, "rules.toml", {**PACKS, "turned": turned}, places)
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "operator" / "rules.md"
+BESIDE = """
+[[rule]]
+id = "river-level"
+pack = "generic-level"
+channels = ["st0007/wl", "st0007/wl2", "st0008/wl"]
+[rule.parameters]
+unit = "m"
+datum = "Local"
+levels = [{ level = "blue", raise = 3.0 }, { level = "red", raise = 4.0 }]
+[[rule]]
+id = "basin-rain"
+pack = "generic-rain"
+channels = ["st0007/rn"]
+[rule.parameters]
+levels = [{ level = "yellow", window_h = 1, sum = 15 }]
+"""
+
+
+def test_the_rules_that_the_operator_s_page_shows_are_taken() -> None:
+    shown = PAGE.read_text().partition("## Votes")[2].partition("```toml")[2].partition("```")[0]
+    rows = [("st0007", "wl"), ("st0007", "wl2"), ("st0008", "wl")]
+    known = {row: place(row[1], "water_level", row[0]) for row in rows}
+    known["st0007", "rn"] = place("rn", "rain_total", "st0007")
+    bound = bind(BESIDE + shown, "rules.toml", PACKS, known)
+    assert [rule.place for rule in bound[2:]] == ["st0007/luoling-agreed", "area/luoling-basin"]
