@@ -89,10 +89,11 @@ def rivers_and_rain(
     steps: int,
     silent: Mapping[str, tuple[int, int]],
     periods: Sequence[int] = (6, 6, 30),
+    step_s: int = 10,
 ) -> list[Reading]:
     """Three rivers that rise and fall together, read at their own pace, and a gauge of rain.
 
-    One step is 10 s; `silent` gives the steps in which a station says nothing.
+    `silent` gives the steps in which a station says nothing.
     """
     dice, level, total, out = random.Random(seed), 2.9, 100.0, []
     for n in range(steps):
@@ -103,8 +104,8 @@ def rivers_and_rain(
             start, end = silent.get(name, (0, 0))
             if n % period == 0 and not start <= n < end:
                 value = round(level + dice.choice((-0.3, 0.0, 0.2)), 3)
-                out.append(reading(10 * n, value, place(station=name)))
+                out.append(reading(step_s * n, value, place(station=name)))
         if n % 6 == 0:
             total = round(total + dice.choice((0.0, 0.0, 0.0, 0.2, 0.8, 2.0)), 3)
-            out.append(reading(10 * n + 3, total, place("rn", "rain_total", "st1")))
+            out.append(reading(step_s * n + 3, total, place("rn", "rain_total", "st1")))
     return out

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig.jointbook import PLACES, rivers_and_rain, rules
@@ -63,11 +65,16 @@ SILENCE = st.dictionaries(
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10_000), SILENCE, st.sets(st.integers(0, 1000), max_size=5))
+@given(
+    st.integers(0, 10_000),
+    SILENCE,
+    st.sets(st.integers(0, 1000), max_size=5),
+    st.sampled_from((10, 10, 3, 50)),  # read every minute; often; more rarely than the lateness
+)
 def test_order_copies_and_kills_change_no_settled_event(
-    seed: int, silent: dict[str, tuple[int, int]], cuts: set[int]
+    seed: int, silent: dict[str, tuple[int, int]], cuts: set[int], step_s: int
 ) -> None:
-    rows = rivers_and_rain(seed, 900, silent)
+    rows = rivers_and_rain(seed, 600, silent, step_s=step_s)
     whole = play(fold_of(PLACES, RULES), timeline(prompt(rows), TAIL_S))
     mixed = timeline(shuffled(rows, seed), TAIL_S)
     for other in (
@@ -77,6 +84,17 @@ def test_order_copies_and_kills_change_no_settled_event(
     ):
         assert joint(other) == joint(whole)
         assert settled_hash(other) == settled_hash(whole)
+
+
+@pytest.mark.long
+def test_thirty_days_in_order_shuffled_repeated_and_killed() -> None:
+    silent = {"st1": (9000, 9800), "st3": (20_000, 26_000)}
+    rows = rivers_and_rain(4, 30 * 1440, silent, periods=(1, 5, 10), step_s=60)
+    whole = play(fold_of(PLACES, RULES), timeline(prompt(rows), TAIL_S))
+    items = timeline(thrice(shuffled(rows, 4), 4), TAIL_S)
+    cuts = set(random.Random(4).sample(range(len(items)), 5))
+    assert settled_hash(killed(PLACES, RULES, items, cuts)) == settled_hash(whole)
+    assert len(joint(whole)) > 500
 
 
 def joint(events: list[ConditionEvent]) -> list[tuple[object, ...]]:
