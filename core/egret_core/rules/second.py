@@ -40,22 +40,16 @@ class ChannelSource:
     @property
     def frontier_ms(self) -> int:
         """Everything of it at or before this is settled."""
-        return self._channel.order[0]
+        return self._channel.frontier_ms
 
     @property
     def wait_ms(self) -> int:
         """Running time within which a reading is in and settled by ticks, from its time on."""
-        return self._channel.order[1]
+        return self._channel.late_ms
 
     def seen_ms(self, at_ms: int) -> int:
         """Return the newest good reading at or before an instant, no time for none."""
-        channel = self._channel
-        if channel.settled_ms <= at_ms:
-            return channel.settled_ms
-        for before_ms, after_ms in reversed(channel.gaps):
-            if before_ms <= at_ms < after_ms:
-                return before_ms
-        return at_ms  # between two readings that are near each other
+        return self._channel.presence.seen_ms(at_ms, self._channel.settled_ms)
 
     def level_of(self, rule: str) -> tuple[int, bool]:
         """Return the level that a rule holds on it now, and whether it is a forecast."""
