@@ -7,18 +7,21 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.rulebook import place, reading
+from rig.rulebook import GATEWAY, at, place, reading
 
 from egret_core.rules.binding import bind
 from egret_core.rules.joint import Held, Input
 from egret_core.rules.packs import parse_pack
+from egret_core.rules.step import Receipt, Tick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from egret_core.reading import Reading
+    from egret_core.rules.event import ConditionEvent
     from egret_core.rules.joint import Joint
     from egret_core.rules.model import BoundRule, ChannelPlace
+    from egret_core.rules.step import Item
 
 FOLDER = Path(__file__).parents[2] / "core" / "egret_core" / "packs"
 PACKS = {p.stem: parse_pack(p.read_text(), p.name) for p in sorted(FOLDER.glob("*.toml"))}
@@ -55,6 +58,28 @@ levels = [
 ]
 dry_s = 600
 """
+
+
+VOTE = """
+[[rule]]
+id = "vote"
+pack = "generic-vote"
+inputs = [{ rule = "river", channels = ["st1/wl", "st2/wl", "st3/wl"] }]
+parameters = { need = 2, stale_s = 900 }
+"""
+NESTED = (
+    VOTE
+    + """
+[[rule]]
+id = "top"
+pack = "generic-logic"
+area = "valley"
+hazard = "flood"
+inputs = [{ rule = "vote" }, { rule = "rain", name = "storm" }]
+[rule.parameters]
+levels = [{ level = "act", all = { vote = "orange", storm = "yellow" } }]
+"""
+)
 
 
 def rules(text: str, first: str = RIVER + RAIN) -> tuple[BoundRule, ...]:
@@ -109,3 +134,29 @@ def rivers_and_rain(
             total = round(total + dice.choice((0.0, 0.0, 0.0, 0.2, 0.8, 2.0)), 3)
             out.append(reading(step_s * n + 3, total, place("rn", "rain_total", "st1")))
     return out
+
+
+VOTED = rules(VOTE, RIVER)
+RIVERS = [place(station=f"st{n}") for n in (1, 2, 3)]
+
+
+def scene(*rows: tuple[float, int, float], until: float, period: float = 60) -> list[Item]:
+    """Return readings every minute and ticks: each row is (from when, station, value)."""
+    items: list[tuple[int, int, Item]] = []
+    for n, one in enumerate(RIVERS, 1):
+        mine = [(start, value) for start, station, value in rows if station == n]
+        for k in range(int(until // period)):
+            second = k * period
+            value = [v for start, v in mine if start <= second][-1:]
+            if value and value[0] > 0:  # 0: it says nothing
+                row = reading(second, value[0], one)
+                items.append((at(second) + 500, 1, Receipt(GATEWAY, at(second) + 500, [row])))
+    items += [(at(s), 0, Tick(at(s))) for s in range(10, int(until) + 200, 10)]
+    return [item for _, _, item in sorted(items, key=lambda row: row[:2])]
+
+
+def of(events: Sequence[ConditionEvent], rule: str = "vote") -> list[ConditionEvent]:
+    return [event for event in events if event.rule.partition("@")[0] == rule]
+
+
+QUIET = ((0, 1, 1.0), (0, 2, 1.0), (0, 3, 1.0))

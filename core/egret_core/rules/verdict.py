@@ -4,7 +4,8 @@ Facts of different channels settle in different order. They wait until everythin
 their time is in: until every source's frontier has passed it, or the centre's horizon has
 (`egret_core.rules.horizon`), so that a silent channel holds nothing up. Then they are taken
 instant by instant, with the instants at which time alone may change the level. A fact that comes
-later than allowed is taken at once, after what was judged before it. State: O(inputs).
+later than allowed is taken at once, after what was judged before it. State: O(inputs), and the
+facts that wait, at most `FACTS_MAX`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from egret_core.rules.model import BoundRule, JointLaw
 
 INSTANTS_MAX = 64  # judged between two breaths of the process: a tenth of a second at most
+FACTS_MAX = 4096  # that wait for their order: of a thousand inputs, four changes each in a minute
 SHOWN_MAX = 32  # inputs that an event lists, the highest first; more are counted
 
 
@@ -139,6 +141,8 @@ class Verdict:
         sources = self._sources
         whole_ms = min(source.frontier_ms for source in sources)
         end_ms = max(whole_ms, horizon.before(self.wait_ms), self.frontier_ms)
+        if len(self._facts) > FACTS_MAX:  # no ticks, and a channel that is silent
+            end_ms = max(end_ms, self._facts[FACTS_MAX // 2].time_ms)
         for _ in range(INSTANTS_MAX):
             instant_ms = self._next_ms()
             if instant_ms is None or instant_ms > end_ms:
