@@ -6,9 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rig.events import STORM_MS, event
+from rig.jointbook import PLACES, QUIET, RIVERS, VOTED, scene
+from rig.rulebook import GATEWAY, at, fold_of, play, reading
 
 from egret_aggregator.api.shown import event_shown
 from egret_aggregator.warnings.fold import event_json
+from egret_core.rules.step import Receipt, Tick
 
 if TYPE_CHECKING:
     from rig.api_centre import ApiCentre
@@ -54,3 +57,20 @@ async def test_it_is_listed_without_a_station_and_shows_its_inputs(centre: ApiCe
     told = [line["event"]["evidence"]["inputs"] for line in body["history"]]
     assert [rows[0]["subject"] for rows in told] == ["st0007/wl"] * 3
     assert told[0][0]["since"] == "2017-08-18T00:00:00.000Z"
+
+
+async def test_what_the_fold_says_of_an_area_goes_on_record_and_falls_by_a_person(
+    centre: ApiCentre,
+) -> None:
+    river = scene(*QUIET, (300, 1, 4.5), (600, 2, 5.5), (660, 1, 5.5), (660, 2, 0), until=1200)
+    fold = fold_of(PLACES, VOTED)
+    await centre.ledger.take(play(fold, river))
+    items = {item["subject"]: item for item in (await centre.get(LIST)).json()["items"]}
+    assert set(items) == {"st1/wl", "st2/wl", "area/vote"}
+    assert (items["area/vote"]["level"], items["area/vote"]["phase"]) == ("red", "settled")
+    rows = [reading(second, 1.0, one) for second in (5000, 5060) for one in RIVERS]
+    late = [Receipt(GATEWAY, at(5061), rows), *(Tick(at(s)) for s in range(5070, 5200, 10))]
+    await centre.ledger.take(play(fold, late))
+    items = {item["subject"]: item for item in (await centre.get(LIST)).json()["items"]}
+    vote = items["area/vote"]
+    assert (vote["level"], vote["holding_level"], vote["condition"]) == ("red", "", "returned")
