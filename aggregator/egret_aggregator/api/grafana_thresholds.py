@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from egret_core.rules.model import AbsenceLaw, IndexLaw, LadderLaw
+from egret_core.rules.model import AbsenceLaw, IndexLaw, JointLaw, LadderLaw
 from egret_core.sources import FEED, GATEWAY, is_gateway
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _facts(rule: BoundRule) -> list[Row]:
         return [_row(label, rank, limit_ms / 1000, unit="s") for rank, (label, limit_ms) in limits]
     if isinstance(law, IndexLaw):
         return [{**row, "index": law.name} for row in _ladder(law.ladder)]
-    return _windows(law)
+    return [] if isinstance(law, JointLaw) else _windows(law)
 
 
 def _owner(name: str) -> tuple[str, str]:
