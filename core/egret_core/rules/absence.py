@@ -2,11 +2,11 @@
 
 Only ticks and fresh receipts count. The count is in running time (`egret_core.rules.running`), so
 that downtime of the centre pauses it and never resets it. Said provisionally at the limit; settled
-once the allowed lateness has gone by as well, or when what comes next proves the gap; refuted when
-a reading from inside the limit arrives after all. Event time: last good reading plus the limit.
-An old backlog clears nothing: a receipt is fresh while the reading is no older than limit plus
-lateness. Time that ends in a maintenance receipt is not counted. A rule may have further levels,
-each with a longer limit of its own: a fault after 10 minutes, an alarm after an hour.
+once the allowed lateness has gone by as well, or when what comes next proves the gap, said or not;
+refuted when a reading from inside the limit arrives after all. Event time: last good reading plus
+the limit. An old backlog clears nothing: a receipt is fresh while the reading is no older than
+limit plus lateness. Time that ends in a maintenance receipt is not counted. A rule may have further
+levels, each with a longer limit of its own: a fault after 10 minutes, an alarm after an hour.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Absence:
         "_seen",
         "_seen_good",
         "_settling_ms",
+        "_waited_ms",
         "rank",
         "rule",
         "subject",
@@ -63,6 +64,11 @@ class Absence:
         self._back_ms: int | None = None  # earliest good reading since it fell silent
         self._newest_ms = now_ms
         self._back_at = 0  # running time at which the first of them came
+        self._waited_ms = 0  # and how long it had been silent then
+
+    def far(self, time_ms: int) -> bool:
+        """Tell whether a time lies further than the first limit after the last good reading."""
+        return time_ms - self._last_ms > self._levels[0][1]
 
     @property
     def silent(self) -> bool:
@@ -103,13 +109,15 @@ class Absence:
         if time_ms <= self._last_ms and self._seen_good:
             self._seen = running_ms  # a copy, or older than what is known: nothing new
             return
+        waited_ms = running_ms - self._mark
         self._mark = running_ms
-        if not self.silent:
+        if self._back_ms is None and not self.silent and not self._gap(time_ms, waited_ms):
             self._last_ms = time_ms
             self._seen_good = True
             return
         if self._back_ms is None:
             self._back_ms, self._back_at, self._newest_ms = time_ms, running_ms, time_ms
+            self._waited_ms = waited_ms
         self._back_ms = min(self._back_ms, time_ms)
         self._newest_ms = max(self._newest_ms, time_ms)
         if self._newest_ms - self._back_ms >= self._late_ms:
@@ -148,7 +156,7 @@ class Absence:
 
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
-        back = [self._back_ms, self._newest_ms, self._back_at]
+        back = [self._back_ms, self._newest_ms, self._back_at, self._waited_ms]
         last = [self._last_ms, self._seen_good]
         return [self.rank, last, self._mark, self._seen, back, self._said]
 
@@ -159,11 +167,12 @@ class Absence:
             self.rank, said = self.rank // 2, [said] if said else []
         self._said = list(said)
         self._last_ms, self._seen_good = last
-        self._back_ms, self._newest_ms, self._back_at = back
+        self._back_ms, self._newest_ms, self._back_at = back[:3]
+        self._waited_ms = back[3] if len(back) > 3 else 0  # noqa: PLR2004  (an older state)
 
     def _resolve(self, back_ms: int, out: list[ConditionEvent]) -> None:
         """The subject speaks again and no earlier word of it can come any more."""
-        while self._said and back_ms - self._last_ms > self._levels[self.rank][1]:
+        while self.rank < len(self._levels) and self._was_silent(back_ms):
             self._settle(out)
         self._refute(Cause.NOT_CONFIRMED, out)
         if self.rank:
@@ -178,8 +187,19 @@ class Absence:
         self._last_ms, self._seen_good = self._newest_ms, True
         self._back_ms = None
 
+    def _gap(self, time_ms: int, waited_ms: int) -> bool:
+        """Tell whether a reading comes so late that no tick may have said so, and it was silent."""
+        # Receipts may be as much nearer to each other than their readings as one may be late.
+        return self.far(time_ms) and waited_ms >= self._levels[0][1] - self._late_ms
+
+    def _was_silent(self, back_ms: int) -> bool:
+        """Tell whether the gap that is over reached the next level, by both clocks."""
+        limit_ms = self._levels[self.rank][1]
+        heard = bool(self._said) or self._waited_ms >= limit_ms - self._late_ms
+        return heard and back_ms - self._last_ms > limit_ms
+
     def _settle(self, out: list[ConditionEvent]) -> None:
-        said = self._said.pop(0)
+        said = self._said.pop(0) if self._said else ""
         self.rank += 1
         out.append(self._raised(Phase.SETTLED, self.rank, said))
 

@@ -82,7 +82,7 @@ def bind(
             raise ConfigError(file, f"{draft.key}.id", draft.id, remedy)
         order[draft.id] = None
         if draft.pack.family in JOINTS:
-            drafts.append(draft)
+            drafts.append(draft._replace(given=_given(file, draft)))
         else:
             out[draft.id] = _rule(file, draft, places)
     out |= join(file, drafts, out, sorted({station for station, _ in places}), _version)
@@ -100,17 +100,21 @@ def _draft(file: str, key: str, row: Mapping[str, Any], packs: Mapping[str, Pack
     if not is_id(rule_id):
         remedy = "write 1 to 48 of A-Z a-z 0-9 _ -"
         raise ConfigError(file, f"{key}.id", rule_id, remedy)
-    at = f"{key}.parameters"
-    given = parameters(file, at, pack, table(file, at, row.get("parameters", {})))
-    return Draft(key, rule_id, pack, row, given)
+    return Draft(key, rule_id, pack, row, {})
+
+
+def _given(file: str, draft: Draft) -> dict[str, Any]:
+    at = f"{draft.key}.parameters"
+    return parameters(file, at, draft.pack, table(file, at, draft.row.get("parameters", {})))
 
 
 def _rule(file: str, draft: Draft, places: Mapping[tuple[str, str], ChannelPlace]) -> BoundRule:
-    key, rule_id, pack, row, given = draft
+    key, rule_id, pack, row, _ = draft
     channels, gateways = _subjects(file, f"{key}.channels", row.get("channels"), places)
     if gateways and pack.family is not Family.ABSENCE:
         remedy = "name channels: only an absence rule judges a gateway or a feed"
         raise ConfigError(file, f"{key}.channels", subject_of(gateways[0]), remedy)
+    given = _given(file, draft)
     law = law_of(
         (file, f"{key}.parameters"), pack.family, given, [places[pair] for pair in channels]
     )

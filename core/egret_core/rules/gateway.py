@@ -39,7 +39,8 @@ class Gateway:
         if not times:
             return
         for absence in self.absences:
-            for time_ms in sorted(times) if absence.silent else (max(times),):
+            whole = absence.silent or absence.far(max(times))
+            for time_ms in sorted(times) if whole else (max(times),):
                 absence.good(time_ms, received_ms, running_ms, out)
         self.dirty = True
 

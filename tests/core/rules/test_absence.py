@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rig.rulebook import (
     GATEWAY,
     START_MS,
@@ -16,6 +18,7 @@ from rig.rulebook import (
     play,
     prompt,
     reading,
+    shuffled,
     silence,
     timeline,
 )
@@ -103,6 +106,54 @@ def test_a_gap_just_over_the_limit_is_raised_and_returned() -> None:
     back = Arrival(at(862), reading(860, 1.0))
     events = brief(judged([*prompt(EVERY_MINUTE), back], tail_s=100))
     assert events == [("raised", "fault", 840), ("returned", "", 860)]
+
+
+@pytest.mark.parametrize("delay_s", [0.5, 20, 29])
+def test_a_gap_over_the_limit_is_one_however_late_its_ends_came(delay_s: float) -> None:
+    before, after = reading(540, 1.0), reading(855, 1.0)
+    arrivals = [*prompt(EVERY_MINUTE[:-1]), Arrival(at(540 + delay_s), before)]
+    arrivals += [Arrival(at(855.5), after), *prompt([reading(870, 1.0)])]
+    assert brief(judged(arrivals)) == [("raised", "fault", 840), ("returned", "", 855)]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.sampled_from([60, 280, 290, 299, 300, 301, 310, 320, 400]), max_size=8))
+def test_gaps_are_the_same_in_any_order_of_receipt(gaps_s: list[int]) -> None:
+    times = [60, *(60 + sum(gaps_s[: n + 1]) for n in range(len(gaps_s)))]
+    rows = [reading(second, 1.0) for second in times]
+    expected = brief(judged(prompt(rows), tail_s=200))
+    long = [at for at, gap in zip(times, gaps_s, strict=False) if gap > 300]
+    assert [(word, second) for word, _, second in expected] == [
+        pair
+        for start, gap in zip(times, gaps_s, strict=False)
+        if gap > 300
+        for pair in (("raised", start + 300), ("returned", start + gap))
+    ]
+    assert len(expected) == 2 * len(long)
+    for seed in range(5):
+        assert brief(judged(shuffled(rows, seed), tail_s=200)) == expected
+
+
+def test_a_stop_of_the_centre_is_no_gap_of_a_channel() -> None:
+    stop = range(560, 900)
+    readings = [reading(30 * n, 1.0) for n in range(40)]
+    late = [one for one in readings if (one.time_ms - START_MS) // 1000 in stop]
+    arrivals = prompt(one for one in readings if one not in late)
+    arrivals += [Arrival(at(930 + n), one) for n, one in enumerate(late)]  # the backlog comes after
+    items = [
+        i for i in timeline(arrivals) if not (isinstance(i, Tick) and at(560) < i.now_ms < at(900))
+    ]
+    assert brief(play(fold_of([place()], [RULE]), items)) == []
+
+
+def test_one_batch_of_a_slow_gateway_is_no_gap() -> None:
+    rule = bound(silence(300), Family.ABSENCE, gateways=(GATEWAY,))
+    items: list[Any] = [Tick(at(10 * n)) for n in range(121)]
+    for end_s in (300, 590, 880, 1170):  # cut every 290 s, a reading a minute in each
+        rows = [reading(end_s - 60 * n, 1.0) for n in reversed(range(5))]
+        items.append(Receipt(GATEWAY, at(end_s) + 500, rows))
+    items.sort(key=lambda item: item.now_ms if isinstance(item, Tick) else item.received_ms)
+    assert brief(play(fold_of([place()], [rule]), items)) == []
 
 
 def test_maintenance_pauses_the_count_only_while_it_lasts() -> None:
