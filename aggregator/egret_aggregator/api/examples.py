@@ -74,6 +74,7 @@ _SUMMARY = {
     "holding_level": "blue",
     "holding_rank": 1,
     "onset": _TIME,
+    "retrospective": False,
 }
 _WARNING = {
     **_SUMMARY,

@@ -24,6 +24,7 @@ def summary_shown(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return a warning's summary with its onset in RFC 3339."""
     body = dict(summary)
     body["onset"] = rfc3339(body.pop("onset_ms"))
+    body.setdefault("retrospective", False)
     return body
 
 

@@ -72,6 +72,7 @@ class WarningState:
         steps: levels that hold, lowest first.
         levels: every level it has met, by label, with its rank.
         acknowledged, lowered, closed: the newest act of each kind.
+        gap_from_ms: start of the gap in whose late readings it was found, None for a live one.
     """
 
     id: str
@@ -97,6 +98,12 @@ class WarningState:
     acknowledged: Mark | None = None
     lowered: Mark | None = None
     closed: Mark | None = None
+    gap_from_ms: int | None = None
+
+    @property
+    def retrospective(self) -> bool:
+        """Whether it is of the past: found in late readings."""
+        return self.gap_from_ms is not None
 
 
 def to_json(state: WarningState) -> dict[str, Any]:
@@ -106,6 +113,8 @@ def to_json(state: WarningState) -> dict[str, Any]:
     for name in ("acknowledged", "lowered", "closed"):
         mark: Mark | None = getattr(state, name)
         body[name] = None if mark is None else list(mark)
+    if not state.retrospective:
+        del body["gap_from_ms"]  # rows from before there were such warnings stay right
     return body
 
 
@@ -123,7 +132,7 @@ def from_json(body: Mapping[str, Any]) -> WarningState:
 
 def summary(state: WarningState) -> dict[str, Any]:
     """Return what a line and the stream say of the warning after it: enough to show it."""
-    return {
+    body = {
         "id": state.id,
         "rule": state.rule,
         "subject": state.subject,
@@ -138,3 +147,4 @@ def summary(state: WarningState) -> dict[str, Any]:
         "holding_rank": state.holding_rank,
         "onset_ms": state.onset_ms,
     }
+    return {**body, "retrospective": True} if state.retrospective else body

@@ -14,9 +14,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from egret_core.quality import Reason, counts, is_base, is_good
+from egret_core.rules.backlog import NO_BACKLOG, Backlog
 from egret_core.rules.index import Graded, Standing
 from egret_core.rules.ladder import Ladder
-from egret_core.rules.model import AHEAD_MS, CUT_S, LATE_S
+from egret_core.rules.model import AHEAD_MS, CUT_S, default_late_ms
 from egret_core.rules.order import WAITING_MAX, place_in
 from egret_core.rules.rain import Rain
 from egret_core.rules.warming import Warming
@@ -54,6 +55,7 @@ class Channel:
         "_warming",
         "absences",
         "ahead",
+        "backlog",
         "detectors",
         "dirty",
         "gateway",
@@ -91,6 +93,7 @@ class Channel:
         self.misfit = ""
         self.snapshots: list[Any] = []
         self.snapshots_changed = False
+        self.backlog = Backlog()
         self.dirty = True
 
     def meta(self, quantity: str, datum: str, cut_s: float) -> None:
@@ -125,7 +128,7 @@ class Channel:
             self._doubtful(time_ms, flag, reasons, (received_ms, running_ms), out)
         frontier_ms = self._frontier_ms
         if time_ms <= frontier_ms:
-            self._count_late(time_ms)
+            self._count_late(reading, running_ms)
             return
         if own_ms == time_ms and time_ms > self._newest_ms:
             self._newest_ms = time_ms
@@ -145,6 +148,7 @@ class Channel:
         if self._warming:
             self._end_warming(out)
         said = len(out)
+        out += self.backlog.tell()
         for absence in self.absences:
             absence.tick(running_ms, out)
         self.dirty = self.dirty or len(out) > said
@@ -185,15 +189,9 @@ class Channel:
         self._newest_ms = time_ms
         self._frontier_ms = max(self._frontier_ms, time_ms - self._late_ms)
 
-    def recall_settled(self, time_ms: int, value: float) -> None:
-        """Settle a reading of history on a channel that had none."""
-        self._settle(time_ms, value, [])
-        self._frontier_ms = max(self._frontier_ms, time_ms)
-
-    def recall_base(self, time_ms: int, value: float) -> None:
-        """Settle a total that was read during maintenance, on a channel that had no history."""
-        for detector in self.sums:
-            detector.rebase(time_ms, value)
+    def recall_settled(self, time_ms: int, value: float, *, base: bool = False) -> None:
+        """Settle a reading of history on a channel that had none; `base`: read in maintenance."""
+        self._settle(time_ms, value, [], base=base)
         self._frontier_ms = max(self._frontier_ms, time_ms)
 
     def recall_waiting(
@@ -240,6 +238,7 @@ class Channel:
             "wait": self._waiting,
             "bases": sorted(self._bases),
             "late": [self.late, self.late_span],
+            "backlog": self.backlog.dump(),
             "ahead": [self.ahead, list(self._ahead)],
             "warming": {rule: warming.dump() for rule, warming in self._warming.items()},
             "rules": {part.rule: part.dump() for part in (*self.detectors, *self.absences)},
@@ -255,6 +254,7 @@ class Channel:
         self._waiting = [(row[0], row[1], row[2], row[3]) for row in saved["wait"]]
         self._bases = set(saved.get("bases", ()))
         self.late, self.late_span = saved["late"]
+        self.backlog.restore(saved.get("backlog", NO_BACKLOG))
         self.ahead, ahead = saved["ahead"]
         self._ahead.extend(ahead)
         for part in (*self.detectors, *self.absences):
@@ -318,8 +318,7 @@ class Channel:
             count += 1
             if item[1] in self._bases:
                 self._bases.discard(item[1])
-                for detector in self.sums:
-                    detector.rebase(item[0], item[2])
+                self._settle(item[0], item[2], out, base=True)
                 continue
             self._settle(item[0], item[2], out)
         if not count:
@@ -327,13 +326,19 @@ class Channel:
         self._frontier_ms = max(self._frontier_ms, waiting[count - 1][0])
         del waiting[:count]
 
-    def _settle(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
+    def _settle(
+        self, time_ms: int, value: float, out: list[ConditionEvent], *, base: bool = False
+    ) -> None:
         step_ms = time_ms - self.settled_ms
         if step_ms > SNAPSHOT_GAP_MS and step_ms > 3 * self._step_ms > 0:
-            self._snapshot(time_ms)
+            self._snapshot(time_ms, None if base else value)
         if self.settled_ms != _NO_TIME:
             self._step_ms = step_ms
         self.settled_ms = time_ms
+        if base:
+            for total in self.sums:
+                total.rebase(time_ms, value)
+            return
         if self._warming:
             self._settle_warming(time_ms, value, out)
             return
@@ -366,21 +371,18 @@ class Channel:
             out.append(standing)
         self.dirty = True
 
-    def _snapshot(self, time_ms: int) -> None:
+    def _snapshot(self, time_ms: int, value: float | None) -> None:
         rules = {part.rule: part.dump() for part in self.detectors}
-        self.snapshots.append([self.settled_ms, time_ms, rules])
+        self.snapshots.append([self.settled_ms, time_ms, rules, value])
         del self.snapshots[:-SNAPSHOTS_MAX]
         self.snapshots_changed = True
 
-    def _count_late(self, time_ms: int) -> None:
+    def _count_late(self, reading: Reading, running_ms: int) -> None:
+        _, _, time_ms, value, _, flag, reasons = reading
         if time_ms == self.settled_ms:
             return  # the newest settled one, repeated
+        if value is not None and self._takes(flag, reasons):
+            self.backlog.note(time_ms, running_ms, self.snapshots, self.settled_ms)
         self.late += 1
         span = self.late_span or [time_ms, time_ms]
         self.late_span = [min(span[0], time_ms), max(span[1], time_ms)]
-
-
-def default_late_ms(place: ChannelPlace, cut_s: float) -> int:
-    """Return the allowed lateness: the catalogue's, else 30 s beyond the channel's cut."""
-    late_s = place.late_s if place.late_s is not None else LATE_S + cut_s
-    return round(late_s * 1000)

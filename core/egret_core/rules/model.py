@@ -73,6 +73,12 @@ class ChannelPlace:
         return f"{self.station}/{self.channel}"
 
 
+def default_late_ms(place: ChannelPlace, cut_s: float) -> int:
+    """Return the allowed lateness: the catalogue's, else 30 s beyond the channel's cut."""
+    late_s = place.late_s if place.late_s is not None else LATE_S + cut_s
+    return round(late_s * 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Rung:
     """One level of a ladder, canonical values.

@@ -13,11 +13,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core.rules.absence import Absence
-from egret_core.rules.channel import Channel, Detector, default_late_ms
+from egret_core.rules.channel import Channel, Detector
 from egret_core.rules.gateway import Gateway
 from egret_core.rules.index import Graded
 from egret_core.rules.ladder import Ladder
-from egret_core.rules.model import CUT_S, LATE_S, AbsenceLaw, IndexLaw, LadderLaw, RainLaw
+from egret_core.rules.model import (
+    CUT_S,
+    LATE_S,
+    AbsenceLaw,
+    IndexLaw,
+    LadderLaw,
+    RainLaw,
+    default_late_ms,
+)
 from egret_core.rules.rain import Rain
 from egret_core.rules.running import Running
 from egret_core.rules.warmup import Warmup
@@ -84,6 +92,7 @@ class Fold:
         self.counts = Counts()
         self.channels: dict[str, dict[str, Channel]] = {}
         self.gateways: dict[str, Gateway] = {}
+        self.rules: Sequence[BoundRule] = ()
         self._subjects: list[Channel | Gateway] = []
         self._gone: set[str] = set()
         self._ticked = True
@@ -237,11 +246,12 @@ class Fold:
             for name in rule.gateways:
                 by_gateway.setdefault(name, []).append(rule)
         self.channels, self.gateways = {}, {}
+        self.rules = tuple(change.rules)
         for place in change.places:
             rules = by_channel.get((place.station, place.channel), [])
             since = (change.now_ms, running_ms, default_late_ms(place, CUT_S))
             absences = _absences(rules, place.name, since)
-            channel = Channel(place, _detectors(rules, place.name), absences)
+            channel = Channel(place, detectors_of(rules, place.name), absences)
             self.channels.setdefault(place.station, {})[place.channel] = channel
             self._subjects.append(channel)
         for name, rules in by_gateway.items():
@@ -290,7 +300,8 @@ def _parts(subject: Channel | Gateway) -> Sequence[Detector | Absence]:
     return subject.absences
 
 
-def _detectors(rules: Iterable[BoundRule], subject: str) -> list[Detector]:
+def detectors_of(rules: Iterable[BoundRule], subject: str) -> list[Detector]:
+    """Return fresh detectors of these rules for one channel, in their order."""
     out: list[Detector] = []
     for rule in rules:
         if isinstance(rule.law, LadderLaw):

@@ -1,0 +1,110 @@
+"""Which gaps of a channel late readings have come into, and what looking back on them has said.
+
+A reading at or behind the watermark changes no state (`egret_core.rules.channel`). Where it lies
+in a gap whose start is kept, or in the silence under way, it marks that gap. Once none has come
+for `QUIET_MS` of the centre's running time, or the first is `PATIENCE_MS` old, the gap is due for
+the second fold (`egret_core.rules.retrospect`). What that says waits here for the next tick: it is
+said from saved state, so that a replay says the same. A copy of a settled reading marks nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from egret_core.rules.event import Change, ConditionEvent, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+QUIET_MS = 60_000  # a gateway sends its backlog every few seconds: a minute without is its end
+PATIENCE_MS = 3_600_000  # a slow link may need days: what is here is looked at every hour
+GAPS_MAX = 5  # marked ones: the kept gaps of a channel, and the silence under way
+
+NO_BACKLOG = (), 0, 0, ()  # the state of a program from before there was one
+
+# Start and end of a gap, ms; state by rule at its start; value at its end, None in maintenance.
+Snapshot = list[Any]
+
+
+class Backlog:
+    """Marks of one channel's gaps; O(gaps kept).
+
+    Attributes:
+        said: what was found and not told yet.
+        newest_at: running time of the newest late reading in a marked gap, ms.
+    """
+
+    __slots__ = ("_gaps", "_since", "newest_at", "said")
+
+    def __init__(self) -> None:
+        self._gaps: list[int] = []  # by their start
+        self._since = 0
+        self.newest_at = 0
+        self.said: list[ConditionEvent] = []
+
+    def note(
+        self, time_ms: int, running_ms: int, gaps: Iterable[Snapshot], settled_ms: int
+    ) -> None:
+        """Mark the gap that a late reading lies in, if it lies in one.
+
+        Args:
+            time_ms: of the reading.
+            running_ms: running time of its receipt.
+            gaps: those kept.
+            settled_ms: the newest settled reading, where a gap to come would begin.
+        """
+        start_ms = next((gap[0] for gap in gaps if gap[0] < time_ms < gap[1]), settled_ms)
+        if time_ms <= settled_ms == start_ms:
+            return
+        if not self._gaps:
+            self._since = running_ms
+        self.newest_at = running_ms
+        if start_ms not in self._gaps:
+            self._gaps = sorted((*self._gaps, start_ms))[-GAPS_MAX:]
+
+    def due(self, running_ms: int, gaps: Sequence[Snapshot], settled_ms: int) -> list[Snapshot]:
+        """Return the gaps to look back on now; marks of what became no gap are let go."""
+        if not self._gaps:
+            return []
+        waited_ms = running_ms - self._since
+        if running_ms - self.newest_at < QUIET_MS and waited_ms < PATIENCE_MS:
+            return []
+        found = [gap for gap in gaps if gap[0] in self._gaps]
+        starts = [gap[0] for gap in found]
+        self._gaps = [start for start in self._gaps if start in starts or start == settled_ms]
+        return found
+
+    def done(self, start_ms: int, up_to: int, said: Iterable[ConditionEvent]) -> None:
+        """Take what looking back on a gap has said.
+
+        Args:
+            start_ms: of the gap.
+            up_to: `newest_at` when it was looked at: a mark made since then stays.
+            said: to be told at the next tick.
+        """
+        self.said += said
+        if self.newest_at == up_to:
+            self._gaps = [start for start in self._gaps if start != start_ms]
+        else:
+            self._since = self.newest_at
+
+    def tell(self) -> list[ConditionEvent]:
+        """Return what waits to be told, once."""
+        said, self.said = self.said, []
+        return said
+
+    def dump(self) -> list[Any]:
+        """Return the state as JSON values."""
+        said = [asdict(event) for event in self.said]
+        return [self._gaps, self._since, self.newest_at, said]
+
+    def restore(self, saved: Sequence[Any]) -> None:
+        """Take a state that `dump` returned."""
+        gaps, self._since, self.newest_at, said = saved
+        self._gaps = list(gaps)
+        self.said = [_event(row) for row in said]
+
+
+def _event(row: dict[str, Any]) -> ConditionEvent:
+    return ConditionEvent(**{**row, "change": Change(row["change"]), "phase": Phase(row["phase"])})

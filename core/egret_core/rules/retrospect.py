@@ -1,0 +1,216 @@
+"""The second fold: late readings of a gap, from the snapshot of its start to its end (DESIGN 7).
+
+The live fold takes an outage for a gap and has gone on. Here twins of its detectors begin with the
+state at the gap's start and settle what came late, in time order. What they say is of the past:
+each event's evidence has `retrospective: true`, its id is no live event's, and it goes on record
+beside the live warnings. For the present it changes one thing: rain that fell in the gap stands in
+the sums in place of the jump over it (`Rain.fill`). Absence is judged on receipts and knows
+nothing of this. Cost: O(readings of the gap), beside the live fold; state: that of the detectors.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from egret_core.quality import counts, is_base
+from egret_core.rules.event import RETROSPECTIVE, Change, ConditionEvent, Phase
+from egret_core.rules.ladder import Ladder
+from egret_core.rules.model import AHEAD_MS, IndexLaw, LadderLaw
+from egret_core.rules.rain import Rain
+from egret_core.rules.step import detectors_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from egret_core.reading import Reading
+    from egret_core.rules.backlog import Snapshot
+    from egret_core.rules.channel import Channel, Detector
+    from egret_core.rules.model import BoundRule, ChannelPlace, Law
+    from egret_core.rules.step import Fold
+
+EVENTS_MAX = (
+    500  # told of one gap: one commit of the ledger; a new highest level is told all the same
+)
+_RISING = (Change.RAISED, Change.UPGRADED)
+
+
+class Span(NamedTuple):
+    """Readings to look back on.
+
+    Attributes:
+        from_ms, to_ms: from_ms < time < to_ms.
+        received_ms: earliest receipt: what came before was judged, or refused, as it came.
+        by_ms: latest receipt.
+    """
+
+    from_ms: int
+    to_ms: int
+    received_ms: int
+    by_ms: int
+
+
+class LookBack:
+    """The second fold of one gap.
+
+    Args:
+        channel: whose gap it is; it goes on meanwhile, nothing of it is held.
+        gap: one of its snapshots.
+        rules: in force; those that were not at the gap's start have nothing to say of it.
+        now_ms: instant of the tick at which it was due.
+
+    Attributes:
+        left_out: events over `EVENTS_MAX`; fed: readings that counted.
+    """
+
+    def __init__(
+        self, channel: Channel, gap: Snapshot, rules: Iterable[BoundRule], now_ms: int
+    ) -> None:
+        start_ms, end_ms, states = gap[:3]
+        # A snapshot of an older program has no value at its end: sums are left alone then.
+        self._end_value: float | None = gap[3] if len(gap) > 3 else None  # noqa: PLR2004
+        self._whole = len(gap) > 3  # noqa: PLR2004
+        self.place: ChannelPlace = channel.place
+        self.span = Span(start_ms, end_ms, end_ms - AHEAD_MS, now_ms)
+        self._up_to = channel.backlog.newest_at
+        mine = [rule for rule in rules if (self.place.station, self.place.channel) in rule.channels]
+        self._persistence_ms = {rule.name: _persistence_ms(rule.law) for rule in mine}
+        self._twins: list[Detector] = []
+        for twin in detectors_of(mine, self.place.name):
+            if twin.rule in states:
+                twin.restore(deepcopy(states[twin.rule]))
+                twin.withdraw([])  # what was provisional then has been settled by the live fold
+                self._twins.append(twin)
+        self._sums = [
+            twin for twin in self._twins if not isinstance(twin, Ladder) and twin.of_total
+        ]
+        self._last_ms = start_ms
+        self._events: list[ConditionEvent] = []
+        self._peak: dict[str, int] = {}
+        self.left_out = 0
+        self.fed = 0
+
+    def feed(self, readings: Iterable[Reading]) -> None:
+        """Take late readings in time order; a copy, and what lies outside the gap, fill nothing."""
+        for _, _, time_ms, value, _, flag, reasons in readings:
+            base = bool(self._sums) and is_base(flag, reasons)
+            if value is None or not (base or counts(flag, reasons)):
+                continue
+            if not self._last_ms < time_ms < self.span.to_ms:
+                continue
+            self._last_ms = time_ms
+            self.fed += 1
+            said: list[ConditionEvent] = []
+            for twin in () if base else self._twins:
+                twin.settle(time_ms, value, said)
+            for total in self._sums if base else ():
+                total.rebase(time_ms, value)
+            for event in said:
+                self._keep(event)
+
+    def end(self, channel: Channel) -> bool:
+        """All is fed: hand over to the live fold; tell whether this gap is still the channel's.
+
+        Args:
+            channel: as it stands now, its rules may have changed meanwhile.
+        """
+        from_ms, to_ms, *_ = self.span
+        if [from_ms, to_ms] not in [gap[:2] for gap in channel.snapshots]:
+            return False
+        said = self._marked()
+        now = self._fill(channel) if self.fed and self._whole else []
+        # What holds now goes on record first: a rise that lasted until now is of that warning.
+        channel.backlog.done(from_ms, self._up_to, [*now, *said])
+        channel.dirty = True
+        return True
+
+    def _fill(self, channel: Channel) -> list[ConditionEvent]:
+        """Set the channel's sums right, and those in the snapshots of later gaps."""
+        gap = (self.span.from_ms, self.span.to_ms)
+        now: list[ConditionEvent] = []
+        twins = {twin.rule: twin for twin in self._twins if isinstance(twin, Rain)}
+        for twin in twins.values():
+            if self._end_value is not None:
+                twin.settle(gap[1], self._end_value, [])
+        for live in channel.detectors:
+            if not isinstance(live, Rain) or live.rule not in twins:
+                continue
+            live.fill(twins[live.rule], gap)
+            live.judge(now)
+            for later in channel.snapshots:
+                if later[0] >= gap[1] and live.rule in later[2]:
+                    then = deepcopy(live)
+                    then.restore(deepcopy(later[2][live.rule]))
+                    then.fill(twins[live.rule], gap)
+                    later[2][live.rule] = then.dump()
+                    channel.snapshots_changed = True
+        return now
+
+    def _keep(self, event: ConditionEvent) -> None:
+        if event.phase is not Phase.SETTLED:
+            return
+        peak = self._peak.get(event.rule, 0)
+        self._peak[event.rule] = max(peak, event.rank)
+        if len(self._events) < EVENTS_MAX or event.rank > peak:
+            self._events.append(event)
+        else:
+            self.left_out += 1
+
+    def _marked(self) -> list[ConditionEvent]:
+        """Return the events as those of the past, each with its gap.
+
+        A rise that lasts to the gap's end is raised there by the live fold too, within the
+        persistence; one of rain, once its sums are right. The evidence says until when a live onset
+        is of the same rise.
+        """
+        ranks = {twin.rule: twin.rank for twin in self._twins}
+        until_ms = {
+            twin.rule: self.span.by_ms
+            if isinstance(twin, Rain)
+            else self.span.to_ms + self._persistence_ms[twin.rule]
+            for twin in self._twins
+        }
+        out: list[ConditionEvent] = []
+        for event in reversed(self._events):
+            evidence = {
+                **event.evidence,
+                RETROSPECTIVE: True,
+                "gap_from_ms": self.span.from_ms,
+                "gap_to_ms": self.span.to_ms,
+            }
+            if event.change in _RISING and event.rank <= ranks[event.rule]:
+                evidence["same_rise_until_ms"] = until_ms[event.rule]
+            ranks[event.rule] = min(ranks[event.rule], event.rank)
+            out.append(replace(event, evidence=evidence, provisional_id=""))
+        return out[::-1]
+
+
+def due(fold: Fold, now_ms: int, most: int) -> list[LookBack]:
+    """Return second folds that are due at a tick: one of a channel, at most so many."""
+    running_ms = fold.running.at(now_ms)
+    out: list[LookBack] = []
+    for here in fold.channels.values():
+        for channel in here.values():
+            gaps = channel.backlog.due(running_ms, channel.snapshots, channel.settled_ms)
+            if gaps and not channel.misfit:
+                # The earliest first: its rain stands in the sums at the start of the next.
+                out.append(LookBack(channel, gaps[0], fold.rules, now_ms))
+            if len(out) >= most:
+                return out
+    return out
+
+
+def end(fold: Fold, found: Sequence[LookBack]) -> int:
+    """Hand over what was looked at; return how many gaps were still there."""
+    count = 0
+    for look in found:
+        channel = fold.channels.get(look.place.station, {}).get(look.place.channel)
+        count += channel is not None and look.end(channel)
+    return count
+
+
+def _persistence_ms(law: Law) -> int:
+    if isinstance(law, IndexLaw):
+        return law.ladder.persistence_ms
+    return law.persistence_ms if isinstance(law, LadderLaw) else 0
