@@ -73,6 +73,11 @@ class SecondFold:
                 self._task = asyncio.create_task(self._round(self._past, due, entry[0]))
         return changed
 
+    @property
+    def reading(self) -> bool:
+        """Whether a round is under way."""
+        return self._task is not None and not self._task.done()
+
     async def stop(self) -> None:
         """Let go of what is under way: its marks are in the state."""
         task, self._task = self._task, None
