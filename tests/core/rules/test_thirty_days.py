@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.lookback import Watch, backlog, live, past
+from rig.month import FORTNIGHT, GAUGE, LEVEL, SEED, STEP_S, month
 from rig.rulebook import (
     FOUR,
     GATEWAY,
@@ -16,10 +17,8 @@ from rig.rulebook import (
     at,
     bound,
     ladder,
-    place,
     prompt,
     rain,
-    reading,
     shuffled,
     silence,
     thrice,
@@ -30,14 +29,8 @@ from egret_core.rules.event import settled_hash
 from egret_core.rules.model import Family
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from egret_core.reading import Reading
     from egret_core.rules.event import ConditionEvent
 
-SEED = 20260718
-STEP_S, DAY = 600, 144
-LEVEL, GAUGE = place(), place("rn", "rain_total")
 PLACES = [LEVEL, GAUGE]
 RULES = [
     bound(ladder(*FOUR, persistence_s=1200, hold_s=3600, gap_s=7200), Family.LEVEL, LEVEL),
@@ -45,23 +38,7 @@ RULES = [
     bound(rain(*SIGNALS), Family.RAIN, GAUGE),
 ]
 SPELLS = ((500, 560), (2000, 2030), (3100, 3112))
-STORMS = (300, 1000, 2090, 3158, 4000)
-FORTNIGHT = (8 * DAY, 22 * DAY)
 KILLS = 5
-
-
-def month(silent: Sequence[tuple[int, int]]) -> list[Reading]:
-    """A flashy river and five storms; one is in the fortnight, one reaches over its end."""
-    dice, level, total = random.Random(SEED), 2.5, 100.0
-    out = []
-    for n in range(30 * DAY):
-        level = max(0.5, level + dice.choice((-0.4, -0.1, 0.0, 0.1, 0.45)) + 0.02 * (3 - level))
-        stormy = any(begin <= n < begin + 30 for begin in STORMS)
-        total = round(total + dice.choice((1.8, 2.6, 4.2) if stormy else (0.0, 0.0, 0.0, 0.2)), 3)
-        if not any(start <= n < end for start, end in silent):
-            out.append(reading(STEP_S * n, round(level, 3)))
-            out.append(reading(STEP_S * n + 7, total, GAUGE))
-    return out
 
 
 def played(arrivals: list[Arrival], kills: int = 0) -> list[ConditionEvent]:
@@ -133,7 +110,8 @@ def test_a_fortnights_backfill_changes_no_absence_and_is_marked() -> None:
     assert _of(live(said), "level") == _of(without, "level")
     everything = _of(played(prompt(month(()))), "level")
     begun = at((FORTNIGHT[0] + 6) * STEP_S)  # the state at the gap's start is the same
-    inside = [key for key in everything if begun < key[0] < to_ms]
+    end = at(FORTNIGHT[1] * STEP_S)
+    inside = [key for key in everything if begun < key[0] < end]
     assert inside == [key for key in _of(told, "level") if key[0] > begun]
     assert len(inside) > 50
 
