@@ -227,6 +227,7 @@ class Judge:
             "warm": self._warmed.warm,
             "cold": self._warmed.cold,
             "looked_back": self._second.looked,
+            "look_back_failed": self._second.failed,
             "looking_back": self._second.reading,
             "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
         }

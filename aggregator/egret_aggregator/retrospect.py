@@ -115,6 +115,7 @@ class SecondFold:
         """Return those that were read to their end."""
         done: list[LookBack] = []
         if not await past.recorded(entry):
+            self.failed += 1
             _log.warning("look back waits: the store is behind entry=%d", entry)
             return done
         for look in due:

@@ -93,6 +93,8 @@ _JUDGE = (
     _counter("egret_judge_foreign_total", "Readings from a gateway that does not own the channel"),
     _counter("egret_judge_warm_channels_total", "Channels whose new rules got their history"),
     _counter("egret_judge_cold_channels_total", "Channels whose history could not be read"),
+    _counter("egret_judge_looked_back_total", "Gaps whose late readings were judged"),
+    _counter("egret_judge_look_back_failed_total", "Gaps to be looked at again: no store"),
     _gauge("egret_judge_misfit_channels", "Channels whose unit or datum does not fit their rules"),
     _gauge("egret_judgement_current", "1 while what is shown is judged and no minute old"),
     _gauge("egret_judgement_age_seconds", "Age of the newest entry judged"),

@@ -219,6 +219,7 @@ async def test_a_store_that_is_behind_is_asked_later(
     await house.write(timeline(ROWS, tail_s=400))
     await house.judged()
     assert (house.store.reads, house.sink.past()) == (0, [])
+    assert house.judge.health()["look_back_failed"] >= 1
     house.recorded_to = 10**9
     await house.ticks(10_000, 10_200)
     await house.judged()
