@@ -214,7 +214,7 @@ async def test_a_store_that_is_away_costs_no_wait_and_is_asked_again(house: Hous
 async def test_a_store_that_is_behind_is_asked_later(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(warmup, "RECORDED_MAX_S", 0.001)
+    monkeypatch.setattr(warmup, "RECORDED_MAX_S", 0.0)
     house.recorded_to = 5
     await house.write(timeline(ROWS, tail_s=400))
     await house.judged()
@@ -263,7 +263,7 @@ async def test_what_came_after_the_tick_is_left_for_the_next_time(house: House) 
 
 async def test_rows_that_were_never_to_be_judged_are_left_out(house: House) -> None:
     for note in (Note.IMPORTED, Note.CLOCK_AHEAD, Note.UNKNOWN_CHANNEL):
-        one = StoredReading("st1", "wl", at(6000 + note), 9.0, None, 1, 0, int(note), 10**7)
+        one = StoredReading("st1", "wl", at(6000 + note), 9.0, None, 1, 0, int(note), 3_105_000)
         await house.store.write([one])
     early = StoredReading("st1", "wl", at(7000), 9.0, None, 1, 0, 0, 1000)
     await house.store.write([early])
