@@ -19,10 +19,11 @@ from egret_aggregator.store.model import Note
 from egret_aggregator.supervision import ended
 from egret_core.reading import Reading
 from egret_core.rules import retrospect
+from egret_core.rules.model import AHEAD_MS
 from egret_core.rules.step import SLICE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from typing import Any
 
     from egret_aggregator.store import StoredReading
@@ -130,18 +131,32 @@ class SecondFold:
 
 
 async def _read(past: Past, look: LookBack) -> None:
-    place, span = look.place, look.span
-    from_ms, rows = span.from_ms + 1, 0
-    while from_ms < span.to_ms:
-        page = await past.range(place.station, place.channel, from_ms, span.to_ms, PAGE_ROWS)
-        for part in _slices(page.rows, span):
-            look.feed(part)
+    """Read a gap, and what is after it where an index wants that."""
+    span = look.span
+    rows = 0
+    async for part in _pages(past, look, span.from_ms + 1, span.to_ms):
+        rows += len(part)
+        for readings in _slices(part, span):
+            look.feed(readings)
             await asyncio.sleep(0)
-        rows += len(page.rows)
-        if not page.truncated or not page.rows:
-            return
         if rows >= ROWS_MAX:
-            _log.error("look back too long channel=%s rows_max=%d", place.name, ROWS_MAX)
+            _log.error("look back too long channel=%s rows_max=%d", look.place.name, ROWS_MAX)
+            break
+    end_ms = span.by_ms + AHEAD_MS if look.wants_after else span.to_ms
+    async for part in _pages(past, look, span.to_ms, end_ms):
+        if not look.wants_after:
+            break
+        for readings in _slices(part, span):
+            look.go_on(readings)
+
+
+async def _pages(
+    past: Past, look: LookBack, from_ms: int, to_ms: int
+) -> AsyncIterator[list[StoredReading]]:
+    while from_ms < to_ms:
+        page = await past.range(look.place.station, look.place.channel, from_ms, to_ms, PAGE_ROWS)
+        yield page.rows
+        if not page.truncated or not page.rows:
             return
         from_ms = page.rows[-1].time_ms + 1
         await asyncio.sleep(PAUSE_S)

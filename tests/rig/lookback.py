@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from rig.rulebook import Arrival, at, fold_of
+from rig.rulebook import Arrival, at, fold_of, place, reading, timeline
 
 from egret_core.rules import retrospect
 from egret_core.rules.step import Change, Fold, Receipt, Tick, step
@@ -37,7 +37,7 @@ class Archive:
         return [
             one
             for time_ms, (received_ms, one) in sorted(series.items())
-            if span.from_ms < time_ms < span.to_ms and span.received_ms <= received_ms <= span.by_ms
+            if span.from_ms < time_ms and span.received_ms <= received_ms <= span.by_ms
         ]
 
 
@@ -77,8 +77,10 @@ class Watch:
     def _look_back(self, now_ms: int) -> None:
         due = retrospect.due(self.fold, now_ms, 16)
         for look in due:
-            look.feed(self.archive.late(look))
-        assert retrospect.end(self.fold, due) == len(due)
+            rows = self.archive.late(look)
+            look.feed(rows)
+            look.go_on(one for one in rows if one.time_ms >= look.span.to_ms)
+        retrospect.end(self.fold, due)
         self.looked += due
 
 
@@ -93,3 +95,19 @@ def past(events: Iterable[ConditionEvent]) -> list[ConditionEvent]:
 
 def live(events: Iterable[ConditionEvent]) -> list[ConditionEvent]:
     return [event for event in events if not event.retrospective]
+
+
+def watched(arrivals: Iterable[Arrival], rule: BoundRule) -> tuple[Watch, list[ConditionEvent]]:
+    """Play arrivals, ordered by their receipt, and five minutes more."""
+    watch = Watch([place(), place("rn", "rain_total")], [rule])
+    rows = sorted(arrivals, key=lambda one: one.received_ms)
+    return watch, watch.play(timeline(rows, tail_s=300))
+
+
+def falls(*tenths: int, from_s: float = 0, step_s: float = 60, before: int = 1000) -> list[Reading]:
+    """A rain total that grows by so many tenths of a mm at each step."""
+    out, total = [], before
+    for n, tenth in enumerate(tenths):
+        total += tenth
+        out.append(reading(from_s + step_s * n, total / 10, place("rn", "rain_total")))
+    return out

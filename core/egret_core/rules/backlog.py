@@ -33,14 +33,16 @@ class Backlog:
     Attributes:
         said: what was found and not told yet.
         newest_at: running time of the newest late reading in a marked gap, ms.
+        tries: how often what was read did not reach the present; not saved.
     """
 
-    __slots__ = ("_gaps", "_since", "newest_at", "said")
+    __slots__ = ("_gaps", "_since", "newest_at", "said", "tries")
 
     def __init__(self) -> None:
         self._gaps: list[int] = []  # by their start
         self._since = 0
         self.newest_at = 0
+        self.tries = 0
         self.said: list[ConditionEvent] = []
 
     def note(
@@ -84,6 +86,7 @@ class Backlog:
             said: to be told at the next tick.
         """
         self.said += said
+        self.tries = 0
         if self.newest_at == up_to:
             self._gaps = [start for start in self._gaps if start != start_ms]
         else:

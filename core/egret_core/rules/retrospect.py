@@ -3,19 +3,22 @@
 The live fold takes an outage for a gap and has gone on. Here twins of its detectors begin with the
 state at the gap's start and settle what came late, in time order. What they say is of the past:
 each event's evidence has `retrospective: true`, its id is no live event's, and it goes on record
-beside the live warnings. For the present it changes one thing: rain that fell in the gap stands in
-the sums in place of the jump over it (`Rain.fill`). Absence is judged on receipts and knows
-nothing of this. Cost: O(readings of the gap), beside the live fold; state: that of the detectors.
+beside the live warnings. For the present it changes two things. Rain that fell in the gap stands
+in the sums in place of the jump over it (`Rain.fill`). And an index becomes what it had been with
+the gap's readings: its twin goes on to the newest settled reading and takes its place
+(`Graded.fill`). Levels that hold stay. Absence is judged on receipts and knows nothing of this.
+Cost: O(readings since the gap began), beside the live fold; state: that of the detectors.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core.quality import counts, is_base
 from egret_core.rules.event import RETROSPECTIVE, Change, ConditionEvent, Phase
+from egret_core.rules.index import Graded
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import AHEAD_MS, IndexLaw, LadderLaw
 from egret_core.rules.rain import Rain
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 EVENTS_MAX = (
     500  # told of one gap: one commit of the ledger; a new highest level is told all the same
 )
+AFTER_MAX = 20_000  # readings after a gap that an index is brought up to date with: 14 days of them
+TRIES_MAX = 3  # a channel that is faster than its store keeps the index it has
 _RISING = (Change.RAISED, Change.UPGRADED)
 
 
@@ -85,6 +90,8 @@ class LookBack:
         self._sums = [
             twin for twin in self._twins if not isinstance(twin, Ladder) and twin.of_total
         ]
+        self._indices = [twin for twin in self._twins if isinstance(twin, Graded)]
+        self._after: list[tuple[int, float, bool]] = []
         self._last_ms = start_ms
         self._events: list[ConditionEvent] = []
         self._peak: dict[str, int] = {}
@@ -109,6 +116,27 @@ class LookBack:
             for event in said:
                 self._keep(event)
 
+    @property
+    def wants_after(self) -> bool:
+        """Whether readings from the gap's end to the present are wanted too, for an index."""
+        return bool(self._indices) and self.fed > 0 and len(self._after) < AFTER_MAX
+
+    def go_on(self, readings: Iterable[Reading]) -> None:
+        """Take readings from the gap's end on in time order, as far as they are there."""
+        for _, _, time_ms, value, _, flag, reasons in readings:
+            base = bool(self._sums) and is_base(flag, reasons)
+            if value is None or not (base or counts(flag, reasons)):
+                continue
+            if time_ms > (self._after[-1][0] if self._after else self._last_ms):
+                self._after.append((time_ms, value, base))
+
+    def reaches(self, channel: Channel) -> bool:
+        """Tell whether what is after the gap reaches to the channel's newest settled reading."""
+        if not self._indices or not self.fed:
+            return True
+        reached_ms = self._after[-1][0] if self._after else self.span.to_ms
+        return len(self._after) < AFTER_MAX and channel.settled_ms <= reached_ms
+
     def end(self, channel: Channel) -> bool:
         """All is fed: hand over to the live fold; tell whether this gap is still the channel's.
 
@@ -119,11 +147,41 @@ class LookBack:
         if [from_ms, to_ms] not in [gap[:2] for gap in channel.snapshots]:
             return False
         said = self._marked()
+        if self.fed and self.reaches(channel):
+            self._fill_indices(channel)
         now = self._fill(channel) if self.fed and self._whole else []
         # What holds now goes on record first: a rise that lasted until now is of that warning.
         channel.backlog.done(from_ms, self._up_to, [*now, *said])
         channel.dirty = True
         return True
+
+    def _fill_indices(self, channel: Channel) -> None:
+        """Set the channel's indices right, and those in the snapshots of later gaps."""
+        later = [gap for gap in channel.snapshots if gap[0] >= self.span.to_ms]
+        for time_ms, value, base in self._after:
+            while later and later[0][0] < time_ms:
+                self._keep_indices(later.pop(0)[2])
+                channel.snapshots_changed = True
+            if time_ms > channel.settled_ms:
+                break
+            self._bring_on(time_ms, value, base=base)
+        twins = {twin.rule: twin for twin in self._indices}
+        for live in channel.detectors:
+            if isinstance(live, Graded) and live.rule in twins:
+                live.fill(twins[live.rule])
+
+    def _bring_on(self, time_ms: int, value: float, *, base: bool) -> None:
+        for twin in self._indices:
+            if not base:
+                twin.settle(time_ms, value, [])
+            elif twin.of_total:
+                twin.rebase(time_ms, value)
+
+    def _keep_indices(self, states: dict[str, Any]) -> None:
+        for twin in self._indices:
+            if twin.rule in states:
+                index, _, total = deepcopy(twin.dump())
+                states[twin.rule] = [index, states[twin.rule][1], total]
 
     def _fill(self, channel: Channel) -> list[ConditionEvent]:
         """Set the channel's sums right, and those in the snapshots of later gaps."""
@@ -202,11 +260,16 @@ def due(fold: Fold, now_ms: int, most: int) -> list[LookBack]:
 
 
 def end(fold: Fold, found: Sequence[LookBack]) -> int:
-    """Hand over what was looked at; return how many gaps were still there."""
+    """Hand over what was looked at; return how many gaps are done."""
     count = 0
     for look in found:
         channel = fold.channels.get(look.place.station, {}).get(look.place.channel)
-        count += channel is not None and look.end(channel)
+        if channel is None:
+            continue
+        if not look.reaches(channel) and channel.backlog.tries < TRIES_MAX:
+            channel.backlog.tries += 1  # it went on meanwhile: at the next tick once more
+            continue
+        count += look.end(channel)
     return count
 
 

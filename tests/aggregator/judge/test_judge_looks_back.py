@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rig.lookback import Watch, backlog, live, past
+from rig.lookback import Watch, backlog, falls, live, past
 from rig.paperjournal import PaperJournal
 from rig.rulebook import START_MS, at, prompt, reading, timeline
 
@@ -299,6 +299,33 @@ async def test_an_ended_judge_leaves_no_task_behind(house: House) -> None:
     before = len(asyncio.all_tasks())
     await house.judged()
     assert len(asyncio.all_tasks()) == before
+
+
+async def test_an_index_is_brought_up_to_date_from_the_store(tmp_path: Path) -> None:
+    (tmp_path / "stations.toml").write_text(
+        STATIONS.replace("wl", "rn")
+        .replace("water_level", "rain_total")
+        .replace('datum = "Local"', "")
+    )
+    (tmp_path / "rules.toml").write_text(
+        '[[rule]]\nid = "ground"\npack = "jma-soil-water"\nchannels = ["st1/rn"]\n'
+        '[rule.parameters]\nlevels = [{ level = "red", raise = 60 }]\n'
+    )
+    house = House(load(tmp_path))
+    await house.begin()
+    rows = falls(*[0] * 5, *[30] * 40, *[0] * 40, step_s=600)
+    heard = prompt([*rows[:5], *rows[45:]])
+    items = timeline([*heard, *backlog(rows[5:45], 85 * 600)], tail_s=400)
+    await house.write(items)
+    await house.judged()
+    await house.judge.flush()
+    _, state = await house.journal.load(CONSUMER)
+    watch = Watch(house.catalogue.places(), house.catalogue.rules)
+    watch.play(timeline(prompt(rows), tail_s=400))
+    (rule,) = watch.fold.channels["st1"]["rn"].detectors
+    (said,) = json.loads(state["channel/st1/rn"])["rules"].values()
+    assert said == json.loads(json.dumps(rule.dump()))
+    assert house.judge.health()["looked_back"] == 1
 
 
 def test_this_stream_has_a_flood_that_nobody_saw_live() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rig.lookback import Watch, backlog, live, past
+from rig.lookback import Watch, backlog, falls, live, past
+from rig.lookback import watched as watched_with
 from rig.rulebook import (
     FOUR,
     HOUR_MS,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from egret_core.reading import Reading
     from egret_core.rules.event import ConditionEvent
-    from egret_core.rules.step import Item
+    from egret_core.rules.model import BoundRule
 
 LEVEL, GAUGE = place(), place("rn", "rain_total")
 RIVER = bound(ladder(*FOUR), Family.LEVEL, LEVEL)
@@ -52,23 +53,10 @@ def river(*values: float, from_s: float = 0, step_s: float = MIN) -> list[Readin
     return [reading(from_s + step_s * n, value) for n, value in enumerate(values)]
 
 
-def falls(
-    *tenths: int, from_s: float = 0, step_s: float = MIN, before: int = 1000
-) -> list[Reading]:
-    """A rain total that grows by so many tenths of a mm at each step."""
-    out, total = [], before
-    for n, tenth in enumerate(tenths):
-        total += tenth
-        out.append(reading(from_s + step_s * n, total / 10, GAUGE))
-    return out
-
-
 def watched(
-    arrivals: Sequence[Arrival], rule: object = RIVER, tail_s: float = 300
+    arrivals: Sequence[Arrival], rule: BoundRule = RIVER
 ) -> tuple[Watch, list[ConditionEvent]]:
-    watch = Watch([LEVEL, GAUGE], [rule])  # type: ignore[list-item]
-    items: list[Item] = timeline(sorted(arrivals, key=lambda one: one.received_ms), tail_s=tail_s)
-    return watch, watch.play(items)
+    return watched_with(arrivals, rule)
 
 
 CALM = river(*[1.0] * 30)  # to 1740 s
@@ -130,7 +118,7 @@ def test_a_level_that_lasts_to_the_end_of_the_gap_says_until_when_it_is_the_same
         assert all(event.time_ms >= at(9000) for event in live(said))
 
 
-def _slow() -> object:
+def _slow() -> BoundRule:
     return bound(ladder(*FOUR, persistence_s=600, gap_s=1800), Family.LEVEL, LEVEL)
 
 

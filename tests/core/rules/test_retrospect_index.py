@@ -1,0 +1,95 @@
+"""An index after late readings: what it had been with them, for the present and for later gaps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rig.lookback import backlog, falls, past, watched
+from rig.rulebook import GATEWAY, HOUR_MS, at, bound, brief, ladder, place, prompt
+
+from egret_core.rules.index import Graded
+from egret_core.rules.model import Family, IndexLaw
+from egret_core.rules.retrospect import TRIES_MAX, due, end
+from egret_core.rules.soil_water import SoilWater
+from egret_core.rules.step import Fold, Receipt, Tick, step
+
+if TYPE_CHECKING:
+    from egret_core.reading import Reading
+
+GAUGE = place("rn", "rain_total")
+WET = bound(
+    IndexLaw(
+        "soil_water",
+        partial(SoilWater, 600_000, 3 * 24 * HOUR_MS),
+        replace(ladder(("blue", 30.0, 25.0), ("red", 60.0, 50.0)), unit="mm", datum=""),
+        3 * 24 * HOUR_MS,
+        of_total=True,
+    ),
+    Family.SOIL_WATER,
+    GAUGE,
+)
+
+
+def ground(fold: Fold) -> object:
+    (wet,) = fold.channels["st1"]["rn"].detectors
+    assert isinstance(wet, Graded)
+    return wet.dump()[0], wet.dump()[2]
+
+
+def wet_days(step_s: int = 600) -> tuple[list[Reading], list[Reading], list[Reading]]:
+    """Four dry days, six hours with 100 mm and four dry ones, then fresh readings."""
+    tenths = [0] * (4 * 144) + [28] * 36 + [0] * 24 + [0] * 30
+    rows = falls(*tenths, step_s=step_s)
+    return rows[:576], rows[576:636], rows[636:]
+
+
+def test_an_index_becomes_what_it_had_been_with_the_gaps_readings() -> None:
+    before, missed, after = wet_days()
+    end_s = 636 * 600
+    rows = [*prompt(before), *prompt(after), *backlog(missed, end_s + 6000, 0.1)]
+    watch, said = watched(rows, WET)
+    whole, told = watched(prompt([*before, *missed, *after]), WET)
+    assert ground(watch.fold) == ground(whole.fold)
+    assert brief(past(said))[:2] == [key for key in brief(told) if key[2] < end_s][:2]
+    assert len(watch.looked) == 1
+    without, _ = watched([*prompt(before), *prompt(after)], WET)
+    assert ground(without.fold) != ground(whole.fold)
+
+
+def test_an_index_of_two_gaps_is_right_after_both_and_at_the_start_of_the_second() -> None:
+    before, missed, after = wet_days()
+    first, between, second = missed[:30], missed[30:33], missed[33:]
+    late = backlog([*second, *first], 636 * 600 + 6000, 0.1)
+    watch, _ = watched([*prompt([*before, *between, *after]), *late], WET)
+    whole, _ = watched(prompt([*before, *missed, *after]), WET)
+    assert len(watch.looked) == 2
+    assert ground(watch.fold) == ground(whole.fold)
+    start = watch.looked[1]._twins  # what the second one began with was of the first one filled
+    assert start
+    assert watch.fold.channels["st1"]["rn"].snapshots[-1][2][WET.name][0] == _begun(before, missed)
+
+
+def _begun(before: list[Reading], missed: list[Reading]) -> object:
+    whole, _ = watched(prompt([*before, *missed[:33]]), WET)
+    return ground(whole.fold)[0]  # type: ignore[index]
+
+
+def test_a_channel_that_is_faster_than_its_store_keeps_its_index() -> None:
+    before, missed, after = wet_days()
+    watch, _ = watched([*prompt(before), *prompt(after)], WET)
+    channel = watch.fold.channels["st1"]["rn"]
+    now_s = 665 * 600 + 300
+    step(watch.fold, Receipt(GATEWAY, at(now_s), missed))
+    for n in range(10):
+        step(watch.fold, Tick(at(now_s + 10 * n)))
+    kept = ground(watch.fold)
+    for n in range(TRIES_MAX + 1):
+        (look,) = due(watch.fold, at(now_s + 100), 1)
+        look.feed(missed)
+        look.go_on(after[:-1])
+        assert not look.reaches(channel)
+        assert end(watch.fold, [look]) == int(n == TRIES_MAX)
+        assert ground(watch.fold) == kept
+    assert due(watch.fold, at(now_s + 100), 1) == []
