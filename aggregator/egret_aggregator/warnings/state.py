@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+OBSERVED = "observed"  # what no evidence says otherwise of
+
 
 class State(StrEnum):
     """Where people stand with a warning."""
@@ -73,6 +75,7 @@ class WarningState:
         levels: every level it has met, by label, with its rank.
         acknowledged, lowered, closed: the newest act of each kind.
         gap_from_ms: start of the gap in whose late readings it was found, None for a live one.
+        basis: what the level that holds rests on: `observed`, or `forecast` as its evidence says.
     """
 
     id: str
@@ -98,6 +101,7 @@ class WarningState:
     acknowledged: Mark | None = None
     lowered: Mark | None = None
     closed: Mark | None = None
+    basis: str = OBSERVED
     gap_from_ms: int | None = None
 
     @property
@@ -115,6 +119,8 @@ def to_json(state: WarningState) -> dict[str, Any]:
         body[name] = None if mark is None else list(mark)
     if not state.retrospective:
         del body["gap_from_ms"]  # rows from before there were such warnings stay right
+    if state.basis == OBSERVED:
+        del body["basis"]  # rows and lines from before there was another stay right
     return body
 
 
@@ -147,4 +153,6 @@ def summary(state: WarningState) -> dict[str, Any]:
         "holding_rank": state.holding_rank,
         "onset_ms": state.onset_ms,
     }
-    return {**body, "retrospective": True} if state.retrospective else body
+    if state.retrospective:
+        body["retrospective"] = True
+    return body if state.basis == OBSERVED else {**body, "basis": state.basis}

@@ -206,8 +206,8 @@ class LookBack:
         return now
 
     def _keep(self, event: ConditionEvent) -> None:
-        if event.phase is not Phase.SETTLED:
-            return
+        if event.phase is not Phase.SETTLED or event.evidence.get("basis") == "forecast":
+            return  # a forecast that nobody made warns nobody: what was measured is told
         peak = self._peak.get(event.rule, 0)
         self._peak[event.rule] = max(peak, event.rank)
         if len(self._events) < EVENTS_MAX or event.rank > peak:
