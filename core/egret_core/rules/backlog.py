@@ -31,15 +31,16 @@ class Backlog:
     """Marks of one channel's gaps; O(gaps kept).
 
     Attributes:
+        gaps: the marked ones, by their start; empty but for minutes after an outage.
         said: what was found and not told yet.
         newest_at: running time of the newest late reading in a marked gap, ms.
         tries: how often what was read did not reach the present; not saved.
     """
 
-    __slots__ = ("_gaps", "_since", "newest_at", "said", "tries")
+    __slots__ = ("_since", "gaps", "newest_at", "said", "tries")
 
     def __init__(self) -> None:
-        self._gaps: list[int] = []  # by their start
+        self.gaps: list[int] = []
         self._since = 0
         self.newest_at = 0
         self.tries = 0
@@ -59,22 +60,22 @@ class Backlog:
         start_ms = next((gap[0] for gap in gaps if gap[0] < time_ms < gap[1]), settled_ms)
         if time_ms <= settled_ms == start_ms:
             return
-        if not self._gaps:
+        if not self.gaps:
             self._since = running_ms
         self.newest_at = running_ms
-        if start_ms not in self._gaps:
-            self._gaps = sorted((*self._gaps, start_ms))[-GAPS_MAX:]
+        if start_ms not in self.gaps:
+            self.gaps = sorted((*self.gaps, start_ms))[-GAPS_MAX:]
 
     def due(self, running_ms: int, gaps: Sequence[Snapshot], settled_ms: int) -> list[Snapshot]:
         """Return the gaps to look back on now; marks of what became no gap are let go."""
-        if not self._gaps:
+        if not self.gaps:
             return []
         waited_ms = running_ms - self._since
         if running_ms - self.newest_at < QUIET_MS and waited_ms < PATIENCE_MS:
             return []
-        found = [gap for gap in gaps if gap[0] in self._gaps]
+        found = [gap for gap in gaps if gap[0] in self.gaps]
         starts = [gap[0] for gap in found]
-        self._gaps = [start for start in self._gaps if start in starts or start == settled_ms]
+        self.gaps = [start for start in self.gaps if start in starts or start == settled_ms]
         return found
 
     def done(self, start_ms: int, up_to: int, said: Iterable[ConditionEvent]) -> None:
@@ -88,7 +89,7 @@ class Backlog:
         self.said += said
         self.tries = 0
         if self.newest_at == up_to:
-            self._gaps = [start for start in self._gaps if start != start_ms]
+            self.gaps = [start for start in self.gaps if start != start_ms]
         else:
             self._since = self.newest_at
 
@@ -100,12 +101,12 @@ class Backlog:
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         said = [asdict(event) for event in self.said]
-        return [self._gaps, self._since, self.newest_at, said]
+        return [self.gaps, self._since, self.newest_at, said]
 
     def restore(self, saved: Sequence[Any]) -> None:
         """Take a state that `dump` returned."""
         gaps, self._since, self.newest_at, said = saved
-        self._gaps = list(gaps)
+        self.gaps = list(gaps)
         self.said = [_event(row) for row in said]
 
 

@@ -250,6 +250,8 @@ def due(fold: Fold, now_ms: int, most: int) -> list[LookBack]:
     out: list[LookBack] = []
     for here in fold.channels.values():
         for channel in here.values():
+            if not channel.backlog.gaps:
+                continue
             gaps = channel.backlog.due(running_ms, channel.snapshots, channel.settled_ms)
             if gaps and not channel.misfit:
                 # The earliest first: its rain stands in the sums at the start of the next.
