@@ -15,6 +15,7 @@ from egret_aggregator.api import (
     health,
     problems,
     readings,
+    screening,
     session,
     warnings,
 )
@@ -46,7 +47,7 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app)
     # Before `/warnings/{warning}`, which would take it for an id.
     app.router.routes.append(Route(STREAM_PATH, Stream(), include_in_schema=False))
-    rooms = (health, session, warnings, readings, buckets, feed, gateways, grafana)
+    rooms = (health, session, warnings, readings, buckets, screening, feed, gateways, grafana)
     routers = [room.router for room in rooms]
     for router in routers:
         app.include_router(router)

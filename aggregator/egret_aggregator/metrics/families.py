@@ -96,6 +96,11 @@ _JUDGE = (
     _counter("egret_judge_looked_back_total", "Gaps whose late readings were judged"),
     _counter("egret_judge_look_back_failed_total", "Gaps to be looked at again: no store"),
     _gauge("egret_judge_misfit_channels", "Channels whose unit or datum does not fit their rules"),
+    _counter(
+        "egret_judge_screened_total",
+        "Values that the centre's screening doubts or fails, by reason",
+        *("reason", "flag"),
+    ),
     _gauge("egret_judgement_current", "1 while what is shown is judged and no minute old"),
     _gauge("egret_judgement_age_seconds", "Age of the newest entry judged"),
 )

@@ -144,7 +144,7 @@ class LookBack:
             channel: as it stands now, its rules may have changed meanwhile.
         """
         from_ms, to_ms, *_ = self.span
-        if [from_ms, to_ms] not in [gap[:2] for gap in channel.snapshots]:
+        if [from_ms, to_ms] not in [gap[:2] for gap in channel.backlog.snapshots]:
             return False
         said = self._marked()
         if self.fed and self.reaches(channel):
@@ -157,11 +157,11 @@ class LookBack:
 
     def _fill_indices(self, channel: Channel) -> None:
         """Set the channel's indices right, and those in the snapshots of later gaps."""
-        later = [gap for gap in channel.snapshots if gap[0] >= self.span.to_ms]
+        later = [gap for gap in channel.backlog.snapshots if gap[0] >= self.span.to_ms]
         for time_ms, value, base in self._after:
             while later and later[0][0] < time_ms:
                 self._keep_indices(later.pop(0)[2])
-                channel.snapshots_changed = True
+                channel.backlog.changed = True
             if time_ms > channel.settled_ms:
                 break
             self._bring_on(time_ms, value, base=base)
@@ -196,13 +196,13 @@ class LookBack:
                 continue
             live.fill(twins[live.rule], gap)
             live.judge(now)
-            for later in channel.snapshots:
+            for later in channel.backlog.snapshots:
                 if later[0] >= gap[1] and live.rule in later[2]:
                     then = deepcopy(live)
                     then.restore(deepcopy(later[2][live.rule]))
                     then.fill(twins[live.rule], gap)
                     later[2][live.rule] = then.dump()
-                    channel.snapshots_changed = True
+                    channel.backlog.changed = True
         return now
 
     def _keep(self, event: ConditionEvent) -> None:
@@ -252,7 +252,7 @@ def due(fold: Fold, now_ms: int, most: int) -> list[LookBack]:
         for channel in here.values():
             if not channel.backlog.gaps:
                 continue
-            gaps = channel.backlog.due(running_ms, channel.snapshots, channel.settled_ms)
+            gaps = channel.backlog.due(running_ms, channel.settled_ms)
             if gaps and not channel.misfit:
                 # The earliest first: its rain stands in the sums at the start of the next.
                 out.append(LookBack(channel, gaps[0], fold.rules, now_ms))

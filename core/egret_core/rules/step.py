@@ -17,17 +17,11 @@ from egret_core.rules.channel import Channel, Detector
 from egret_core.rules.gateway import Gateway
 from egret_core.rules.index import Graded
 from egret_core.rules.ladder import Ladder
-from egret_core.rules.model import (
-    CUT_S,
-    LATE_S,
-    AbsenceLaw,
-    IndexLaw,
-    LadderLaw,
-    RainLaw,
-    default_late_ms,
-)
+from egret_core.rules.model import CUT_S, LATE_S, AbsenceLaw, IndexLaw, LadderLaw, RainLaw
+from egret_core.rules.order import default_late_ms
 from egret_core.rules.rain import Rain
 from egret_core.rules.running import Running
+from egret_core.rules.screened import join
 from egret_core.rules.warmup import Warmup
 
 if TYPE_CHECKING:
@@ -152,9 +146,7 @@ class Fold:
                 continue
             heir.restore(saved[key])
             if isinstance(heir, Channel) and isinstance(subject, Channel):
-                heir.snapshots = subject.snapshots if heir.continues(subject) else []
-                lost = heir.snapshots != subject.snapshots
-                heir.snapshots_changed = subject.snapshots_changed or lost
+                heir.backlog.inherit(subject.backlog, goes_on=heir.continues(subject))
         self._gone -= set(now)
         self._chill(change, {key_of(subject): subject for subject in before})
 
@@ -190,9 +182,9 @@ class Fold:
             if subject.dirty:
                 out[key_of(subject)] = _json(subject.dump())
                 subject.dirty = False
-            if isinstance(subject, Channel) and subject.snapshots_changed:
-                out[_gaps_key(subject)] = _json(subject.snapshots)
-                subject.snapshots_changed = False
+            if isinstance(subject, Channel) and subject.backlog.changed:
+                out[_gaps_key(subject)] = _json(subject.backlog.snapshots)
+                subject.backlog.changed = False
             if len(out) >= SLICE:
                 yield out
                 out = {}
@@ -210,7 +202,7 @@ class Fold:
                 subject.dirty = False
             if isinstance(subject, Channel):
                 gaps = state.get(_gaps_key(subject))
-                subject.snapshots = json.loads(gaps) if gaps is not None else []
+                subject.backlog.snapshots = json.loads(gaps) if gaps is not None else []
         self.cold, self._unheard = [], []
 
     def _chill(self, change: Change, before: Mapping[str, Channel | Gateway]) -> None:
@@ -254,6 +246,7 @@ class Fold:
             channel = Channel(place, detectors_of(rules, place.name), absences)
             self.channels.setdefault(place.station, {})[place.channel] = channel
             self._subjects.append(channel)
+        join(self.channels)
         for name, rules in by_gateway.items():
             since = (change.now_ms, running_ms, _GATEWAY_LATE_MS)
             gateway = Gateway(name, _absences(rules, f"gateway/{name}", since))

@@ -16,6 +16,7 @@ from egret_aggregator.api import (
     grafana,
     health,
     readings,
+    screening,
     session,
     warnings,
 )
@@ -42,6 +43,7 @@ PROMISED = {
     ("GET", "/api/v1/stations/{station}"): "viewer",
     ("GET", "/api/v1/stations/{station}/channels/{channel}/readings"): "viewer",
     ("GET", "/api/v1/stations/{station}/channels/{channel}/buckets"): "viewer",
+    ("GET", "/api/v1/stations/{station}/channels/{channel}/screening"): "viewer",
     ("POST", "/api/v1/readings"): "feeder",
     ("GET", "/api/v1/latest"): "viewer",
     ("GET", "/api/v1/gateways"): "viewer",
@@ -56,6 +58,7 @@ PROMISED = {
     ("GET", "/api/v1/grafana/thresholds"): "viewer",
     ("GET", "/api/v1/grafana/threshold-lines"): "viewer",
 }
+ROOMS = (buckets, feed, gateways, grafana, health, readings, screening, session, warnings)
 ROLES = ("viewer", "officer", "admin")
 
 
@@ -77,7 +80,7 @@ async def test_it_lists_what_is_promised_and_nothing_else(centre: ApiCentre) -> 
 def test_no_route_is_served_that_is_not_promised() -> None:
     served = {
         (method, route.path)
-        for room in (buckets, feed, gateways, grafana, health, readings, session, warnings)
+        for room in ROOMS
         for route in room.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()

@@ -201,7 +201,7 @@ def test_a_rule_that_is_gone_says_nothing_and_a_new_one_neither() -> None:
     rows = timeline(sorted([*prompt(CALM), *prompt(AFTER)], key=lambda one: one.received_ms))
     watch = Watch([LEVEL], [RIVER])
     watch.play(rows)
-    (gap,) = watch.fold.channels["st1"]["wl"].snapshots
+    (gap,) = watch.fold.channels["st1"]["wl"].backlog.snapshots
     other = replace(RIVER, version="v2")
     look = LookBack(watch.fold.channels["st1"]["wl"], gap, [other, STORM], at(9999))
     look.feed(FLOOD)
@@ -278,7 +278,7 @@ def test_a_gap_of_an_older_program_is_looked_at_and_its_sums_are_left_alone() ->
     after = falls(*[0] * 10, from_s=30 * 3600, before=1600)
     watch, _ = watched([*prompt(before), *prompt(after)], STORM)
     channel = watch.fold.channels["st1"]["rn"]
-    look = LookBack(channel, channel.snapshots[0][:3], [STORM], at(31 * 3600))
+    look = LookBack(channel, channel.backlog.snapshots[0][:3], [STORM], at(31 * 3600))
     look.feed(late)
     assert look.end(channel)
     assert [event.level for event in channel.backlog.said] == ["orange"]

@@ -81,9 +81,8 @@ def test_an_index_of_two_gaps_is_right_after_both_and_at_the_start_of_the_second
     whole, _ = watched(prompt([*before, *missed, *after]), WET)
     assert len(watch.looked) == 2
     assert ground(watch.fold) == ground(whole.fold)
-    start = watch.looked[1]._twins  # what the second one began with was of the first one filled
-    assert start
-    assert watch.fold.channels["st1"]["rn"].snapshots[-1][2][WET.name][0] == _begun(before, missed)
+    (gap,) = watch.fold.channels["st1"]["rn"].backlog.snapshots[1:]
+    assert gap[2][WET.name][0] == _begun(before, missed), "the second began with the first filled"
 
 
 def _begun(before: list[Reading], missed: list[Reading]) -> object:
