@@ -110,7 +110,7 @@ class Channel:
 
     def screened_by(self, screen: Screened) -> None:
         """Let the centre screen its values."""
-        self.screen, self._careful, self._aside = screen, True, (screen,)
+        self.screen, self._careful = screen, True
 
     def hear(self) -> None:
         """Hand on the allowed lateness, and how long a value waits to be found good."""
@@ -200,7 +200,10 @@ class Channel:
 
     def recall_settled(self, time_ms: int, value: float, *, base: bool = False) -> None:
         """Settle a reading of history on a channel that had none; `base`: read in maintenance."""
-        self._settle(time_ms, value, [], base=base)
+        if base or self.screen is None:
+            self._settle(time_ms, value, [], base=base)
+        else:
+            self._settle_screened(self.screen, time_ms, value, [])
         self._frontier_ms = max(self._frontier_ms, time_ms)
 
     def recall_waiting(
@@ -339,8 +342,10 @@ class Channel:
             if item[1] in self._bases:
                 self._bases.discard(item[1])
                 self._settle(item[0], item[2], out, base=True)
-                continue
-            self._settle(item[0], item[2], out)
+            elif self.screen is None:
+                self._settle(item[0], item[2], out)
+            else:
+                self._settle_screened(self.screen, item[0], item[2], out)
         if not count:
             return
         self._frontier_ms = max(self._frontier_ms, waiting[count - 1][0])
@@ -360,22 +365,20 @@ class Channel:
             self._rebase(time_ms, value)
             return
         if self._aside:
-            self._settle_slowly(time_ms, value, out)
+            self._warming.settle(self.detectors, time_ms, value, out)
             return
         for detector in self.detectors:
             if not detector.quiet_from <= value < detector.quiet_below:
                 detector.settle(time_ms, value, out)
 
-    def _settle_slowly(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
-        """Settle one reading that is screened, or while some rules still take history."""
-        flagged = None
-        if self.screen is not None:
-            flagged = self.screen.settle(time_ms, value, self.absences, out)
-            if flagged.flag == FAIL:
-                return
-        said = len(out)
-        self._warming.settle(self.detectors, time_ms, value, out)
-        if flagged is not None:
+    def _settle_screened(
+        self, screen: Screened, time_ms: int, value: float, out: list[ConditionEvent]
+    ) -> None:
+        """Settle one reading unless it fails: then it ends no gap either."""
+        flagged = screen.settle(time_ms, value, self.absences, out)
+        if flagged.flag != FAIL:
+            said = len(out)
+            self._settle(time_ms, value, out)
             mark(out, said, flagged)
 
     def _rebase(self, time_ms: int, value: float) -> None:

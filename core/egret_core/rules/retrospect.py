@@ -22,16 +22,19 @@ from egret_core.rules.index import Graded
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import AHEAD_MS, IndexLaw, LadderLaw
 from egret_core.rules.rain import Rain
+from egret_core.rules.screened import FAIL, mark
 from egret_core.rules.step import detectors_of
+from egret_core.screening.chain import Chain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from egret_core.reading import Reading
     from egret_core.rules.backlog import Snapshot
     from egret_core.rules.channel import Channel, Detector
     from egret_core.rules.model import BoundRule, ChannelPlace, Law
     from egret_core.rules.step import Fold
+    from egret_core.screening.chain import Flagged
 
 EVENTS_MAX = (
     500  # told of one gap: one commit of the ledger; a new highest level is told all the same
@@ -90,6 +93,10 @@ class LookBack:
         self._sums = [
             twin for twin in self._twins if not isinstance(twin, Ladder) and twin.of_total
         ]
+        # Screened from the gap's start on, by itself: what others read then is not asked.
+        screening = channel.place.screening
+        self._moves = screening is None or not screening.movement
+        self._chain = None if screening is None else Chain(screening, channel.place.quantity)
         self._indices = [twin for twin in self._twins if isinstance(twin, Graded)]
         self._after: list[tuple[int, float, bool]] = []
         self._last_ms = start_ms
@@ -100,21 +107,37 @@ class LookBack:
 
     def feed(self, readings: Iterable[Reading]) -> None:
         """Take late readings in time order; a copy, and what lies outside the gap, fill nothing."""
-        for _, _, time_ms, value, _, flag, reasons in readings:
-            base = bool(self._sums) and is_base(flag, reasons)
-            if value is None or not (base or counts(flag, reasons)):
-                continue
-            if not self._last_ms < time_ms < self.span.to_ms:
-                continue
-            self._last_ms = time_ms
+        inside = (one for one in readings if one.time_ms < self.span.to_ms)
+        for time_ms, value, base, flagged in self._counted(inside):
             self.fed += 1
             said: list[ConditionEvent] = []
             for twin in () if base else self._twins:
                 twin.settle(time_ms, value, said)
             for total in self._sums if base else ():
                 total.rebase(time_ms, value)
+            if flagged is not None:
+                mark(said, 0, flagged)
             for event in said:
                 self._keep(event)
+
+    def _counted(
+        self, readings: Iterable[Reading]
+    ) -> Iterator[tuple[int, float, bool, Flagged | None]]:
+        """Yield time, value, whether it is only a base, and the centre's doubt, of what counts."""
+        for _, _, time_ms, value, _, flag, reasons in readings:
+            base = bool(self._sums) and is_base(flag, reasons)
+            taken = base or counts(flag, reasons)
+            if value is None or not taken or time_ms <= self._last_ms:
+                continue
+            self._last_ms = time_ms
+            flagged = None
+            if self._chain is not None and base:
+                self._chain.rebase(time_ms, value)
+            elif self._chain is not None:
+                flagged, _ = self._chain.take(time_ms, value, expected=self._moves)
+                if flagged.flag == FAIL:
+                    continue
+            yield time_ms, value, base, flagged
 
     @property
     def wants_after(self) -> bool:
@@ -123,12 +146,7 @@ class LookBack:
 
     def go_on(self, readings: Iterable[Reading]) -> None:
         """Take readings from the gap's end on in time order, as far as they are there."""
-        for _, _, time_ms, value, _, flag, reasons in readings:
-            base = bool(self._sums) and is_base(flag, reasons)
-            if value is None or not (base or counts(flag, reasons)):
-                continue
-            if time_ms > (self._after[-1][0] if self._after else self._last_ms):
-                self._after.append((time_ms, value, base))
+        self._after += [(row[0], row[1], row[2]) for row in self._counted(readings)]
 
     def reaches(self, channel: Channel) -> bool:
         """Tell whether what is after the gap reaches to the channel's newest settled reading."""
