@@ -52,6 +52,7 @@ class SecondFold:
         self._past = past
         self._task: asyncio.Task[list[LookBack]] | None = None
         self._again_at = 0
+        self._asked = 0
         self.looked = 0
         self.failed = 0
 
@@ -71,6 +72,7 @@ class SecondFold:
         if self._task is None and fold.running.at(entry[1]) >= self._again_at:
             due = retrospect.due(fold, entry[1], GAPS_AT_ONCE)
             if due:
+                self._asked = len(due)
                 self._task = asyncio.create_task(self._round(self._past, due, entry[0]))
         return changed
 
@@ -105,7 +107,7 @@ class SecondFold:
                 look.fed,
                 look.left_out,
             )
-        if not found:
+        if len(found) < self._asked:
             self._put_off(fold, now_ms)
         return count > 0
 
@@ -125,8 +127,8 @@ class SecondFold:
             except AggregatorError as error:
                 self.failed += 1
                 _log.error("look back failed channel=%s why=%r", look.place.name, str(error))
-                return done
-            done.append(look)
+            else:
+                done.append(look)
         return done
 
 

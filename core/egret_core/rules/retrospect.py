@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from egret_core.rules.step import Fold
     from egret_core.screening.chain import Flagged
 
-EVENTS_MAX = (
-    500  # told of one gap: one commit of the ledger; a new highest level is told all the same
-)
+EVENTS_MAX = 500  # told of one gap: one commit; a new highest level is told all the same
 AFTER_MAX = 20_000  # readings after a gap that an index is brought up to date with: 14 days of them
 TRIES_MAX = 3  # a channel that is faster than its store keeps the index it has
 _RISING = (Change.RAISED, Change.UPGRADED)

@@ -138,12 +138,13 @@ class AwayStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.away = False
+        self.broken = ""
         self.gate: asyncio.Event | None = None
         self.reads = 0
 
     async def range(self, station: str, channel: str, from_ms: int, to_ms: int, limit: int) -> Page:
         self.reads += 1
-        if self.away:
+        if self.away or channel == self.broken:
             raise StoreError("no answer")
         if self.gate is not None:
             await self.gate.wait()
@@ -209,6 +210,30 @@ async def test_a_store_that_is_away_costs_no_wait_and_is_asked_again(house: Hous
     await house.ticks(10_000, 10_200)
     await house.judged()
     assert house.sink.past() == FOUND
+
+
+async def test_a_channel_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
+    _, _, channel = STATIONS.partition("[[station.channel]]")
+    second = "[[station.channel]]" + channel.replace("wl", "w2")
+    (tmp_path / "stations.toml").write_text(STATIONS + second)
+    rules = RULES.partition('[[rule]]\nid = "silent"')[0].replace('"st1/wl"', '"st1/*"')
+    (tmp_path / "rules.toml").write_text(rules)
+    house = House(load(tmp_path))
+    await house.begin()
+    house.store.broken = "wl"
+    both = [
+        one._replace(reading=one.reading._replace(channel=name))
+        for one in ROWS
+        for name in ("wl", "w2")
+    ]
+    await house.write(timeline(both, tail_s=400))
+    await house.judged()
+    assert house.sink.past() == FOUND
+    assert {event.subject for event in past(house.sink.events.values())} == {"st1/w2"}
+    house.store.broken = ""
+    await house.ticks(10_000, 10_200)
+    await house.judged()
+    assert house.sink.past() == FOUND * 2
 
 
 async def test_a_store_that_is_behind_is_asked_later(
