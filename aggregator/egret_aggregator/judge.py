@@ -227,6 +227,7 @@ class Judge:
             "ahead": sum(channel.ahead for channel in channels),
             "warm": self._warmed.warm,
             "cold": self._warmed.cold,
+            "inputs_missing": self._fold.second.missing(),
             "looked_back": self._second.looked,
             "look_back_failed": self._second.failed,
             "looking_back": self._second.reading,

@@ -74,13 +74,13 @@ class Backlog:
         self.snapshots = old.snapshots if goes_on else []
         self.changed = old.changed or self.snapshots != old.snapshots
 
-    def note(self, time_ms: int, running_ms: int, settled_ms: int, *, judged: bool) -> None:
+    def note(self, time_ms: int, running_ms: int, taken_ms: int, *, judged: bool) -> None:
         """Count a late reading; mark the gap that it lies in, if it lies in one.
 
         Args:
             time_ms: of the reading.
             running_ms: running time of its receipt.
-            settled_ms: the newest settled reading, where a gap to come would begin.
+            taken_ms: the newest reading taken, where a gap to come would begin.
             judged: it would have been judged, had it come in time.
         """
         self.late += 1
@@ -88,8 +88,8 @@ class Backlog:
         self.late_span = [min(span[0], time_ms), max(span[1], time_ms)]
         if not judged:
             return
-        start_ms = next((gap[0] for gap in self.snapshots if gap[0] < time_ms < gap[1]), settled_ms)
-        if time_ms <= settled_ms == start_ms:
+        start_ms = next((gap[0] for gap in self.snapshots if gap[0] < time_ms < gap[1]), taken_ms)
+        if time_ms <= taken_ms == start_ms:
             return
         if not self.gaps:
             self._since = running_ms
@@ -97,7 +97,7 @@ class Backlog:
         if start_ms not in self.gaps:
             self.gaps = sorted((*self.gaps, start_ms))[-GAPS_MAX:]
 
-    def due(self, running_ms: int, settled_ms: int) -> list[Snapshot]:
+    def due(self, running_ms: int, taken_ms: int) -> list[Snapshot]:
         """Return the gaps to look back on now; marks of what became no gap are let go."""
         if not self.gaps:
             return []
@@ -106,7 +106,7 @@ class Backlog:
             return []
         found = [gap for gap in self.snapshots if gap[0] in self.gaps]
         starts = [gap[0] for gap in found]
-        self.gaps = [start for start in self.gaps if start in starts or start == settled_ms]
+        self.gaps = [start for start in self.gaps if start in starts or start == taken_ms]
         return found
 
     def done(self, start_ms: int, up_to: int, said: Iterable[ConditionEvent]) -> None:

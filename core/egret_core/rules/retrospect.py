@@ -268,7 +268,7 @@ def due(fold: Fold, now_ms: int, most: int) -> list[LookBack]:
         for channel in here.values():
             if not channel.backlog.gaps:
                 continue
-            gaps = channel.backlog.due(running_ms, channel.settled_ms)
+            gaps = channel.backlog.due(running_ms, channel.taken_ms)
             if gaps and not channel.misfit:
                 # The earliest first: its rain stands in the sums at the start of the next.
                 out.append(LookBack(channel, gaps[0], fold.rules, now_ms))
