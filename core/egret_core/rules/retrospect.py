@@ -20,7 +20,7 @@ from egret_core.quality import counts, is_base
 from egret_core.rules.event import RETROSPECTIVE, Change, ConditionEvent, Phase
 from egret_core.rules.index import Graded
 from egret_core.rules.ladder import Ladder
-from egret_core.rules.model import AHEAD_MS, IndexLaw, LadderLaw
+from egret_core.rules.model import AHEAD_MS, IndexLaw, LadderLaw, RainLaw
 from egret_core.rules.rain import Rain
 from egret_core.rules.screened import FAIL, mark
 from egret_core.rules.step import detectors_of
@@ -80,10 +80,10 @@ class LookBack:
         self.place: ChannelPlace = channel.place
         self.span = Span(start_ms, end_ms, end_ms - AHEAD_MS, now_ms)
         self._up_to = channel.backlog.newest_at
-        mine = [rule for rule in rules if (self.place.station, self.place.channel) in rule.channels]
-        self._persistence_ms = {rule.name: _persistence_ms(rule.law) for rule in mine}
+        pair = (self.place.station, self.place.channel)
+        self._rules = {rule.name: rule for rule in rules if pair in rule.channels}
         self._twins: list[Detector] = []
-        for twin in detectors_of(mine, self.place.name):
+        for twin in detectors_of(self._rules.values(), self.place.name):
             if twin.rule in states:
                 twin.restore(deepcopy(states[twin.rule]))
                 twin.withdraw([])  # what was provisional then has been settled by the live fold
@@ -213,13 +213,18 @@ class LookBack:
             live.fill(twins[live.rule], gap)
             live.judge(now)
             for later in channel.backlog.snapshots:
-                if later[0] >= gap[1] and live.rule in later[2]:
-                    then = deepcopy(live)
-                    then.restore(deepcopy(later[2][live.rule]))
-                    then.fill(twins[live.rule], gap)
-                    later[2][live.rule] = then.dump()
+                if later[0] >= gap[1]:
+                    self._keep_sums(later[2], twins[live.rule])
                     channel.backlog.changed = True
         return now
+
+    def _keep_sums(self, states: dict[str, Any], twin: Rain) -> None:
+        rule = self._rules[twin.rule]
+        if twin.rule in states and isinstance(rule.law, RainLaw):
+            then = Rain(rule, rule.law, self.place.name)
+            then.restore(deepcopy(states[twin.rule]))
+            then.fill(twin, (self.span.from_ms, self.span.to_ms))
+            states[twin.rule] = deepcopy(then.dump())
 
     def _keep(self, event: ConditionEvent) -> None:
         if event.phase is not Phase.SETTLED or event.evidence.get("basis") == "forecast":
@@ -242,7 +247,7 @@ class LookBack:
         until_ms = {
             twin.rule: self.span.by_ms
             if isinstance(twin, Rain)
-            else self.span.to_ms + self._persistence_ms[twin.rule]
+            else self.span.to_ms + _persistence_ms(self._rules[twin.rule].law)
             for twin in self._twins
         }
         out: list[ConditionEvent] = []

@@ -87,6 +87,10 @@ class Windows:
                 total -= old.rain_nm
         return total
 
+    def empty(self) -> Windows:
+        """Return the same windows over nothing."""
+        return Windows(self._lengths_ms)
+
     def refill(self, gap: tuple[int, int], other: Windows, time_ms: int) -> None:
         """Put what another series of the same windows holds of a gap in place of what is held.
 
@@ -103,6 +107,15 @@ class Windows:
         while len(self._steps) >= STEPS_MAX:
             self._join_oldest()
         self.advance(time_ms)
+
+    def since_ms(self, at: int, least_nm: int) -> int:
+        """Return the newest time from which one window's rain is `least_nm`; its sum is as much."""
+        length, total = self._lengths_ms[at], 0
+        for step in reversed(self._steps):
+            total += step.rain_nm if step.gap_ms <= length else 0
+            if total >= least_nm:
+                return step.time_ms
+        return self._steps[0].time_ms
 
     def dump(self) -> list[list[int]]:
         """Return the increments still inside a window; sums and places follow from them."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import Phase as Stage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig.lookback import Watch, backlog, falls, live, past
@@ -31,7 +32,7 @@ from rig.rulebook import (
 from egret_core.quality import Reason
 from egret_core.rules.backlog import QUIET_MS
 from egret_core.rules.event import Phase
-from egret_core.rules.model import Family
+from egret_core.rules.model import Family, RainLaw, WindowLevel, WindowSum
 from egret_core.rules.rain import Rain
 from egret_core.rules.retrospect import EVENTS_MAX, LookBack
 from egret_core.rules.step import Change, Fold, step
@@ -297,13 +298,26 @@ def test_rain_of_one_gap_counts_in_what_is_found_in_the_next() -> None:
     assert past(said)[0].evidence["gap_from_ms"] == at(20_020)
 
 
+UNSHRUNK = (Stage.explicit, Stage.reuse, Stage.generate)  # its examples are long
 GAPS = st.lists(st.tuples(st.integers(10, 120), st.integers(25, 110)), min_size=1, max_size=2)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.data(), GAPS, st.integers(1, 3))
+def met(fold: Fold) -> dict[tuple[int, int], int]:
+    """Return since when sums were met lately, as far back as the longest window."""
+    (storm,) = fold.channels["st1"]["rn"].detectors
+    assert isinstance(storm, Rain)
+    since_ms = (storm._last_ms or 0) - 12 * HOUR_MS
+    return {key: row[0] for key, row in storm._met.items() if row[0] > since_ms}
+
+
+TWO_SUMS = WindowLevel("red", 1, 12 * HOUR_MS, 4_000_000, also=(WindowSum(HOUR_MS, 2_000_000),))
+JOINT = bound(RainLaw((TWO_SUMS,), 3_600_000), Family.RAIN, GAUGE)
+
+
+@settings(max_examples=20, deadline=None, phases=UNSHRUNK)
+@given(st.data(), GAPS, st.integers(1, 3), st.sampled_from([STORM, JOINT]))
 def test_once_filled_the_sums_are_those_of_one_who_heard_it_all(
-    data: st.DataObject, gaps: list[tuple[int, int]], portions: int
+    data: st.DataObject, gaps: list[tuple[int, int]], portions: int, rule: BoundRule
 ) -> None:
     tenths = data.draw(st.lists(st.sampled_from([0, 0, 0, 2, 7]), min_size=520, max_size=520))
     rows = falls(*tenths, step_s=300)
@@ -320,12 +334,13 @@ def test_once_filled_the_sums_are_those_of_one_who_heard_it_all(
     for portion in range(portions):
         late += backlog(missed[portion::portions], back_s + 600 * portion, 0.01)
     last = prompt([reading(back_s + 3600, rows[-1].value, GAUGE)] * 1)
-    watch = Watch([GAUGE], [STORM])
+    watch = Watch([GAUGE], [rule])
     watch.play(timeline([*prompt(prompt_rows), *late, *last], tail_s=120, ticks=True, head_s=60))
-    whole = fold_of([GAUGE], [STORM])
+    whole = fold_of([GAUGE], [rule])
     for item in timeline([*prompt(rows[:500]), *last], tail_s=120):
         step(whole, item)
     assert sums(watch.fold) == sums(whole)
+    assert met(watch.fold) == met(whole)
 
 
 def test_the_windows_are_those_of_the_signals() -> None:
