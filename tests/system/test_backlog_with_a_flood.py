@@ -37,6 +37,7 @@ channels = ["st0007/wl"]
 [rule.parameters]
 unit = "m"
 datum = "Luoling"
+hold_s = 0
 levels = [
   { level = "blue", raise = 3.0, clear = 2.8 },
   { level = "red", raise = 5.0, clear = 4.8 },

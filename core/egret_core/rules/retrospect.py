@@ -297,6 +297,8 @@ def end(fold: Fold, found: Sequence[LookBack]) -> int:
 
 
 def _persistence_ms(law: Law) -> int:
-    if isinstance(law, IndexLaw):
-        return law.ladder.persistence_ms
-    return law.persistence_ms if isinstance(law, LadderLaw) else 0
+    """Return the longest time that a value must stay before it raises."""
+    ladder = law.ladder if isinstance(law, IndexLaw) else law
+    if not isinstance(ladder, LadderLaw):
+        return 0
+    return max(ladder.persistence_ms, *(rung.persistence_ms or 0 for rung in ladder.rungs))
