@@ -87,6 +87,27 @@ class Windows:
                 total -= old.rain_nm
         return total
 
+    def empty(self) -> Windows:
+        """Return the same windows over nothing."""
+        return Windows(self._lengths_ms)
+
+    def refill(self, gap: tuple[int, int], other: Windows, time_ms: int) -> None:
+        """Put what another series of the same windows holds of a gap in place of what is held.
+
+        Args:
+            gap: (from, to], ms.
+            other: the series whose increments there are right.
+            time_ms: of the newest reading.
+        """
+        start_ms, end_ms = gap
+        mine = self.dump()
+        before = [step for step in mine if step[0] <= start_ms]
+        within = [step for step in other.dump() if start_ms < step[0] <= end_ms]
+        self.restore([*before, *within, *(step for step in mine if step[0] > end_ms)], time_ms)
+        while len(self._steps) >= STEPS_MAX:
+            self._join_oldest()
+        self.advance(time_ms)
+
     def since_ms(self, at: int, least_nm: int) -> int:
         """Return the newest time from which one window's rain is `least_nm`; its sum is as much."""
         length, total = self._lengths_ms[at], 0
