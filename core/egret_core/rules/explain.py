@@ -1,0 +1,165 @@
+"""Why an event is: one sentence in English and one in Chinese, from the event's own fields.
+
+Each names the rule as ``id@version``, the subject, the numbers with their units, the window, and
+the inequality that decided. Nothing is looked up: any event of any time can be explained from what
+stands in the ledger. What a rule adds to its evidence beyond what its template names is listed
+after it, so that nothing is left out. The tables are `egret_core.rules.explain_words`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from egret_core.instants import length, rfc3339
+from egret_core.rules import explain_words as words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from egret_core.rules.event import ConditionEvent
+
+LANGUAGES = ("en", "zh")
+MORE_MAX = 12  # further members of the evidence that are told
+TEXT_MAX = 160  # characters of a member that is a list or a table
+_TOLD = frozenset(
+    (
+        *("value", "threshold", "unit", "datum", "window_h", "since_ms", "dry_s", "limit_s"),
+        *("silent_s", "last_good_ms", "last_tick_ms", "in_force_ms", "rebased_ms", "index"),
+    )
+)
+_BELOW = frozenset(("below_clear", "sum_below_and_dry"))
+# Endings of evidence keys that are no instant, and the unit they stand for.
+_UNITS = {
+    "_mm": "mm",
+    "_m": "m",
+    "_s": "s",
+    "_min": "min",
+    "_h": "h",
+    "_d": "d",
+    "_kpa": "kPa",
+    "_mm_h": "mm/h",
+    "_mm_d": "mm/d",
+    "_m_h": "m/h",
+    "_deg": "°",
+    "_pct": "%",
+    "_m3_s": "m3/s",
+}
+
+
+def sentence(event: ConditionEvent, offset_min: int = 0) -> dict[str, str]:
+    """Return why an event is, by language; times with this offset, minutes east of UTC."""
+    fields = {name: getattr(event, name) for name in event.__slots__}
+    return sentence_of(fields, offset_min)
+
+
+def sentence_of(event: Mapping[str, Any], offset_min: int = 0) -> dict[str, str]:
+    """Return the same of an event's fields, as the ledger keeps them."""
+    return {name: _told(event, offset_min, at) for at, name in enumerate(LANGUAGES)}
+
+
+def _told(event: Mapping[str, Any], offset_min: int, language: int) -> str:
+    evidence: Mapping[str, Any] = event["evidence"]
+    parts = _parts(event, evidence, offset_min, language)
+    parts["why"] = _why(event, evidence)[language].format_map(parts)
+    text = words.FRAME[language].format_map(parts)
+    for key, form in (("in_force_ms", words.IN_FORCE), ("rebased_ms", words.REBASED)):
+        if isinstance(evidence.get(key), int):
+            text += form[language].format(at=rfc3339(evidence[key], offset_min))
+    more = _more(evidence, offset_min)
+    if more:
+        text += words.MORE[language].format(list=words.BETWEEN[language].join(more))
+    if event["phase"] == "provisional":
+        text += words.PROVISIONAL[language]
+    return text + words.STOP[language]
+
+
+def _why(event: Mapping[str, Any], evidence: Mapping[str, Any]) -> words.Both:
+    known = words.WHY.get(str(event["reason"]))
+    if known is not None:
+        return known
+    compared = {"value", "threshold"} <= evidence.keys()
+    return words.GENERIC_COMPARED if compared else words.GENERIC
+
+
+def _parts(
+    event: Mapping[str, Any], evidence: Mapping[str, Any], offset_min: int, language: int
+) -> dict[str, str]:
+    """Return what the words may name; what the evidence lacks is shown as a dash."""
+    unit = str(evidence.get("unit", ""))
+    datum = evidence.get("datum")
+    since_ms = evidence.get("since_ms")
+    last_ms = evidence.get("last_good_ms", evidence.get("last_tick_ms"))
+    time_ms = event["time_ms"]
+    centre = event["subject"] == "centre"
+    return {
+        "subject": words.CENTRE[language] if centre else str(event["subject"]),
+        "rule": str(event["rule"]),
+        "reason": str(event["reason"]),
+        "time": rfc3339(time_ms, offset_min),
+        "act": _act(event, language),
+        "what": _index(evidence, language),
+        "value": _with(evidence.get("value"), unit),
+        "threshold": _with(evidence.get("threshold"), unit),
+        "relation": _relation(event, evidence),
+        "datum": f" ({datum})" if datum else "",
+        "window": _span(evidence, "window_h", 3_600_000),
+        "dry": _span(evidence, "dry_s", 1000),
+        "limit": _span(evidence, "limit_s", 1000),
+        "silent": _span(evidence, "silent_s", 1000),
+        "last": words.NO_TIME[language] if last_ms is None else rfc3339(last_ms, offset_min),
+        "since": "-" if since_ms is None else rfc3339(since_ms, offset_min),
+        "held": "-" if since_ms is None else length(time_ms - since_ms),
+    }
+
+
+def _act(event: Mapping[str, Any], language: int) -> str:
+    refuted = str(event["phase"]) == "refuted"
+    level = str(event["level"])
+    if language:
+        level = words.LEVELS_ZH.get(level, level)
+    return words.ACTS["refuted" if refuted else str(event["change"])][language].format(level=level)
+
+
+def _relation(event: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
+    """Return the sign of the inequality that decided."""
+    falls = event["reason"] in _BELOW or str(event["change"]) in ("eased", "returned")
+    value, threshold = evidence.get("value"), evidence.get("threshold")
+    if isinstance(value, int | float) and isinstance(threshold, int | float):
+        return "≥" if value >= threshold else "<"
+    return "<" if falls else "≥"
+
+
+def _index(evidence: Mapping[str, Any], language: int) -> str:
+    name = evidence.get("index")
+    if name is None:
+        return ""
+    return words.INDICES.get(str(name), (str(name), str(name)))[language] + " "
+
+
+def _span(evidence: Mapping[str, Any], key: str, unit_ms: int) -> str:
+    value = evidence.get(key)
+    return length(value * unit_ms) if isinstance(value, int | float) else "-"
+
+
+def _with(value: object, unit: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "-" if value is None else str(value)
+    return f"{value:.10g} {unit}".rstrip()
+
+
+def _more(evidence: Mapping[str, Any], offset_min: int) -> list[str]:
+    """Return what a rule adds to its evidence, each with its unit."""
+    found = [key for key in evidence if key not in _TOLD][:MORE_MAX]
+    return [_member(key, evidence[key], offset_min) for key in found]
+
+
+def _member(key: str, value: object, offset_min: int) -> str:
+    if key.endswith("_ms") and isinstance(value, int):
+        return f"{key.removesuffix('_ms')} {rfc3339(value, offset_min)}"
+    if isinstance(value, list | tuple | dict):
+        return f"{key} {json.dumps(value, ensure_ascii=False)}"[:TEXT_MAX]
+    ending = max((end for end in _UNITS if key.endswith(end)), key=len, default="")
+    if ending and isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{key.removesuffix(ending)} {_with(value, _UNITS[ending])}"
+    return f"{key} {_with(value, '')}"[:TEXT_MAX]
