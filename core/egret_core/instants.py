@@ -16,15 +16,14 @@ _LENGTH_MAX = 24  # characters; longer is no length of time
 _S_PER = (86_400, 3600, 60, 1)
 
 
-def rfc3339(time_ms: int, offset_min: int = 0) -> str:
-    """Return ``2026-07-12T14:10:00+08:00``: milliseconds only where there are some."""
+def rfc3339(time_ms: int, offset_min: int = 0, *, exact: bool = False) -> str:
+    """Return ``2026-07-12T14:10:00+08:00``: `exact` with milliseconds, else if it has any."""
     zone = timezone(timedelta(minutes=offset_min))
     try:
         instant = (_EPOCH + timedelta(milliseconds=time_ms)).astimezone(zone)
     except OverflowError:
         return f"{time_ms} ms"
-    exact = "milliseconds" if time_ms % 1000 else "seconds"
-    text = instant.isoformat(timespec=exact)
+    text = instant.isoformat(timespec="milliseconds" if exact or time_ms % 1000 else "seconds")
     return text.replace("+00:00", "Z") if not offset_min else text
 
 
@@ -62,9 +61,11 @@ def length_ms(text: str) -> int:
 
 
 def length(span_ms: float) -> str:
-    """Return a length of time with its unit: the largest of h, min, s that it is a whole of."""
-    seconds = span_ms / 1000
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds:.10g} s"
+    """Return a length of time with its units, e.g. ``1 h 30 min``; days count as hours."""
+    whole_s, rest_ms = divmod(span_ms, 1000)
+    minutes, seconds = divmod(int(whole_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{count} {unit}" for count, unit in ((hours, "h"), (minutes, "min")) if count]
+    if seconds or rest_ms or not parts:
+        parts.append(f"{seconds + rest_ms / 1000:g} s")
+    return " ".join(parts)

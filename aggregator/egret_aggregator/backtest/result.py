@@ -22,7 +22,7 @@ _RISES = (Change.RAISED, Change.UPGRADED)
 def event_told(event: ConditionEvent, offset_min: int = 0) -> dict[str, Any]:
     """Return an event with its instants in RFC 3339 and why it is, in words."""
     evidence = {
-        key.removesuffix("_ms"): rfc3339(value, offset_min)
+        key.removesuffix("_ms"): rfc3339(value, offset_min, exact=True)
         if key.endswith("_ms") and isinstance(value, int)
         else value
         for key, value in event.evidence.items()
@@ -36,7 +36,7 @@ def event_told(event: ConditionEvent, offset_min: int = 0) -> dict[str, Any]:
         "phase": str(event.phase),
         "level": event.level,
         "rank": event.rank,
-        "time": rfc3339(event.time_ms, offset_min),
+        "time": rfc3339(event.time_ms, offset_min, exact=True),
         "reason": event.reason,
         "evidence": evidence,
         "sentence": sentence(event, offset_min),
@@ -49,8 +49,8 @@ def body(
     """Return a result as JSON values, with at most so many events."""
     ordered = sorted(found.events, key=lambda event: (event.time_ms, event.rule, event.subject))
     return {
-        "from": rfc3339(span.from_ms, offset_min),
-        "to": rfc3339(span.to_ms, offset_min),
+        "from": rfc3339(span.from_ms, offset_min, exact=True),
+        "to": rfc3339(span.to_ms, offset_min, exact=True),
         "readings": found.readings,
         "late": found.late,
         "clock_ahead": found.ahead,

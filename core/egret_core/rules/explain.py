@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("en", "zh")
 MORE_MAX = 12  # further members of the evidence that are told
+DIGITS = 7  # of a number: below any sensor's noise
 TEXT_MAX = 160  # characters of a member that is a list or a table
 _TOLD = frozenset(
     (
@@ -87,6 +88,7 @@ def _parts(
 ) -> dict[str, str]:
     """Return what the words may name; what the evidence lacks is shown as a dash."""
     unit = str(evidence.get("unit", ""))
+    value, threshold = evidence.get("value"), evidence.get("threshold")
     datum = evidence.get("datum")
     since_ms = evidence.get("since_ms")
     last_ms = evidence.get("last_good_ms", evidence.get("last_tick_ms"))
@@ -99,8 +101,8 @@ def _parts(
         "time": rfc3339(time_ms, offset_min),
         "act": _act(event, language),
         "what": _index(evidence, language),
-        "value": _with(evidence.get("value"), unit),
-        "threshold": _with(evidence.get("threshold"), unit),
+        "value": _with(value, unit, threshold),
+        "threshold": _with(threshold, unit, value),
         "relation": _relation(event, evidence),
         "datum": f" ({datum})" if datum else "",
         "window": _span(evidence, "window_h", 3_600_000),
@@ -118,7 +120,9 @@ def _act(event: Mapping[str, Any], language: int) -> str:
     level = str(event["level"])
     if language:
         level = words.LEVELS_ZH.get(level, level)
-    return words.ACTS["refuted" if refuted else str(event["change"])][language].format(level=level)
+    change = "refuted" if refuted else str(event["change"])
+    act = words.ACTS.get(change, (f"{change} {{level}}",) * 2)
+    return act[language].format(level=level)
 
 
 def _relation(event: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
@@ -142,10 +146,18 @@ def _span(evidence: Mapping[str, Any], key: str, unit_ms: int) -> str:
     return length(value * unit_ms) if isinstance(value, int | float) else "-"
 
 
-def _with(value: object, unit: str) -> str:
+def _with(value: object, unit: str, beside: object = None) -> str:
+    """Return a number with its unit; `beside`: the one that it is compared with."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "-" if value is None else str(value)
-    return f"{value:.10g} {unit}".rstrip()
+    short = f"{value:.{DIGITS}g}"
+    # Rounding must not make what was decided look undecided: 119.99999999 is not 120.
+    exact = (
+        float(short) == value
+        or not isinstance(beside, int | float)
+        or short != f"{beside:.{DIGITS}g}"
+    )
+    return f"{short if exact else repr(value)} {unit}".rstrip()
 
 
 def _more(evidence: Mapping[str, Any], offset_min: int) -> list[str]:

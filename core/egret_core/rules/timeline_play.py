@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from egret_core.instants import length, rfc3339
 from egret_core.reading import Reading
+from egret_core.rules import running
 from egret_core.rules.channel import default_late_ms
 from egret_core.rules.event import Change, ConditionEvent, Phase
 from egret_core.rules.explain import sentence
@@ -111,7 +112,7 @@ def _receipts(
 
 def _refuse_unknown(script: Script, rules: Sequence[BoundRule]) -> None:
     """Refuse an expectation of a rule that is not there: nothing would ever meet it."""
-    ids = [rule.id for rule in rules]
+    ids = [*(rule.id for rule in rules), running.RULE.partition("@")[0]]
     for one in script.expected:
         if one.rule and one.rule not in ids:
             raise script.told(one.line, one.rule, meant(one.rule, ids, "unknown rule"))

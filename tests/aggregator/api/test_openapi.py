@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from rig.events import event
 
 from egret_aggregator.api import (
+    backtests,
     buckets,
     feed,
     gateways,
@@ -43,6 +44,10 @@ PROMISED = {
     ("GET", "/api/v1/stations/{station}/channels/{channel}/readings"): "viewer",
     ("GET", "/api/v1/stations/{station}/channels/{channel}/buckets"): "viewer",
     ("POST", "/api/v1/readings"): "feeder",
+    ("GET", "/api/v1/backtests"): "viewer",
+    ("POST", "/api/v1/backtests"): "officer",
+    ("GET", "/api/v1/backtests/{backtest}"): "viewer",
+    ("DELETE", "/api/v1/backtests/{backtest}"): "officer",
     ("GET", "/api/v1/latest"): "viewer",
     ("GET", "/api/v1/gateways"): "viewer",
     ("GET", "/api/v1/asides"): "viewer",
@@ -56,6 +61,7 @@ PROMISED = {
     ("GET", "/api/v1/grafana/thresholds"): "viewer",
     ("GET", "/api/v1/grafana/threshold-lines"): "viewer",
 }
+ROOMS = (backtests, buckets, feed, gateways, grafana, health, readings, session, warnings)
 ROLES = ("viewer", "officer", "admin")
 
 
@@ -77,7 +83,7 @@ async def test_it_lists_what_is_promised_and_nothing_else(centre: ApiCentre) -> 
 def test_no_route_is_served_that_is_not_promised() -> None:
     served = {
         (method, route.path)
-        for room in (buckets, feed, gateways, grafana, health, readings, session, warnings)
+        for room in ROOMS
         for route in room.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
