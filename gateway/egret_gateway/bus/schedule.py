@@ -35,6 +35,7 @@ REPEATS_MAX = 1  # in one period; a quarantine asked nothing, so that one more m
 REPEAT_SHARE = 0.25  # of a period: when a poll that timed out is repeated
 REPEAT_COST = 0.1  # of a neighbour's period: what a repeat in vain may keep it waiting
 PROBE_SHARE = 0.5  # of a period: so long a probe waits for a pause that is long enough
+PROBE_LAG_S = 0.02  # then it begins where a turn has just ended: late in a pause it costs more
 WEIGH_S = 10.0  # how often the line's load is weighed
 BUSY_S = 1.0  # exception 5 or 6: the device asks for patience
 WAIT_PERIODS = 2.0  # from its release: a measurement under way may take its next period too
@@ -84,6 +85,7 @@ class Schedule:
         self._bucket = Bucket(start_s)
         self._start_s = self._weighed_s = start_s
         self._began_s: float | None = None  # when the poll under way began
+        self._ended_s = start_s  # when the last poll ended
         self._silent_s = start_s  # the line is kept silent until then
         self._blamed: str | None = None  # the unit whose timeout came just before
 
@@ -147,7 +149,7 @@ class Schedule:
         job, turn = self._jobs[index], self._turns[index]
         breaker = self.breakers[job.unit]
         took_s = 0.0 if self._began_s is None else max(0.0, now_s - self._began_s)
-        self._began_s = None
+        self._began_s, self._ended_s = None, now_s
         if fault is Fault.PENDING:
             return self._wait(index, now_s, free_s)
         turn.waits = False
@@ -249,7 +251,9 @@ class Schedule:
 
     def _overdue(self, probes: Sequence[int], now_s: float) -> list[int]:
         """Return the probes that found no pause for so long that they go before everybody."""
-        found = []
+        found: list[int] = []
+        if now_s > self._ended_s + PROBE_LAG_S:
+            return found  # there is a pause, and who is due now need not wait for all of a probe
         for index in probes:
             job = self._jobs[index]
             breaker = self.breakers[job.unit]
@@ -271,6 +275,8 @@ class Schedule:
             if now_s + cost_s > next_s:
                 wait_s = PROBE_SHARE * self._jobs[index].period_s
                 found[index] = max(found[index], self._turns[index].release_s + wait_s)
+                if max(now_s, found[index]) > self._ended_s + PROBE_LAG_S:
+                    found[index] = max(found[index], next_s)
         return found
 
     def _next_live_s(self) -> float:

@@ -37,6 +37,18 @@ def test_one_dead_of_four_costs_its_neighbours_nothing() -> None:
     assert parked.count(3) > 500, "every period that is not asked is told"
 
 
+def test_a_probe_that_is_longer_than_any_pause_begins_at_a_pause_s_beginning() -> None:
+    jobs = [Job(unit, 1.0) for unit in (1, 2, 3, 4)]
+
+    def cost(unit: int, _now: float) -> tuple[float, Fault]:
+        return (0.55, Fault.TIMEOUT) if unit == 3 else (0.02, Fault.NONE)
+
+    good, polls, _ = run(schedule(*jobs), jobs, 3600.0, cost)
+    steps = [b - a for unit in (1, 2, 4) for a, b in pairwise(good[unit])]
+    assert max(steps) < 1.4, "0.55 s less the pause of 0.23 s that it begins in"
+    assert polls[3] > 10, "it is probed all the same"
+
+
 def test_a_damaged_reply_is_asked_again_at_once_and_only_once() -> None:
     turns = schedule(Job(1, 10.0))
     assert turns.done(0, 0.1, Fault.CRC) is Next.NOW
