@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LANGUAGES = ("en", "zh")
 MORE_MAX = 12  # further members of the evidence that are told
 DIGITS = 7  # of a number: below any sensor's noise
+NUMBER_MAX = 1e300  # a larger one is no measurement, and none is NaN
 TEXT_MAX = 160  # characters of a member that is a list or a table
 _TOLD = frozenset(
     (
@@ -65,8 +66,9 @@ def _told(event: Mapping[str, Any], offset_min: int, language: int) -> str:
     parts["why"] = _why(event, evidence)[language].format_map(parts)
     text = words.FRAME[language].format_map(parts)
     for key, form in (("in_force_ms", words.IN_FORCE), ("rebased_ms", words.REBASED)):
-        if isinstance(evidence.get(key), int):
-            text += form[language].format(at=rfc3339(evidence[key], offset_min))
+        at_ms = _number(evidence.get(key))
+        if at_ms is not None:
+            text += form[language].format(at=rfc3339(int(at_ms), offset_min))
     more = _more(evidence, offset_min)
     if more:
         text += words.MORE[language].format(list=words.BETWEEN[language].join(more))
@@ -90,8 +92,8 @@ def _parts(
     unit = str(evidence.get("unit", ""))
     value, threshold = evidence.get("value"), evidence.get("threshold")
     datum = evidence.get("datum")
-    since_ms = evidence.get("since_ms")
-    last_ms = evidence.get("last_good_ms", evidence.get("last_tick_ms"))
+    since_ms = _number(evidence.get("since_ms"))
+    last_ms = _number(evidence.get("last_good_ms", evidence.get("last_tick_ms")))
     time_ms = event["time_ms"]
     centre = event["subject"] == "centre"
     return {
@@ -109,8 +111,8 @@ def _parts(
         "dry": _span(evidence, "dry_s", 1000),
         "limit": _span(evidence, "limit_s", 1000),
         "silent": _span(evidence, "silent_s", 1000),
-        "last": words.NO_TIME[language] if last_ms is None else rfc3339(last_ms, offset_min),
-        "since": "-" if since_ms is None else rfc3339(since_ms, offset_min),
+        "last": words.NO_TIME[language] if last_ms is None else rfc3339(int(last_ms), offset_min),
+        "since": "-" if since_ms is None else rfc3339(int(since_ms), offset_min),
         "held": "-" if since_ms is None else length(time_ms - since_ms),
     }
 
@@ -128,8 +130,8 @@ def _act(event: Mapping[str, Any], language: int) -> str:
 def _relation(event: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
     """Return the sign of the inequality that decided."""
     falls = event["reason"] in _BELOW or str(event["change"]) in ("eased", "returned")
-    value, threshold = evidence.get("value"), evidence.get("threshold")
-    if isinstance(value, int | float) and isinstance(threshold, int | float):
+    value, threshold = _number(evidence.get("value")), _number(evidence.get("threshold"))
+    if value is not None and threshold is not None:
         return "≥" if value >= threshold else "<"
     return "<" if falls else "≥"
 
@@ -142,22 +144,27 @@ def _index(evidence: Mapping[str, Any], language: int) -> str:
 
 
 def _span(evidence: Mapping[str, Any], key: str, unit_ms: int) -> str:
-    value = evidence.get(key)
-    return length(value * unit_ms) if isinstance(value, int | float) else "-"
+    value = _number(evidence.get(key))
+    return "-" if value is None else length(value * unit_ms)
 
 
 def _with(value: object, unit: str, beside: object = None) -> str:
     """Return a number with its unit; `beside`: the one that it is compared with."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "-" if value is None else str(value)
-    short = f"{value:.{DIGITS}g}"
+    number, other = _number(value), _number(beside)
+    if number is None:
+        return "-" if value is None else str(value)[:TEXT_MAX]
+    short = f"{number:.{DIGITS}g}"
     # Rounding must not make what was decided look undecided: 119.99999999 is not 120.
-    exact = (
-        float(short) == value
-        or not isinstance(beside, int | float)
-        or short != f"{beside:.{DIGITS}g}"
-    )
-    return f"{short if exact else repr(value)} {unit}".rstrip()
+    undecided = other is not None and number != other and short == f"{other:.{DIGITS}g}"
+    exact = repr(number).removesuffix(".0")
+    return f"{exact if undecided else short} {unit}".rstrip()
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number as it is, None for whatever else another version may have written."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) <= NUMBER_MAX else None
 
 
 def _more(evidence: Mapping[str, Any], offset_min: int) -> list[str]:
@@ -167,11 +174,11 @@ def _more(evidence: Mapping[str, Any], offset_min: int) -> list[str]:
 
 
 def _member(key: str, value: object, offset_min: int) -> str:
-    if key.endswith("_ms") and isinstance(value, int):
+    if key.endswith("_ms") and isinstance(value, int) and _number(value) is not None:
         return f"{key.removesuffix('_ms')} {rfc3339(value, offset_min)}"
     if isinstance(value, list | tuple | dict):
         return f"{key} {json.dumps(value, ensure_ascii=False)}"[:TEXT_MAX]
     ending = max((end for end in _UNITS if key.endswith(end)), key=len, default="")
-    if ending and isinstance(value, int | float) and not isinstance(value, bool):
+    if ending and _number(value) is not None:
         return f"{key.removesuffix(ending)} {_with(value, _UNITS[ending])}"
     return f"{key} {_with(value, '')}"[:TEXT_MAX]

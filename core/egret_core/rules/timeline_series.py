@@ -9,7 +9,7 @@ st1/rn in mm from 0 every 10m received 6h: 0 +0.5x12 +5x4!maintenance missing
 |---|---|
 | `2.5` | a reading; `-0.3` too |
 | `2.0..3.2x13` | thirteen readings from 2.0 to 3.2, evenly |
-| `+0.5` | so much more than the reading before: for totals |
+| `+0.5` | so much more than the value before it in the line: for totals |
 | `missing` | a reading without a value, flag 9; `fail`: flag 4 |
 | `_` | no reading at all |
 | `...x12` | twelve of it |
