@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 from rig.events import event, guess
 
 from egret_core.rules.difference import WITHIN_MS, difference
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from egret_core.rules.event import ConditionEvent
