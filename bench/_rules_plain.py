@@ -1,0 +1,100 @@
+"""The loop that anybody writes first: sums, levels and silence, in order, with nothing in doubt.
+
+The same whole-number sums and the same thresholds as the rules beside it; no late reading, no
+quality, no provisional word, nothing to save. What judgement costs beyond this is the price of
+those.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from egret_core.rules.step import Receipt, Tick
+
+NM_PER_MM = 1_000_000
+
+
+class Gauge:
+    """Rolling sums of one total over several windows."""
+
+    def __init__(self, lengths_ms: Sequence[int], levels: Sequence[tuple[int, int]]) -> None:
+        self.lengths_ms = tuple(lengths_ms)
+        self.levels = tuple(levels)  # (window, threshold in nm), the highest first
+        self.steps: list[tuple[int, int]] = []
+        self.tails = [0] * len(lengths_ms)
+        self.sums = [0] * len(lengths_ms)
+        self.last_nm: int | None = None
+        self.rank = 0
+
+    def take(self, time_ms: int, total_mm: float) -> bool:
+        """Take a total; tell whether the level changed."""
+        nm = round(total_mm * NM_PER_MM)
+        if self.last_nm is None:
+            self.last_nm = nm
+            return False
+        rain, self.last_nm = nm - self.last_nm, nm
+        steps, sums = self.steps, self.sums
+        if rain > 0:
+            steps.append((time_ms, rain))
+            for at in range(len(sums)):
+                sums[at] += rain
+        for at, length in enumerate(self.lengths_ms):
+            tail, start = self.tails[at], time_ms - length
+            while tail < len(steps) and steps[tail][0] <= start:
+                sums[at] -= steps[tail][1]
+                tail += 1
+            self.tails[at] = tail
+        rank = len(self.levels)
+        for at, threshold in self.levels:
+            if sums[at] >= threshold:
+                break
+            rank -= 1
+        changed, self.rank = rank != self.rank, rank
+        return changed
+
+
+class River:
+    """A ladder with hysteresis."""
+
+    def __init__(self, rungs: Sequence[tuple[float, float]]) -> None:
+        self.rungs = tuple(rungs)  # (raise, clear), the lowest first
+        self.rank = 0
+
+    def take(self, _time_ms: int, level_m: float) -> bool:
+        """Take a level; tell whether the rank changed."""
+        before = rank = self.rank
+        while rank < len(self.rungs) and level_m >= self.rungs[rank][0]:
+            rank += 1
+        while rank and level_m < self.rungs[rank - 1][1]:
+            rank -= 1
+        self.rank = rank
+        return rank != before
+
+
+def judged(
+    channels: dict[str, dict[str, Gauge | River]], items: Sequence[Receipt | Tick], limit_ms: int
+) -> int:
+    """Return how many changes there were, silences included."""
+    changes = 0
+    heard: dict[tuple[str, str], int] = {}
+    silent: set[tuple[str, str]] = set()
+    for item in items:
+        if len(item) == 1:
+            now_ms = item[0]
+            for key, at_ms in heard.items():
+                if now_ms - at_ms >= limit_ms and key not in silent:
+                    silent.add(key)
+                    changes += 1
+            continue
+        for station, channel, time_ms, value, _, flag, reasons in item[2]:
+            if flag != 1 or reasons or value is None:
+                continue
+            key = (station, channel)
+            heard[key] = time_ms
+            if silent:
+                silent.discard(key)
+            changes += channels[station][channel].take(time_ms, value)
+    return changes
