@@ -30,7 +30,7 @@ class Standing(StrEnum):
 
     OK = "ok"
     WARMING_UP = "warming_up"  # too little has been seen yet
-    NOT_APPLICABLE = "not_applicable"  # the equation says nothing here, e.g. no storm is open
+    NOT_APPLICABLE = "not_applicable"  # the equation says nothing here, e.g. of a still slope
     INVALID = "invalid"  # outside the validity of its curve or parameters
 
 

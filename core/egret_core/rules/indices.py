@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from egret_core.rules import soil_water
+from egret_core.rules import (
+    antecedent,
+    rating,
+    recent_antecedent,
+    slope,
+    soil_water,
+    storm,
+    tangent_angle,
+    velocity,
+    wetness,
+)
 from egret_core.rules.model import ChannelPlace, Family, IndexLaw
 from egret_core.rules.rungs import At
 
@@ -13,4 +23,12 @@ Binder = Callable[[At, Mapping[str, Any], Sequence[ChannelPlace]], IndexLaw]
 
 INDICES: Mapping[Family, Binder] = {
     Family.SOIL_WATER: soil_water.law,
+    Family.STORM: storm.law,
+    Family.ANTECEDENT: antecedent.law,
+    Family.RECENT_ANTECEDENT: recent_antecedent.law,
+    Family.WETNESS: wetness.law,
+    Family.VELOCITY: velocity.law,
+    Family.TANGENT_ANGLE: tangent_angle.law,
+    Family.SLOPE: slope.law,
+    Family.RATING: rating.law,
 }

@@ -28,6 +28,14 @@ class Family(StrEnum):
     RAIN = "rain"
     ABSENCE = "absence"
     SOIL_WATER = "soil_water"
+    STORM = "storm"
+    ANTECEDENT = "antecedent"
+    RECENT_ANTECEDENT = "recent_antecedent"
+    WETNESS = "wetness"
+    VELOCITY = "velocity"
+    TANGENT_ANGLE = "tangent_angle"
+    SLOPE = "slope"
+    RATING = "rating"
 
 
 class Cause(StrEnum):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from egret_core.rules.event import Change, ConditionEvent, Phase
 from egret_core.rules.model import Cause, WindowLevel
 from egret_core.rules.provisional import Waiting, absorb, disproved, highest, restored
-from egret_core.rules.total import NM_PER_MM, is_no_rain
+from egret_core.rules.total import NM_PER_MM, is_no_rain, nanometres
 from egret_core.rules.windows import Increment, Windows
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Rain:
 
     def alert(self, time_ms: int, value: float) -> ConditionEvent | None:
         """Return the provisional event that this unsettled total decides, if any."""
-        rain_nm = round(value * NM_PER_MM) - self._last_nm
+        rain_nm = nanometres(value) - self._last_nm
         if self._last_ms is None or rain_nm <= 0:
             return None
         step = Increment(time_ms, rain_nm, time_ms - self._last_ms)
@@ -100,7 +100,7 @@ class Rain:
 
     def settle(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
         """Take the next total in time order; append what it settles."""
-        total_nm = round(value * NM_PER_MM)
+        total_nm = nanometres(value)
         if self._last_ms is None:
             self._last_ms, self._last_nm = time_ms, total_nm
             self.alert_at = value
@@ -125,7 +125,7 @@ class Rain:
 
     def rebase(self, time_ms: int, value: float) -> None:
         """Take a total that counts nothing: what it rose by was poured, and did not fall."""
-        self._last_ms, self._last_nm = time_ms, round(value * NM_PER_MM)
+        self._last_ms, self._last_nm = time_ms, nanometres(value)
         self.alert_at = value
         if time_ms >= self._windows.next_ms:
             self._windows.advance(time_ms)

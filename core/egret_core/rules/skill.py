@@ -130,7 +130,8 @@ def outcome(
     """Return what these alarms were worth.
 
     Args:
-        alarms: times at which the alarm stood; events: times of what happened.
+        alarms: times at which the alarm stood.
+        events: times of what happened.
         before: how far ahead of an event an alarm may be and still be its own.
         apart: alarms no further apart are one episode.
         reach: how long after an episode an event still makes it true; None for `before`.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NM_PER_MM = 1_000_000
+TOTAL_MAX_MM = 1e12  # a thousand years of the wettest place are 3e7: beyond it all is one number
 _SURELY_RAIN_NM = round(rain_most_mm(0) * NM_PER_MM)  # below it any span may have brought it
 
 
@@ -36,7 +37,7 @@ class Total:
 
     def step(self, time_ms: int, total_mm: float) -> Increment:
         """Return what fell since the reading before: 0 nm where it is the first, or a new base."""
-        total_nm = round(total_mm * NM_PER_MM)
+        total_nm = nanometres(total_mm)
         if self._last_ms is None:
             self._last_ms, self._last_nm = time_ms, total_nm
             return Increment(time_ms, 0, 0)
@@ -51,7 +52,7 @@ class Total:
     def rebase(self, time_ms: int, total_mm: float) -> Increment:
         """Take a total that counts nothing: what it rose by was poured, and did not fall."""
         gap_ms = 0 if self._last_ms is None else time_ms - self._last_ms
-        self._last_ms, self._last_nm = time_ms, round(total_mm * NM_PER_MM)
+        self._last_ms, self._last_nm = time_ms, nanometres(total_mm)
         return Increment(time_ms, 0, gap_ms)
 
     def dump(self) -> list[Any]:
@@ -61,6 +62,13 @@ class Total:
     def restore(self, saved: Sequence[Any]) -> None:
         """Take a state that `dump` returned."""
         self._last_ms, self._last_nm, self.rebased, self.rebased_ms = saved
+
+
+def nanometres(total_mm: float) -> int:
+    """Return a total in whole nanometres; one that is no total at all is cut, never an overflow."""
+    if -TOTAL_MAX_MM < total_mm < TOTAL_MAX_MM:
+        return round(total_mm * NM_PER_MM)
+    return round(TOTAL_MAX_MM if total_mm > 0 else -TOTAL_MAX_MM) * NM_PER_MM
 
 
 def is_no_rain(step: Increment) -> bool:

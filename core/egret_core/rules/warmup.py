@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from egret_core.rules.channel import Channel
     from egret_core.rules.model import BoundRule, ChannelPlace, Law
 
+INDEX_SLACK_MS = 86_400_000  # the first reading of a span may be a day into it
 LAST_GOOD_MS = 86_400_000  # how far back a silent channel's last good reading is looked for: a day
 
 
@@ -32,7 +33,7 @@ def span_ms(law: Law) -> int:
     if isinstance(law, AbsenceLaw):
         return law.limit_ms
     if isinstance(law, IndexLaw):
-        return law.span_ms
+        return law.span_ms + INDEX_SLACK_MS
     # A jump over a gap counts in a window as long as the gap: it began up to a window earlier.
     return 2 * max(level.window_ms for level in law.levels) + law.dry_ms
 

@@ -44,9 +44,11 @@ def test_the_step_is_part_of_the_definition_and_the_reading_s_pace_is_not() -> N
 
 
 def test_small_steps_come_to_the_limit() -> None:
-    tanks, steps = (0.0, 0.0, 0.0), 3600
+    tanks, steps, peak_mm = (0.0, 0.0, 0.0), 3600, 0.0
     for n in range(6 * steps):
         tanks = euler(tanks, 30 / steps if n < 3 * steps else 0.0, 1 / steps)
+        peak_mm = max(peak_mm, sum(tanks))
+    assert peak_mm == pytest.approx(82.3416, abs=2e-3)
     assert sum(tanks) == pytest.approx(69.8508, abs=2e-3)
     assert tanks == pytest.approx((38.5502, 27.4554, 3.8452), abs=2e-3)
 
