@@ -27,7 +27,7 @@ TEXT_MAX = 160  # characters of a member that is a list or a table
 _TOLD = frozenset(
     (
         *("value", "threshold", "unit", "datum", "window_h", "since_ms", "dry_s", "limit_s"),
-        *("silent_s", "last_good_ms", "last_tick_ms", "in_force_ms", "rebased_ms", "index"),
+        *("silent_s", "last_good_ms", "last_tick_ms", "in_force_ms", "rebased_ms", "index", "over"),
     )
 )
 _BELOW = frozenset(("below_clear", "sum_below_and_dry"))
@@ -43,6 +43,7 @@ _UNITS = {
     "_mm_h": "mm/h",
     "_mm_d": "mm/d",
     "_m_h": "m/h",
+    "_mm_per_day": "mm/d",
     "_deg": "°",
     "_pct": "%",
     "_m3_s": "m3/s",
@@ -106,6 +107,7 @@ def _parts(
         "value": _with(value, unit, threshold),
         "threshold": _with(threshold, unit, value),
         "relation": _relation(event, evidence),
+        "also": _also(event, evidence, language),
         "datum": f" ({datum})" if datum else "",
         "window": _span(evidence, "window_h", 3_600_000),
         "dry": _span(evidence, "dry_s", 1000),
@@ -132,8 +134,30 @@ def _relation(event: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
     falls = event["reason"] in _BELOW or str(event["change"]) in ("eased", "returned")
     value, threshold = _number(evidence.get("value")), _number(evidence.get("threshold"))
     if value is not None and threshold is not None:
+        if evidence.get("over"):  # the threshold itself is not enough
+            return ">" if value > threshold else "≤"
         return "≥" if value >= threshold else "<"
     return "<" if falls else "≥"
+
+
+def _also(event: Mapping[str, Any], evidence: Mapping[str, Any], language: int) -> str:
+    """Return the further sums of a level that wants several."""
+    unit = str(evidence.get("unit", ""))
+    return "".join(
+        words.ALSO[language].format(
+            value=_with(one.get("value"), unit, one.get("threshold")),
+            threshold=_with(one.get("threshold"), unit, one.get("value")),
+            window=_span(one, "window_h", 3_600_000),
+            relation=_relation(event, one),
+        )
+        for one in _further(evidence)
+    )
+
+
+def _further(evidence: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    given = evidence.get("also")
+    rows = given if isinstance(given, list | tuple) else ()
+    return [one for one in rows if isinstance(one, dict) and "window_h" in one]
 
 
 def _index(evidence: Mapping[str, Any], language: int) -> str:
@@ -169,7 +193,8 @@ def _number(value: object) -> float | None:
 
 def _more(evidence: Mapping[str, Any], offset_min: int) -> list[str]:
     """Return what a rule adds to its evidence, each with its unit."""
-    found = [key for key in evidence if key not in _TOLD][:MORE_MAX]
+    told = _TOLD | {"also"} if _further(evidence) else _TOLD
+    found = [key for key in evidence if key not in told][:MORE_MAX]
     return [_member(key, evidence[key], offset_min) for key in found]
 
 

@@ -1,8 +1,8 @@
 """The words of `egret_core.rules.explain`: why an event is, by cause, in English and in Chinese.
 
-A cause may name: what (an index), value, relation, threshold, datum, window, since, held, dry,
-last, silent, limit, reason; each stands with its unit. A cause without words of its own is told by
-`GENERIC`. Whoever adds a cause to `egret_core.rules.model.Cause` adds its words here.
+A cause may name: what (an index), value, relation, threshold, datum, window, also, since, held,
+dry, last, silent, limit, reason; each stands with its unit. A cause without words of its own is
+told by `GENERIC`. Whoever adds a cause to `egret_core.rules.model.Cause` adds its words here.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ WHY: Mapping[str, Both] = MappingProxyType(
         ),
         "below_clear": COMPARED,
         "sum_over_window": (
-            "{value} of rain in {window} {relation} {threshold}",
-            "{window} 雨量 {value} {relation} {threshold}",
+            "{value} of rain in {window} {relation} {threshold}{also}",
+            "{window} 雨量 {value} {relation} {threshold}{also}",
         ),
         "sum_below_and_dry": (
-            "{value} of rain in {window} {relation} {threshold}, and dry for {dry}",
-            "{window} 雨量 {value} {relation} {threshold}，已 {dry} 无雨",
+            "{value} of rain in {window} {relation} {threshold}{also}, and dry for {dry}",
+            "{window} 雨量 {value} {relation} {threshold}{also}，已 {dry} 无雨",
         ),
         "no_good_reading": (
             "no good reading for {limit}, the last one at {last}",
@@ -53,6 +53,14 @@ WHY: Mapping[str, Both] = MappingProxyType(
         "good_reading_again": (
             "a good reading again after {silent} of silence (limit {limit})",
             "中断 {silent} 后恢复有效数据（限值 {limit}）",
+        ),
+        "inputs_hold": (
+            "enough of its inputs hold the level",
+            "足够的依据达到该级别",
+        ),
+        "inputs_eased": (
+            "not enough of its inputs hold the level any more",
+            "达到该级别的依据已不足",
         ),
         "not_confirmed": (
             "readings that came later do not confirm it",
@@ -97,8 +105,28 @@ LEVELS_ZH: Mapping[str, str] = MappingProxyType(
 )
 
 # What an index is called; one that is not here goes by its own word.
-INDICES: Mapping[str, Both] = MappingProxyType({"soil_water": ("soil water index", "土壤雨量指数")})
+INDICES: Mapping[str, Both] = MappingProxyType(
+    {
+        "soil_water": ("soil water index", "土壤雨量指数"),
+        "intensity_duration": ("intensity over its threshold", "雨强与阈值之比"),
+        "antecedent_rain": ("antecedent rain", "前期雨量"),
+        "recent_antecedent": ("recent over antecedent rain", "近期雨量与前期雨量"),
+        "wetness": ("wetness index", "前期湿度指数"),
+        "day_sum": ("rain of the day", "日雨量"),
+        "rate_of_rise": ("rate of rise", "水位涨率"),
+        "surge_residual": ("level over the tide", "增水"),
+        "nowcast": ("forecast level", "预报水位"),
+        "routed_flow": ("routed flow", "演算流量"),
+        "discharge": ("discharge", "流量"),
+        "velocity": ("velocity", "位移速率"),
+        "tangent_angle": ("improved tangent angle", "改进切线角"),
+    }
+)
 
+ALSO: Both = (
+    ", and {value} in {window} {relation} {threshold}",
+    "，且 {window} 雨量 {value} {relation} {threshold}",
+)
 CENTRE: Both = ("the centre", "中心")
 PROVISIONAL: Both = (
     "; provisional: readings still on their way may change it",

@@ -194,6 +194,22 @@ def test_what_held_before_its_rule_and_a_gauge_that_began_anew_are_told() -> Non
     assert "; the gauge began anew at 2017-07-14T02:39:00Z" in told
 
 
+def test_a_level_that_wants_several_sums_tells_each() -> None:
+    first = {"value": 120.0, "threshold": 120.0, "window_h": 3.0, "unit": "mm"}
+    also = [{"value": 50.1, "threshold": 50.0, "window_h": 1.0, "over": True}]
+    told = sentence(event(reason="sum_over_window", evidence={**first, "also": also}))
+    assert "120 mm of rain in 3 h ≥ 120 mm, and 50.1 mm in 1 h > 50 mm; rule" in told["en"]
+    assert "，且 1 h 雨量 50.1 mm > 50 mm；规则" in told["zh"]
+    odd = sentence(event(reason="sum_over_window", evidence={**first, "also": "more"}))["en"]
+    assert "also more" in odd
+
+
+def test_an_index_is_called_something_in_both_languages() -> None:
+    for english, chinese in words.INDICES.values():
+        assert english.isascii()
+        assert not chinese.isascii()
+
+
 def test_the_centre_is_called_so() -> None:
     evidence = {"last_tick_ms": START_MS, "limit_s": 600.0}
     one = event(subject="centre", reason="no_ticks", level="fault", evidence=evidence)
