@@ -103,7 +103,8 @@ async def warm(fold: Fold, past: Past, change: tuple[int, int], counted: Warmed)
         counted: takes what came of it.
     """
     entry, now_ms = change
-    pending = list(fold.cold)
+    # The shortest first: months of one channel take the day of no other.
+    pending = sorted(fold.cold, key=lambda warmup: warmup.span_ms)
     if pending:
         try:
             async with asyncio.timeout(BUDGET_S):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from egret_core.rules.event import Change, ConditionEvent, Phase
 
 LEVELS = ("", "blue", "yellow", "orange", "red")
@@ -32,6 +34,14 @@ def event(
         evidence={"value": 3.0 + rank / 10, "threshold": 3.0, "unit": "m", "datum": "Luoling"},
         provisional_id="" if names is None else names.id,
     )
+
+
+def forecast(change: str, rank: int, minute: int = 0, **more: str) -> ConditionEvent:
+    """Return an event of a rule that looks ahead."""
+    said = event(change, rank, minute, **{"rule": "river-ahead@5e6f7a8b", **more})
+    ahead_ms = said.time_ms + 900_000
+    evidence = {**said.evidence, "basis": "forecast", "lead_s": 900, "forecast_for_ms": ahead_ms}
+    return replace(said, evidence=evidence)
 
 
 def guess(change: str, rank: int, minute: int = 0, **more: str) -> ConditionEvent:

@@ -1,7 +1,7 @@
 """Timelines of our own, and those that users are shown: each is played as a user plays it.
 
 To add one, put a file `NAME.timeline` here, or into docs/examples/rules where users may learn
-from it; its language is told in docs/operator/rules.md.
+from it; its language is told in docs/operator/rule-tests.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OURS = Path(__file__).parent
 ROOT = OURS.parents[1]
 SHOWN = ROOT / "docs/examples/rules"
 FILES = sorted([*OURS.glob("*.timeline"), *SHOWN.glob("*.timeline")])
-PAGE = (ROOT / "docs/operator/rules.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/operator/rule-tests.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -66,5 +66,5 @@ def test_the_folder_of_examples_is_run_as_the_page_says(
 def test_the_page_shows_lines_that_are_taken() -> None:
     block = next(part for part in PAGE.split("```text\n")[1:] if part.startswith("start "))
     lines = [re.sub(r"\s{4,}.*", "", line) for line in block.split("```")[0].splitlines()]
-    script = parse_timeline("\n".join(lines), "rules.md")
+    script = parse_timeline("\n".join(lines), "rule-tests.md")
     assert (len(script.series), len(script.expected)) == (2, 3)

@@ -71,6 +71,7 @@ _SUMMARY = {
     "level": "blue",
     "rank": 1,
     "phase": "settled",
+    "basis": "observed",
     "holding_level": "blue",
     "holding_rank": 1,
     "onset": _TIME,

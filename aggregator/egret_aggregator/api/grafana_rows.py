@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.store.model import Note, as_of_ms
-from egret_aggregator.warnings.state import State
+from egret_aggregator.warnings.state import OBSERVED, State
 from egret_core.quality import Flag, counts
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def annotation(state: WarningState, places: Catalogue, now_ms: int) -> Row:
     if state.peak_rank > state.rank:
         words.append(f"peak {_label(state, state.peak_rank)}")
     words.append(f"{state.condition}, {state.phase}")
+    if state.basis != OBSERVED:
+        words.append(f"by {state.basis}")
     words += [
         f"{word} by {mark.by}"
         for word, mark in (("acknowledged", state.acknowledged), ("closed", state.closed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.api.times import rfc3339
+from egret_aggregator.warnings.state import OBSERVED
 from egret_core.rules.explain import sentence_of
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ def event_shown(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summary_shown(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a warning's summary with its onset in RFC 3339."""
+    """Return a warning's summary with its onset in RFC 3339, and what it rests on."""
     body = dict(summary)
+    body.setdefault("basis", OBSERVED)
     body["onset"] = rfc3339(body.pop("onset_ms"))
     return body
 

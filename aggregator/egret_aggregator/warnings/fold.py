@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.warnings.record import Kind
-from egret_aggregator.warnings.state import Condition, Mark, State, Step, WarningState
+from egret_aggregator.warnings.state import OBSERVED, Condition, Mark, State, Step, WarningState
 from egret_core.rules.event import Change, ConditionEvent, Phase
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def opened(event: ConditionEvent, seq: int, time_ms: int) -> WarningState:
         opened_seq=seq,
         last_seq=seq,
         levels={event.level: event.rank},
+        basis=_basis(event),
     )
     return replace(state, steps=(_step(event),))
 
@@ -152,6 +153,8 @@ def _risen(state: WarningState, event: ConditionEvent) -> WarningState:
     refuted = state.condition is Condition.REFUTED
     onset = event.time_ms if refuted else min(state.onset_ms, event.time_ms)
     steps = (*(step for step in state.steps if not _covers(event, step)), _step(event))
+    if event.rank >= before:
+        state = replace(state, basis=_basis(event))
     if state.state is not State.CLOSED and news:
         if event.rank > state.rank:
             peak = max(state.peak_rank, event.rank)
@@ -191,6 +194,10 @@ def _covers(event: ConditionEvent, step: Step) -> bool:
 
 def _without(steps: tuple[Step, ...], event_id: str) -> tuple[Step, ...]:
     return tuple(step for step in steps if step.event != event_id)
+
+
+def _basis(event: ConditionEvent) -> str:
+    return str(event.evidence.get("basis", OBSERVED))
 
 
 def _step(event: ConditionEvent) -> Step:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+OBSERVED = "observed"  # what no evidence says otherwise of
+
 
 class State(StrEnum):
     """Where people stand with a warning."""
@@ -72,6 +74,7 @@ class WarningState:
         steps: levels that hold, lowest first.
         levels: every level it has met, by label, with its rank.
         acknowledged, lowered, closed: the newest act of each kind.
+        basis: what the level that holds rests on: `observed`, or `forecast` as its evidence says.
     """
 
     id: str
@@ -97,6 +100,7 @@ class WarningState:
     acknowledged: Mark | None = None
     lowered: Mark | None = None
     closed: Mark | None = None
+    basis: str = OBSERVED
 
 
 def to_json(state: WarningState) -> dict[str, Any]:
@@ -106,6 +110,8 @@ def to_json(state: WarningState) -> dict[str, Any]:
     for name in ("acknowledged", "lowered", "closed"):
         mark: Mark | None = getattr(state, name)
         body[name] = None if mark is None else list(mark)
+    if state.basis == OBSERVED:
+        del body["basis"]  # rows and lines from before there was another stay right
     return body
 
 
@@ -123,7 +129,7 @@ def from_json(body: Mapping[str, Any]) -> WarningState:
 
 def summary(state: WarningState) -> dict[str, Any]:
     """Return what a line and the stream say of the warning after it: enough to show it."""
-    return {
+    body = {
         "id": state.id,
         "rule": state.rule,
         "subject": state.subject,
@@ -138,3 +144,4 @@ def summary(state: WarningState) -> dict[str, Any]:
         "holding_rank": state.holding_rank,
         "onset_ms": state.onset_ms,
     }
+    return body if state.basis == OBSERVED else {**body, "basis": state.basis}

@@ -7,11 +7,14 @@ from typing import Any
 
 from egret_core.rules import (
     antecedent,
+    muskingum,
+    nowcast,
     rating,
     recent_antecedent,
     slope,
     soil_water,
     storm,
+    surge,
     tangent_angle,
     velocity,
     wetness,
@@ -31,4 +34,7 @@ INDICES: Mapping[Family, Binder] = {
     Family.TANGENT_ANGLE: tangent_angle.law,
     Family.SLOPE: slope.law,
     Family.RATING: rating.law,
+    Family.NOWCAST: nowcast.law,
+    Family.SURGE: surge.law,
+    Family.MUSKINGUM: muskingum.law,
 }

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
 from egret_core.rules.indices import INDICES
-from egret_core.rules.model import AbsenceLaw, Family, LadderLaw, RainLaw, WindowLevel
+from egret_core.rules.level_place import in_canonical, level_ladder
+from egret_core.rules.model import AbsenceLaw, Family, RainLaw, WindowLevel
 from egret_core.rules.packs import number, word_of
 from egret_core.rules.rain_place import RAIN, needs_total
-from egret_core.rules.rungs import level_rows, ms, rungs
+from egret_core.rules.rungs import level_rows, ms
 from egret_core.rules.total import NM_PER_MM
-from egret_core.units import UnitError, convert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,37 +30,13 @@ def law_of(at: At, family: Family, given: Mapping[str, Any], places: Sequence[Ch
         ConfigError: a level, unit or datum that does not fit the channels.
     """
     if family is Family.LEVEL:
-        return _ladder(at, given, places)
+        return level_ladder(at, given, places)
     if family is Family.RAIN:
         return _rain(at, given, places)
     if family in INDICES:
         return INDICES[family](at, given, places)
     label = word_of(at[0], f"{at[1]}.level", given["level"])
     return AbsenceLaw(label, ms(given["limit_s"]))
-
-
-def _ladder(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> LadderLaw:
-    file, key = at
-    quantity = _one_quantity(at, places)
-    for place in places:
-        if place.datum != given["datum"]:
-            raise ConfigError(
-                file,
-                f"{key}.datum",
-                given["datum"],
-                f"{place.name} is measured from {place.datum or 'no datum'!r}: "
-                "give the levels from the same",
-            )
-    return LadderLaw(
-        rungs=rungs(
-            at, given, lambda where, value: _canonical(where, quantity, value, given["unit"])
-        ),
-        unit=places[0].unit,
-        datum=given["datum"],
-        persistence_ms=ms(given["persistence_s"]),
-        hold_ms=ms(given["hold_s"]),
-        gap_ms=ms(given["gap_s"]),
-    )
 
 
 def _rain(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> RainLaw:
@@ -75,27 +51,10 @@ def _rain(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> R
         if not 0 < hours <= WINDOW_MAX_H:
             remedy = f"write hours, more than 0 and at most {WINDOW_MAX_H}"
             raise ConfigError(file, f"{where}.window_h", hours, remedy)
-        depth_mm = _canonical((file, f"{where}.sum"), RAIN, row.get("sum"), given["unit"])
+        depth_mm = in_canonical((file, f"{where}.sum"), RAIN, row.get("sum"), given["unit"])
         if depth_mm <= 0:
             raise ConfigError(file, f"{where}.sum", row.get("sum"), "write more than 0")
         rank = ranks.setdefault(label, len(ranks) + 1)
         levels.append(WindowLevel(label, rank, ms(hours * 3600), round(depth_mm * NM_PER_MM)))
     levels.sort(key=lambda level: -level.rank)
     return RainLaw(tuple(levels), ms(given["dry_s"]))
-
-
-def _one_quantity(at: At, places: Sequence[ChannelPlace]) -> str:
-    quantities = {place.quantity for place in places}
-    if len(quantities) != 1:
-        file, key = at
-        remedy = "bind one rule to channels of one quantity"
-        raise ConfigError(file, f"{key}.levels", ", ".join(sorted(quantities)), remedy)
-    return quantities.pop()
-
-
-def _canonical(at: At, quantity: str, value: object, unit: str) -> float:
-    file, key = at
-    try:
-        return convert(quantity, number(file, key, value), unit)
-    except UnitError as error:
-        raise ConfigError(file, key, unit, str(error)) from None

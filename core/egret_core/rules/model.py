@@ -36,6 +36,9 @@ class Family(StrEnum):
     TANGENT_ANGLE = "tangent_angle"
     SLOPE = "slope"
     RATING = "rating"
+    NOWCAST = "nowcast"
+    SURGE = "surge"
+    MUSKINGUM = "muskingum"
 
 
 class Cause(StrEnum):

@@ -68,6 +68,11 @@ class Warmup:
         return self._channel.place
 
     @property
+    def span_ms(self) -> int:
+        """How far back it looks, ms."""
+        return self._span_ms
+
+    @property
     def received_by_ms(self) -> int:
         """History is what was received by then, ms; what came after comes by the journal."""
         return self._change_ms

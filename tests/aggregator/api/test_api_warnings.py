@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from rig.api_centre import NOW_MS, ApiCentre
-from rig.events import event, guess
+from rig.events import event, forecast, guess
+from rig.sse import StreamClient
 
 from egret_aggregator.api.times import rfc3339
 
@@ -26,6 +27,22 @@ async def test_a_warning_shows_level_phase_evidence_and_history(centre: ApiCentr
     assert lines[0]["event"]["evidence"]["unit"] == "m"
     assert lines[1]["event"]["provisional_id"] == first.id
     assert body["history_complete"]
+
+
+async def test_a_forecast_is_shown_as_one_beside_the_level_itself(centre: ApiCentre) -> None:
+    ahead, level = forecast("raised", 2, 3), event("raised", 2, 15)
+    await centre.ledger.take([ahead, level])
+    items = (await centre.get(LIST)).json()["items"]
+    assert {item["id"]: item["basis"] for item in items} == {
+        ahead.id: "forecast",
+        level.id: "observed",
+    }
+    said = (await centre.get(f"{LIST}/{ahead.id}")).json()["history"][0]["event"]["evidence"]
+    assert (said["basis"], said["lead_s"]) == ("forecast", 900)
+    assert said["forecast_for"] == "2017-08-18T00:18:00.000Z"
+    async with StreamClient(centre.url, centre.bearer("viewer"), "?after=0") as client:
+        told = [line.body["warning"]["basis"] for line in await client.warnings(2)]
+    assert told == ["forecast", "observed"]
 
 
 async def test_every_answer_says_how_fresh_judgement_is(centre: ApiCentre) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rig.api_centre import FED, NOW_MS, STATIONS, ApiCentre, api_centre
-from rig.events import STORM_MS, event
+from rig.events import STORM_MS, event, forecast
 
 from egret_aggregator.api import warning_walk
 from egret_aggregator.api.times import rfc3339
@@ -42,6 +42,12 @@ async def test_annotations_have_grafanas_five_columns_in_order(centre: ApiCentre
     assert note["tags"] == "red,level,open,st0007"
     assert "Luoling bridge" in note["text"]
     assert "nobody has acknowledged it" in note["text"]
+
+
+async def test_an_annotation_says_that_it_is_a_forecast(centre: ApiCentre) -> None:
+    await centre.ledger.take([forecast("raised", 1), event("raised", 1, 5)])
+    notes = await table(centre, f"annotations?{DAY}")
+    assert sorted("by forecast" in note["text"] for note in notes) == [False, True]
 
 
 async def test_a_closed_warning_ends_where_it_was_closed_and_keeps_its_peak(

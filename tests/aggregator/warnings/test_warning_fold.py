@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rig.events import STORM_MS, event, guess
+from rig.events import STORM_MS, event, forecast, guess
 
 from egret_aggregator.warnings import acts, fold
 from egret_aggregator.warnings.acts import Act, ActRefusedError, Refusal
@@ -162,6 +162,31 @@ def test_settling_does_not_undo_what_a_person_lowered() -> None:
     low = done(done(state, Kind.ACKNOWLEDGED), Kind.LOWERED, level="blue")
     sure = fold.after_event(low, event("upgraded", 4, 0, names=first), 9, 9000)
     assert (sure.level, sure.phase, sure.state) == ("blue", "settled", State.ACKNOWLEDGED)
+
+
+def test_a_warning_says_whether_its_level_was_measured_or_forecast() -> None:
+    assert told(event("raised", 1)).basis == "observed"
+    state = told(forecast("raised", 1))
+    assert (state.basis, summary(state)["basis"]) == ("forecast", "forecast")
+    assert from_json(to_json(state)) == state
+    assert fold.after_event(state, forecast("returned", 0, 9), 2, 2000).basis == "forecast"
+
+
+def test_what_is_measured_takes_the_place_of_what_was_forecast() -> None:
+    rule = "river@1"
+    ahead = told(forecast("raised", 1, rule=rule))
+    assert fold.after_event(ahead, event("raised", 1, 5, rule=rule), 2, 2000).basis == "observed"
+    measured = told(event("raised", 2, rule=rule))
+    higher = fold.after_event(measured, forecast("upgraded", 3, 5, rule=rule), 2, 2000)
+    assert higher.basis == "forecast"
+    lesser = fold.after_event(measured, forecast("raised", 1, 5, rule=rule), 2, 2000)
+    assert lesser.basis == "observed"
+
+
+def test_what_was_written_before_there_were_forecasts_stays_as_it_was() -> None:
+    state = told(event("raised", 1))
+    assert "basis" not in to_json(state)
+    assert "basis" not in summary(state)
 
 
 def test_events_go_to_the_standing_warning_of_their_rule_and_subject() -> None:
