@@ -204,6 +204,9 @@ def _member(key: str, value: object, offset_min: int) -> str:
     if isinstance(value, list | tuple | dict):
         return f"{key} {json.dumps(value, ensure_ascii=False)}"[:TEXT_MAX]
     ending = max((end for end in _UNITS if key.endswith(end)), key=len, default="")
-    if ending and _number(value) is not None:
+    number = _number(value)
+    if ending == "_s" and number is not None:
+        return f"{key.removesuffix(ending)} {length(number * 1000)}"
+    if ending and number is not None:
         return f"{key.removesuffix(ending)} {_with(value, _UNITS[ending])}"
     return f"{key} {_with(value, '')}"[:TEXT_MAX]
