@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from egret_core.reading import Reading
     from egret_core.rules.step import Receipt, Tick
 
 NM_PER_MM = 1_000_000
@@ -56,45 +57,63 @@ class Gauge:
         return changed
 
 
-class River:
+class Ladder:
     """A ladder with hysteresis."""
 
     def __init__(self, rungs: Sequence[tuple[float, float]]) -> None:
         self.rungs = tuple(rungs)  # (raise, clear), the lowest first
         self.rank = 0
 
-    def take(self, _time_ms: int, level_m: float) -> bool:
-        """Take a level; tell whether the rank changed."""
+    def take(self, _time_ms: int, value: float) -> bool:
+        """Take a value; tell whether the rank changed."""
         before = rank = self.rank
-        while rank < len(self.rungs) and level_m >= self.rungs[rank][0]:
+        while rank < len(self.rungs) and value >= self.rungs[rank][0]:
             rank += 1
-        while rank and level_m < self.rungs[rank - 1][1]:
+        while rank and value < self.rungs[rank - 1][1]:
             rank -= 1
         self.rank = rank
         return rank != before
 
 
-def judged(
-    channels: dict[str, dict[str, Gauge | River]], items: Sequence[Receipt | Tick], limit_ms: int
-) -> int:
-    """Return how many changes there were, silences included."""
-    changes = 0
-    heard: dict[tuple[str, str], int] = {}
-    silent: set[tuple[str, str]] = set()
-    for item in items:
-        if len(item) == 1:
-            now_ms = item[0]
-            for key, at_ms in heard.items():
-                if now_ms - at_ms >= limit_ms and key not in silent:
-                    silent.add(key)
-                    changes += 1
-            continue
-        for station, channel, time_ms, value, _, flag, reasons in item[2]:
-            if flag != 1 or reasons or value is None:
-                continue
+class Plain:
+    """The loop itself.
+
+    Attributes:
+        changes: of levels, and silences.
+    """
+
+    def __init__(
+        self, channels: dict[str, dict[str, tuple[Gauge | Ladder, ...]]], limit_ms: int
+    ) -> None:
+        self.channels = channels
+        self.limit_ms = limit_ms
+        self.changes = 0
+        self.heard: dict[tuple[str, str], int] = {}
+        self.silent: set[tuple[str, str]] = set()
+
+    def run(self, items: Sequence[Receipt | Tick]) -> int:
+        for item in items:
+            if len(item) == 1:
+                self.tick(item[0])
+            else:
+                self.receive(item[2])
+        return self.changes
+
+    def tick(self, now_ms: int) -> None:
+        limit_ms, silent = self.limit_ms, self.silent
+        for key, at_ms in self.heard.items():
+            if now_ms - at_ms >= limit_ms and key not in silent:
+                silent.add(key)
+                self.changes += 1
+
+    def receive(self, readings: Sequence[Reading]) -> None:
+        channels, heard, silent = self.channels, self.heard, self.silent
+        for station, channel, time_ms, value, _, flag, reasons in readings:
             key = (station, channel)
+            if flag != 1 or reasons or value is None or time_ms <= heard.get(key, 0):
+                continue  # doubtful, a copy, or older than what is known
             heard[key] = time_ms
             if silent:
                 silent.discard(key)
-            changes += channels[station][channel].take(time_ms, value)
-    return changes
+            for detector in channels[station][channel]:
+                self.changes += detector.take(time_ms, value)

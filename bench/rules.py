@@ -1,7 +1,7 @@
 """What judgement costs a reading, against the plain loop over the same sums in the same run.
 
-A storm over `STATIONS` places, two days at one reading a minute: each has a rain total with five
-windows (1, 3, 6, 12, 24 h), a level with a ladder of four, and a limit of silence on both; ticks
+A storm over `STATIONS` gauges, two days at one reading a minute; every reading is judged by five
+windows of rain (1, 3, 6, 12, 24 h), a ladder of four over the total, and a limit of silence; ticks
 every 10 s. `us_to_reference_ratio` is the fold over the plain loop, the quickest of `RUNS` turns
 each; `cost_ratio_24h_to_1h` the same fold with one window of 24 h over one of 1 h while it rains at
 every reading. `state_bytes_per_channel` is what a save writes at the end of the storm.
@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from _rules_plain import Gauge, River, judged
+from _rules_plain import Gauge, Ladder, Plain
 
 from egret_aggregator.backtest import Backtest, Span
 from egret_aggregator.catalogue import of_texts
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
     from egret_aggregator.catalogue import Catalogue
 
-STATIONS = 20
+STATIONS = 40
 MINUTES = 2 * 1440
 RUNS = 5
 START_MS = 1_767_225_600_000  # 2026-01-01
 HOURS = (1, 3, 6, 12, 24)
 LIMIT_S = 900
-RUNGS = ((3.0, 2.8), (3.5, 3.3), (4.0, 3.8), (5.0, 4.8))
+RUNGS = ((150.0, 149.0), (250.0, 249.0), (350.0, 349.0), (450.0, 449.0))
 SUMS_MM = (40, 70, 100, 130, 180)  # by window: a level each
-HISTORY_STATIONS, HISTORY_DAYS, HISTORY_STEP_S = 40, 30, 300
+HISTORY_STATIONS, HISTORY_DAYS, HISTORY_STEP_S = 40, 40, 300
 LABELS = ("blue", "yellow", "orange", "red", "purple")
 
 
@@ -61,8 +61,6 @@ def stations(count: int) -> str:
     return "".join(
         f'[[station]]\nid = "st{n}"\nname = "P{n}"\nlatitude = 24\nlongitude = 118\n'
         f'[[station.channel]]\nid = "rn"\nquantity = "rain_total"\ngateway = "GW-{n % 4}"\n'
-        f'[[station.channel]]\nid = "wl"\nquantity = "water_level"\ndatum = "L"\n'
-        f'gateway = "GW-{n % 4}"\n'
         for n in range(count)
     )
 
@@ -90,8 +88,8 @@ def rules(count: int) -> str:
     both = json.dumps([f"st{n}/*" for n in range(count)])
     return (
         rain_rule(count, HOURS)
-        + f'[[rule]]\nid = "river"\npack = "generic-level"\nchannels = {named(count, "wl")}\n'
-        f'[rule.parameters]\nunit = "m"\ndatum = "L"\nlevels = [{levels}]\n'
+        + f'[[rule]]\nid = "total"\npack = "generic-level"\nchannels = {named(count, "rn")}\n'
+        f'[rule.parameters]\nunit = "mm"\nlevels = [{levels}]\n'
         f'[[rule]]\nid = "silence"\npack = "absence"\nchannels = {both}\n'
         f"[rule.parameters]\nlimit_s = {LIMIT_S}\n"
     )
@@ -101,7 +99,6 @@ def storm(count: int, minutes: int, *, wet: float) -> list[Item]:
     """Return what the journal would hold: a receipt a gateway and minute, ticks between."""
     dice = random.Random(5)  # noqa: S311  (weather)
     totals = [100.0] * count
-    levels = [2.5] * count
     out: list[Item] = []
     for minute in range(minutes):
         now_ms = START_MS + minute * 60_000
@@ -111,10 +108,8 @@ def storm(count: int, minutes: int, *, wet: float) -> list[Item]:
         for n in range(count):
             if raining and dice.random() < wet:
                 totals[n] = round(totals[n] + 0.2 * dice.randrange(1, 4), 1)
-            levels[n] = round(max(1.0, levels[n] + dice.uniform(-0.05, 0.05)), 3)
             rows = by_gateway.setdefault(f"GW-{n % 4}", [])
             rows.append(Reading(f"st{n}", "rn", now_ms, totals[n]))
-            rows.append(Reading(f"st{n}", "wl", now_ms, levels[n]))
         # Before the ticks of its minute: they come in the order of receipt.
         at = len(out) - 5
         out[at:at] = [Receipt(name, now_ms + 500, rows) for name, rows in by_gateway.items()]
@@ -134,10 +129,10 @@ def fold_over(places: Catalogue, items: Sequence[Item]) -> tuple[Fold, int]:
 def plain_over(items: Sequence[Item]) -> int:
     lengths = [h * 3_600_000 for h in HOURS]
     thresholds = [(at, SUMS_MM[at] * 1_000_000) for at in range(len(HOURS))][::-1]
-    channels: dict[str, dict[str, Gauge | River]] = {
-        f"st{n}": {"rn": Gauge(lengths, thresholds), "wl": River(RUNGS)} for n in range(STATIONS)
+    channels = {
+        f"st{n}": {"rn": (Gauge(lengths, thresholds), Ladder(RUNGS))} for n in range(STATIONS)
     }
-    return judged(channels, items, LIMIT_S * 1000)  # type: ignore[arg-type]
+    return Plain(channels, LIMIT_S * 1000).run(items)  # type: ignore[arg-type]
 
 
 def quickest(*works: Callable[[], object]) -> list[float]:
@@ -199,7 +194,7 @@ async def by_history() -> dict[str, Any]:
                 found = await Backtest(store, one, span).run()
                 took.append(time.process_time() - began)
                 # The newest reading of each channel waits for one that comes after it.
-                assert count - 2 * HISTORY_STATIONS <= found.readings <= count
+                assert count - HISTORY_STATIONS <= found.readings <= count
         finally:
             await store.close()
     return {
@@ -220,10 +215,8 @@ async def fill(store: SqliteStore) -> int:
             time_ms = START_MS + at * HISTORY_STEP_S * 1000
             for n in range(HISTORY_STATIONS):
                 totals[n] = round(totals[n] + dice.choice((0.0, 0.0, 0.0, 0.0, 0.2)), 1)
-                level = round(2.5 + dice.uniform(-0.3, 0.8), 3)
                 rest = (None, 1, 0, 0, 800)
                 rows.append(StoredReading(f"st{n}", "rn", time_ms, totals[n], *rest))
-                rows.append(StoredReading(f"st{n}", "wl", time_ms, level, *rest))
         await store.write(rows)
         count += len(rows)
     return count

@@ -159,11 +159,19 @@ def test_an_index_is_told_by_its_name_with_all_its_numbers() -> None:
         "i_mm_h": 12.5,
         "from_ms": START_MS,
         "votes": [1, 2],
+        "lead_s": 900.0,
     }
     told = sentence(event(evidence=evidence))
     assert "soil water index 81.37712 mm ≥ 80 mm;" in told["en"]
     assert "土壤雨量指数 81.37712 mm" in told["zh"]
-    for text in ("tank1 40.5 mm", "curve a", "i 12.5 mm/h", "from 2017-07-14T02:40:00Z", "[1, 2]"):
+    for text in (
+        "tank1 40.5 mm",
+        "curve a",
+        "i 12.5 mm/h",
+        "from 2017-07-14T02:40:00Z",
+        "[1, 2]",
+        "lead 15 min",
+    ):
         assert text in told["en"]
 
 
