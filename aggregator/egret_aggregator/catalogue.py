@@ -14,6 +14,7 @@ quantity = "water_level"
 datum = "Luoling"
 gateway = "XM-TA-0042"   # or feed = "NAME": a bureau's system hands its readings in by HTTP
 # late_s = 31     allowed lateness; left out: 30 s beyond the cut that the gateway tells
+# [station.channel.screening]   what is believed of its values: egret_core.rules.screening_table
 ```
 
 The whole catalogue also travels as one journal entry (`payload`, `from_payload`), so that what
@@ -42,6 +43,7 @@ from egret_core.rules.packs import (
     table,
     text_of,
 )
+from egret_core.rules.screening_table import check_company, screening_of
 from egret_core.sources import FEED
 from egret_core.topics import CENTRE, is_id
 from egret_core.units import UnitError, canonical
@@ -67,7 +69,7 @@ RULES = "rules.toml"
 LATE_MAX_S = 3600.0  # a channel that waits longer for its order warns too late
 _NEEDS_DATUM = ("water_level",)  # a depth or a rain total is its own zero
 _STATION_KEYS = ("id", "name", "latitude", "longitude", "channel", "extra")
-_CHANNEL_KEYS = ("id", "quantity", "datum", "gateway", "feed", "late_s")
+_CHANNEL_KEYS = ("id", "quantity", "datum", "gateway", "feed", "late_s", "screening")
 _FEED_NAME = re.compile(r"[A-Za-z0-9_.-]{1,48}")  # a token's name
 _VERSION_DIGITS = 16
 
@@ -207,7 +209,19 @@ def _stations(text: str, file: str) -> dict[str, Station]:
             remedy = "give every station an id of its own"
             raise ConfigError(file, f"station[{at}].id", station.id, remedy)
         out[station.id] = station
+    _check_company(file, out)
     return out
+
+
+def _check_company(file: str, stations: Mapping[str, Station]) -> None:
+    places = {
+        (station.id, place.channel): place
+        for station in stations.values()
+        for place in station.channels.values()
+    }
+    for n, station in enumerate(stations.values()):
+        for m, place in enumerate(station.channels.values()):
+            check_company(file, f"station[{n}].channel[{m}].screening", place, places)
 
 
 def _station(file: str, key: str, row: Mapping[str, Any]) -> Station:
@@ -248,7 +262,11 @@ def _channel(file: str, key: str, station: str, row: Mapping[str, Any]) -> Chann
         late_s = number(file, f"{key}.late_s", late_s, 0)
         if late_s > LATE_MAX_S:
             raise ConfigError(file, f"{key}.late_s", late_s, f"write at most {LATE_MAX_S:g}")
-    return ChannelPlace(station, channel, quantity, unit, datum, _owner(file, key, row), late_s)
+    owner = _owner(file, key, row)
+    screening = None
+    if "screening" in row:
+        screening = screening_of(file, f"{key}.screening", row["screening"], quantity)
+    return ChannelPlace(station, channel, quantity, unit, datum, owner, late_s, screening)
 
 
 def _owner(file: str, key: str, row: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ from egret_core.entries import Readings, read_metas, read_readings
 from egret_core.errors import ConfigError, EgretError
 from egret_core.messages import Batch, Kind
 from egret_core.progress import Pulse
+from egret_core.rules.screened import Shown
 from egret_core.rules.step import SLICE, Change, Facts, Fold, Receipt
 
 if TYPE_CHECKING:
@@ -217,7 +218,15 @@ class Judge:
             "warm": self._warmed.warm,
             "cold": self._warmed.cold,
             "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
+            "screened": {c.place.name: c.screen.counts for c in channels if c.screen is not None},
         }
+
+    def screened(self, station: str, channel: str) -> Shown:
+        """Return what the centre's screening says of a channel."""
+        known = self._fold.channels.get(station, {}).get(channel)
+        if known is None or known.screen is None:
+            return Shown((), {})
+        return Shown(known.screened(), known.screen.counts)
 
     async def _announce(self) -> None:
         """Have the catalogue take effect at an entry; until then the saved one is in force."""

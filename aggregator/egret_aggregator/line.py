@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from egret_aggregator.recorder import Recorder
     from egret_aggregator.roller import Roller
     from egret_core.progress import Pulse
+    from egret_core.rules.screened import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ class RunningLine:
     async def unmarked(self) -> int:
         """Return how many recorded entries may be missing in rollups, after a short wait."""
         return await self.roller.follow() if self.roller else 0
+
+    def screened(self, station: str, channel: str) -> Shown:
+        """Return what the centre's screening says of a channel."""
+        return self.judge.screened(station, channel)
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""

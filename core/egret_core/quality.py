@@ -28,6 +28,8 @@ Flags follow IOC Manuals and Guides 54 vol. 3 and QARTOD (1 good, 2 not evaluate
 | 1048576 | INPUT | another channel that its conversion needs was old, doubtful or missing |
 | 2097152 | BOUNCE | a contact closed more often than a bucket can tip |
 | 4194304 | SHED | not asked: the battery is low |
+| 8388608 | SEASONAL | outside what is believed in that month |
+| 16777216 | NEIGHBOUR | unlike its neighbours |
 """
 
 from __future__ import annotations
@@ -72,6 +74,8 @@ class Reason(IntFlag):
     INPUT = 1048576
     BOUNCE = 2097152
     SHED = 4194304
+    SEASONAL = 8388608
+    NEIGHBOUR = 16777216
 
 
 FLAGS = frozenset(int(flag) for flag in Flag)

@@ -26,6 +26,7 @@ from egret_aggregator.store import MemoryStore
 from egret_aggregator.store.rollups import Rollups
 from egret_aggregator.tokens import Role, Tokens
 from egret_aggregator.warnings import Ledger
+from egret_core.rules.screened import Shown
 from egret_core.timescale import Timescale
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class StillLine:
     heard: dict[str, dict[str, Any]] = field(default_factory=dict)
     behind: int = 0
     wrong: tuple[str, ...] = ()
+    doubts: dict[tuple[str, str], Shown] = field(default_factory=dict)
     told: dict[str, float] = field(default_factory=lambda: {"egret_journal_head": 7.0})
 
     def judged_ms(self) -> int | None:
@@ -118,6 +120,9 @@ class StillLine:
 
     async def unmarked(self) -> int:
         return self.behind
+
+    def screened(self, station: str, channel: str) -> Shown:
+        return self.doubts.get((station, channel), Shown((), {}))
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         return self.heard

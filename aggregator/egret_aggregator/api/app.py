@@ -16,6 +16,7 @@ from egret_aggregator.api import (
     health,
     problems,
     readings,
+    screening,
     session,
     warnings,
 )
@@ -47,7 +48,10 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app)
     # Before `/warnings/{warning}`, which would take it for an id.
     app.router.routes.append(Route(STREAM_PATH, Stream(), include_in_schema=False))
-    rooms = (health, session, warnings, readings, buckets, feed, gateways, grafana, backtests)
+    rooms = (
+        *(health, session, warnings, readings, buckets, screening, feed, gateways, grafana),
+        backtests,
+    )
     routers = [room.router for room in rooms]
     for router in routers:
         app.include_router(router)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from egret_aggregator.store import TimeSeriesStore
     from egret_aggregator.tokens import Tokens
     from egret_aggregator.warnings import Ledger
+    from egret_core.rules.screened import Shown
 
 JUDGED_STALE_S = 60.0  # ticks come every 10 s: six missing are no coincidence
 
@@ -38,6 +39,9 @@ class Line(Protocol):
 
     async def unmarked(self) -> int:
         """Return how many recorded entries may be missing in rollups, after a short wait."""
+
+    def screened(self, station: str, channel: str) -> Shown:
+        """Return what the centre's screening says of a channel."""
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""

@@ -236,6 +236,23 @@ ANSWERS: dict[tuple[str, str], Any] = {
         "truncated": False,
         "next_from": None,
     },
+    ("get", "/api/v1/stations/{station}/channels/{channel}/screening"): {
+        **STANDING,
+        "station": "st0007",
+        "channel": "wl",
+        **_MEASURE,
+        "screened": True,
+        "items": [
+            {
+                "time": _TIME,
+                "flag": 3,
+                "flag_name": "SUSPECT",
+                "reasons": ["SPIKE", "RATE"],
+                "provisional": True,
+            }
+        ],
+        "counts": [{"reason": "rate", "suspect": 1, "fail": 0}],
+    },
     ("post", "/api/v1/readings"): {
         "batch": "2026-07-12-0610",
         "source": "feed:hydrology",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from egret_aggregator.backtest.history import History
-    from egret_aggregator.catalogue import Catalogue
+    from egret_aggregator.catalogue import Catalogue, ChannelPlace
     from egret_aggregator.store.model import StoredReading
 
 TICK_MS = 10_000  # as the intake ticks
@@ -85,6 +85,22 @@ class Outcome:
     early: int = 0
 
 
+def _needed(catalogue: Catalogue) -> list[ChannelPlace]:
+    """Return the channels that rules judge, or that screening asks about those."""
+    rules = catalogue.rules
+    heard = {name for rule in rules for name in rule.gateways}
+    wanted = [pair for rule in rules for pair in rule.channels]
+    wanted += [(p.station, p.channel) for p in catalogue.places() if p.gateway in heard]
+    found: set[tuple[str, str]] = set()
+    while wanted:
+        pair = wanted.pop()
+        place = catalogue.place(*pair)
+        if pair not in found and place is not None:
+            found.add(pair)
+            wanted += place.screening.company if place.screening is not None else ()
+    return [place for place in catalogue.places() if (place.station, place.channel) in found]
+
+
 class Backtest:
     """One run of rules over a span of history.
 
@@ -114,13 +130,7 @@ class Backtest:
         start_ms = span.from_ms - min(lead_ms, LEAD_MAX_MS)
         self._start_ms = start_ms - start_ms % TICK_MS
         self._next_tick_ms = self._start_ms
-        judged = {pair for rule in rules for pair in rule.channels}
-        heard = {name for rule in rules for name in rule.gateways}
-        self._places = [
-            place
-            for place in catalogue.places()
-            if (place.station, place.channel) in judged or place.gateway in heard
-        ]
+        self._places = _needed(catalogue)
 
     async def run(self) -> Outcome:
         """Judge the span; return what was said.

@@ -94,6 +94,11 @@ _JUDGE = (
     _counter("egret_judge_warm_channels_total", "Channels whose new rules got their history"),
     _counter("egret_judge_cold_channels_total", "Channels whose history could not be read"),
     _gauge("egret_judge_misfit_channels", "Channels whose unit or datum does not fit their rules"),
+    _counter(
+        "egret_judge_screened_total",
+        "Values that the centre's screening doubts or fails, by reason",
+        *("reason", "flag"),
+    ),
     _gauge("egret_judgement_current", "1 while what is shown is judged and no minute old"),
     _gauge("egret_judgement_age_seconds", "Age of the newest entry judged"),
 )

@@ -9,9 +9,10 @@ from egret_aggregator.journal.fill import FRESH_ONLY, SAY_SO, Level
 from egret_aggregator.journal.receipt import Verdict
 from egret_aggregator.metrics.exposition import labelled
 from egret_core.messages import Reject, Taking
+from egret_core.rules.screened import REASONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from egret_aggregator.intake import Intake
     from egret_aggregator.journal import Journal
@@ -97,6 +98,7 @@ def judge(room: Judge) -> dict[str, float | Histogram]:
     """Return what was judged, and what was not, by reason."""
     health = room.health()
     return {
+        **_screened(health["screened"]),
         "egret_judge_position": float(health["position"]),
         "egret_judge_readings_total": float(health["readings"]),
         "egret_judge_events_total": float(health["events"]),
@@ -109,6 +111,18 @@ def judge(room: Judge) -> dict[str, float | Histogram]:
         "egret_judge_cold_channels_total": float(health["cold"]),
         "egret_judge_misfit_channels": float(len(health["misfits"])),
     }
+
+
+def _screened(channels: Mapping[str, Mapping[str, Sequence[int]]]) -> dict[str, float]:
+    """Return what the centre's screening doubts and fails, of all channels, by reason."""
+    figures: dict[str, float] = {}
+    for reason in REASONS:
+        word = str(reason.name).lower()
+        pairs = [counts[word] for counts in channels.values() if word in counts]
+        for at, flag in enumerate(("suspect", "fail")):
+            name = labelled("egret_judge_screened_total", reason=word, flag=flag)
+            figures[name] = float(sum(pair[at] for pair in pairs))
+    return figures
 
 
 async def lags(

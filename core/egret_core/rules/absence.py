@@ -35,6 +35,7 @@ class Absence:
         "_mark",
         "_newest_ms",
         "_said_id",
+        "_said_ms",
         "_seen",
         "_seen_good",
         "_state",
@@ -52,6 +53,7 @@ class Absence:
         self._hazard = bound.hazard
         self._law = law
         self._late_ms = late_ms
+        self._said_ms = law.limit_ms  # silence after which it is said provisionally
         self._fresh_ms = law.limit_ms + late_ms
         self._state = _PRESENT
         self._last_ms = now_ms  # last good reading, or when the rule took effect
@@ -68,10 +70,16 @@ class Absence:
         """Whether it is said, provisionally or not, that the subject is silent."""
         return self._state != _PRESENT
 
-    def lateness(self, late_ms: int) -> None:
-        """Take another allowed lateness, ms."""
-        self._late_ms = late_ms
-        self._fresh_ms = self._law.limit_ms + late_ms
+    def lateness(self, late_ms: int, settling_ms: int = 0) -> None:
+        """Take another allowed lateness, ms.
+
+        Args:
+            late_ms: of a reading's receipt.
+            settling_ms: how long after its receipt it is known whether a reading is good.
+        """
+        self._late_ms = late_ms + settling_ms
+        self._said_ms = self._law.limit_ms + settling_ms
+        self._fresh_ms = self._law.limit_ms + self._late_ms
 
     def follow(self, other: Absence) -> None:
         """Take over what another rule knows of the same subject: its last word, and the count."""
@@ -126,7 +134,7 @@ class Absence:
                 self._resolve(self._back_ms, out)
             return
         silent = running_ms - self._mark
-        if self._state == _PRESENT and silent >= self._law.limit_ms:
+        if self._state == _PRESENT and silent >= self._said_ms:
             event = self._raised(Phase.PROVISIONAL)
             self._state, self._said_id = _PROVISIONAL, event.id
             out.append(event)

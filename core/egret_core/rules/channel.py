@@ -4,7 +4,8 @@ The watermark is the newest reading's time minus the allowed lateness. What it h
 settled and goes through the detectors in time order; so does what has waited that long in running
 time. A reading at or behind it is late: it changes no state and is counted. A reading more than
 60 s ahead of its receipt is taken at its receipt and never moves the watermark. Of one identity
-the first reading stays.
+the first reading stays. Where the catalogue says so, what settles is screened before the detectors
+see it (`egret_core.rules.screened`).
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ from typing import TYPE_CHECKING, Any
 from egret_core.quality import Reason, counts, is_base, is_good
 from egret_core.rules.index import Graded, Standing
 from egret_core.rules.ladder import Ladder
-from egret_core.rules.model import AHEAD_MS, CUT_S, LATE_S
-from egret_core.rules.order import WAITING_MAX, place_in
+from egret_core.rules.model import AHEAD_MS, CUT_S
+from egret_core.rules.order import WAITING_MAX, default_late_ms, place_in
 from egret_core.rules.rain import Rain
-from egret_core.rules.warming import Warming
+from egret_core.rules.screened import FAIL, Screened, mark
+from egret_core.rules.warming import Warmings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sized
 
     from egret_core.reading import Reading
     from egret_core.rules.absence import Absence
     from egret_core.rules.event import ConditionEvent
     from egret_core.rules.model import ChannelPlace
     from egret_core.rules.order import Waiting
+    from egret_core.screening.chain import Flagged
 
 AHEAD_MAX = 64  # identities of readings ahead of their receipt that are remembered
 SNAPSHOTS_MAX = 4  # gaps whose start is kept for the fold over late readings
@@ -44,7 +47,9 @@ class Channel:
 
     __slots__ = (
         "_ahead",
+        "_aside",
         "_bases",
+        "_careful",
         "_frontier_ms",
         "_late_ms",
         "_newest_ms",
@@ -61,6 +66,7 @@ class Channel:
         "late_span",
         "misfit",
         "place",
+        "screen",
         "settled_ms",
         "snapshots",
         "snapshots_changed",
@@ -74,12 +80,17 @@ class Channel:
         self.gateway = place.gateway
         self.detectors = tuple(detectors)
         self.absences = tuple(absences)
+        self._careful = False  # a reading of it needs a second look: a misfit, or it is screened
         self._late_ms = default_late_ms(place, CUT_S)
         self.sums = tuple(p for p in self.detectors if not isinstance(p, Ladder) and p.of_total)
         self._bases: set[int] = set()  # identities of those waiting that only move a total's base
         self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
         self._waiting: list[Waiting] = []
-        self._warming: dict[str, Warming] = {}  # by rule; empty but for seconds after a change
+        self._warming = Warmings()
+        self._aside: Sized = self._warming.by_rule  # empty while detectors see readings as they are
+        self.screen: Screened | None = None
+        if place.screening is not None:
+            self.screened_by(Screened(place))
         self._newest_ms = _NO_TIME
         self._frontier_ms = _NO_TIME
         self._step_ms = 0
@@ -92,19 +103,26 @@ class Channel:
         self.snapshots: list[Any] = []
         self.snapshots_changed = False
         self.dirty = True
+        self.hear()
 
     def meta(self, quantity: str, datum: str, cut_s: float) -> None:
         """Take its gateway's word on the channel; a misfit with the catalogue stops judgement."""
         self._told = [quantity, datum, cut_s]
-        self.misfit = ""
-        if quantity != self.place.quantity:
-            self.misfit = f"quantity is {quantity!r}, the catalogue says {self.place.quantity!r}"
-        elif datum != self.place.datum:
-            self.misfit = f"datum is {datum!r}, the catalogue says {self.place.datum!r}"
+        self.misfit = self.place.misfit(quantity, datum)
+        self._careful = bool(self.misfit) or self.screen is not None
         self._late_ms = default_late_ms(self.place, cut_s)
-        for absence in self.absences:
-            absence.lateness(self._late_ms)
+        self.hear()
         self.dirty = True
+
+    def screened_by(self, screen: Screened) -> None:
+        """Let the centre screen its values."""
+        self.screen, self._careful, self._aside = screen, True, (screen,)
+
+    def hear(self) -> None:
+        """Hand on the allowed lateness, and how long a value waits to be found good."""
+        settling_ms = 0 if self.screen is None else self.screen.hear(self._late_ms)
+        for absence in self.absences:
+            absence.lateness(self._late_ms, settling_ms)
 
     def arrive(
         self, reading: Reading, received_ms: int, running_ms: int, out: list[ConditionEvent]
@@ -117,12 +135,12 @@ class Channel:
             if own_ms in self._ahead:
                 return
             time_ms = self._at_receipt(own_ms, received_ms)
-        sound = flag == 1 and not reasons and not self.misfit  # the common case, without a call
+        sound = flag == 1 and not reasons and not self._careful  # the common case
         if sound:
             for absence in self.absences:
                 absence.good(time_ms, received_ms, running_ms, out)
         else:
-            self._doubtful(time_ms, flag, reasons, (received_ms, running_ms), out)
+            self._doubtful(time_ms, reading, (received_ms, running_ms), out)
         frontier_ms = self._frontier_ms
         if time_ms <= frontier_ms:
             self._count_late(time_ms)
@@ -142,9 +160,10 @@ class Channel:
             if due:
                 self._settle_to(due[-1], out)
                 self.dirty = True
-        if self._warming:
-            self._end_warming(out)
         said = len(out)
+        if self._warming.by_rule:
+            first_ms = self._waiting[0][0] if self._waiting else None
+            self.dirty |= self._warming.end(self.detectors, first_ms, out)
         for absence in self.absences:
             absence.tick(running_ms, out)
         self.dirty = self.dirty or len(out) > said
@@ -160,7 +179,9 @@ class Channel:
         """Let the detectors of these rules take history in silence; return until when, ms."""
         # What is older than the lateness is here by now, in whatever order it came.
         until_ms = max(change_ms - self._late_ms, self._frontier_ms)
-        self._warming.update({rule: Warming(until_ms, change_ms) for rule in rules})
+        self._warming.begin(rules, until_ms, change_ms)
+        if self.screen is not None:
+            self.screen.begin_past()
         self.dirty = True
         return until_ms
 
@@ -168,17 +189,14 @@ class Channel:
         """Show the warming detectors a settled reading; what waits they see when it settles."""
         if time_ms > self._frontier_ms:
             return
-        for detector in self.detectors:
-            warming = self._warming.get(detector.rule)
-            if warming is not None:
-                warming.take(detector, time_ms, value)
+        if self.screen is None or self.screen.past(time_ms, value):
+            self._warming.teach(self.detectors, time_ms, value)
 
     def teach_base(self, time_ms: int, value: float) -> None:
         """Show them a settled total that was read during maintenance."""
         if time_ms <= self._frontier_ms:
-            for detector in self.sums:
-                if detector.rule in self._warming:
-                    detector.rebase(time_ms, value)
+            for detector in self._warming.of(self.sums):
+                detector.rebase(time_ms, value)
 
     def recall(self, time_ms: int) -> None:
         """Note a reading of history, of any quality, on a channel that had none."""
@@ -219,6 +237,10 @@ class Channel:
             if isinstance(part, Graded) and part.standing is not Standing.OK
         }
 
+    def screened(self) -> list[Flagged]:
+        """Return the newest flags of the centre, oldest first; the gateway's own are elsewhere."""
+        return [] if self.screen is None else list(self.screen.flags)
+
     @property
     def newest_ms(self) -> int | None:
         """Time of the newest reading of any quality, None before the first."""
@@ -241,7 +263,8 @@ class Channel:
             "bases": sorted(self._bases),
             "late": [self.late, self.late_span],
             "ahead": [self.ahead, list(self._ahead)],
-            "warming": {rule: warming.dump() for rule, warming in self._warming.items()},
+            "warming": self._warming.dump(),
+            "screen": self.screen.dump() if self.screen is not None else None,
             "rules": {part.rule: part.dump() for part in (*self.detectors, *self.absences)},
         }
 
@@ -260,9 +283,9 @@ class Channel:
         for part in (*self.detectors, *self.absences):
             if part.rule in saved["rules"]:
                 part.restore(saved["rules"][part.rule])
-        mine = {part.rule for part in self.detectors}
-        warming = saved.get("warming", {}).items()
-        self._warming = {rule: Warming.restored(row) for rule, row in warming if rule in mine}
+        self._warming.restore(saved.get("warming", {}), [part.rule for part in self.detectors])
+        if self.screen is not None and saved.get("screen"):
+            self.screen.restore(saved["screen"])
 
     def _takes(self, flag: int, reasons: int) -> bool:
         """Tell whether a value is judged, or moves the base of a total's sums."""
@@ -270,16 +293,16 @@ class Channel:
         return (base or counts(flag, reasons)) and not self.misfit
 
     def _doubtful(
-        self,
-        time_ms: int,
-        flag: int,
-        reasons: int,
-        receipt: tuple[int, int],
-        out: list[ConditionEvent],
+        self, time_ms: int, reading: Reading, receipt: tuple[int, int], out: list[ConditionEvent]
     ) -> None:
         received_ms, running_ms = receipt
+        reasons = reading.reasons
+        good = is_good(reading.flag, reasons) and not self.misfit
+        if good and self.screen is not None:
+            late = time_ms <= self._frontier_ms
+            good = self.screen.good(time_ms, reading, receipt, late=late)
         for absence in self.absences:
-            if is_good(flag, reasons) and not self.misfit:
+            if good:
                 absence.good(time_ms, received_ms, running_ms, out)
             elif reasons & _MAINTENANCE:
                 absence.maintained(time_ms, received_ms, running_ms)
@@ -298,7 +321,10 @@ class Channel:
             if self._bases and detector.of_total:
                 continue  # its base is still moving: what it rose by may have been poured
             if value >= detector.alert_at:
-                event = detector.alert(time_ms, value)
+                if self.screen is None:
+                    event = detector.alert(time_ms, value)
+                else:
+                    event = self.screen.alert(detector, time_ms, value)
                 if event is not None:
                     out.append(event)
 
@@ -320,6 +346,8 @@ class Channel:
                 self._bases.discard(item[1])
                 for detector in self.sums:
                     detector.rebase(item[0], item[2])
+                if self.screen is not None:
+                    self.screen.rebase(item[0], item[2])
                 continue
             self._settle(item[0], item[2], out)
         if not count:
@@ -334,37 +362,24 @@ class Channel:
         if self.settled_ms != _NO_TIME:
             self._step_ms = step_ms
         self.settled_ms = time_ms
-        if self._warming:
-            self._settle_warming(time_ms, value, out)
+        if self._aside:
+            self._settle_slowly(time_ms, value, out)
             return
         for detector in self.detectors:
             if not detector.quiet_from <= value < detector.quiet_below:
                 detector.settle(time_ms, value, out)
 
-    def _settle_warming(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
-        """Settle one reading while some rules still take history."""
-        for detector in self.detectors:
-            warming = self._warming.get(detector.rule)
-            if warming is not None and time_ms <= warming.until_ms:
-                warming.take(detector, time_ms, value)
-                continue
-            if warming is not None:
-                self._say_standing(detector, out)
-            detector.settle(time_ms, value, out)
-
-    def _end_warming(self, out: list[ConditionEvent]) -> None:
-        """Say what holds, rule by rule, once no reading of history waits any more."""
-        first_ms = self._waiting[0][0] if self._waiting else None
-        for detector in self.detectors:
-            warming = self._warming.get(detector.rule)
-            if warming is not None and (first_ms is None or first_ms > warming.until_ms):
-                self._say_standing(detector, out)
-
-    def _say_standing(self, detector: Detector, out: list[ConditionEvent]) -> None:
-        standing = self._warming.pop(detector.rule).standing(detector)
-        if standing is not None:
-            out.append(standing)
-        self.dirty = True
+    def _settle_slowly(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
+        """Settle one reading that is screened, or while some rules still take history."""
+        flagged = None
+        if self.screen is not None:
+            flagged = self.screen.settle(time_ms, value, self.absences, out)
+            if flagged.flag == FAIL:
+                return
+        said = len(out)
+        self._warming.settle(self.detectors, time_ms, value, out)
+        if flagged is not None:
+            mark(out, said, flagged)
 
     def _snapshot(self, time_ms: int) -> None:
         rules = {part.rule: part.dump() for part in self.detectors}
@@ -378,9 +393,3 @@ class Channel:
         self.late += 1
         span = self.late_span or [time_ms, time_ms]
         self.late_span = [min(span[0], time_ms), max(span[1], time_ms)]
-
-
-def default_late_ms(place: ChannelPlace, cut_s: float) -> int:
-    """Return the allowed lateness: the catalogue's, else 30 s beyond the channel's cut."""
-    late_s = place.late_s if place.late_s is not None else LATE_S + cut_s
-    return round(late_s * 1000)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from egret_core.rules.index import Index
+    from egret_core.screening.law import ScreeningLaw
 
 LATE_S = 30.0  # allowed lateness beyond a channel's cut (DESIGN 7)
 CUT_S = 1.0  # a gateway's cut where its meta has not told otherwise
@@ -68,6 +69,7 @@ class ChannelPlace:
         datum: vertical datum of a level, "" where the quantity has none.
         gateway: id of the gateway that owns it.
         late_s: allowed lateness; None for 30 s beyond the `cut_s` its gateway tells.
+        screening: what the centre believes of its values; None where it screens nothing.
     """
 
     station: str
@@ -77,11 +79,20 @@ class ChannelPlace:
     datum: str
     gateway: str
     late_s: float | None = None
+    screening: ScreeningLaw | None = None
 
     @property
     def name(self) -> str:
         """``station/channel``, the subject of its events."""
         return f"{self.station}/{self.channel}"
+
+    def misfit(self, quantity: str, datum: str) -> str:
+        """Return how a gateway's word on the channel differs from this, "" where it does not."""
+        if quantity != self.quantity:
+            return f"quantity is {quantity!r}, the catalogue says {self.quantity!r}"
+        if datum != self.datum:
+            return f"datum is {datum!r}, the catalogue says {self.datum!r}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from egret_core.rules.model import LATE_S
+
+if TYPE_CHECKING:
+    from egret_core.rules.model import ChannelPlace
 
 WAITING_MAX = 4096  # readings that wait for their order: 31 s at over 100 a second
 
@@ -21,3 +27,9 @@ def place_in(waiting: list[Waiting], item: Waiting) -> bool:
         return False
     waiting.insert(at, item)
     return True
+
+
+def default_late_ms(place: ChannelPlace, cut_s: float) -> int:
+    """Return the allowed lateness: the catalogue's, else 30 s beyond the channel's cut."""
+    late_s = place.late_s if place.late_s is not None else LATE_S + cut_s
+    return round(late_s * 1000)

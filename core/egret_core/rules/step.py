@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core.rules.absence import Absence
-from egret_core.rules.channel import Channel, Detector, default_late_ms
+from egret_core.rules.channel import Channel, Detector
 from egret_core.rules.gateway import Gateway
 from egret_core.rules.index import Graded
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import CUT_S, LATE_S, AbsenceLaw, IndexLaw, LadderLaw, RainLaw
+from egret_core.rules.order import default_late_ms
 from egret_core.rules.rain import Rain
 from egret_core.rules.running import Running
+from egret_core.rules.screened import join
 from egret_core.rules.warmup import Warmup
 
 if TYPE_CHECKING:
@@ -244,6 +246,7 @@ class Fold:
             channel = Channel(place, _detectors(rules, place.name), absences)
             self.channels.setdefault(place.station, {})[place.channel] = channel
             self._subjects.append(channel)
+        join(self.channels)
         for name, rules in by_gateway.items():
             since = (change.now_ms, running_ms, _GATEWAY_LATE_MS)
             gateway = Gateway(name, _absences(rules, f"gateway/{name}", since))

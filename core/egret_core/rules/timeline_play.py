@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from egret_core.instants import length, rfc3339
 from egret_core.reading import Reading
 from egret_core.rules import running
-from egret_core.rules.channel import default_late_ms
 from egret_core.rules.event import Change, ConditionEvent, Phase
 from egret_core.rules.explain import sentence
 from egret_core.rules.model import CUT_S
+from egret_core.rules.order import default_late_ms
 from egret_core.rules.packs import meant
 from egret_core.rules.step import Change as Rules
 from egret_core.rules.step import Fold, Item, Receipt, Tick, step

@@ -6,13 +6,16 @@ it is said once, as raised at the reading from which it has held: the earliest q
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from egret_core.rules.event import Change, ConditionEvent, Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from egret_core.rules.channel import Detector
 
+D = TypeVar("D", bound="Detector")
 _RISING = (Change.RAISED, Change.UPGRADED)
 
 
@@ -95,3 +98,82 @@ class Warming:
                 evidence = {"reached": over.level, **evidence}
             kept.append(over._replace(rank=event.rank, level=event.level, evidence=evidence))
         self._rises = kept
+
+
+class Warmings:
+    """What the detectors of one channel keep to themselves.
+
+    Attributes:
+        by_rule: empty but for seconds after a change.
+    """
+
+    __slots__ = ("by_rule",)
+
+    def __init__(self) -> None:
+        self.by_rule: dict[str, Warming] = {}
+
+    def begin(self, rules: Iterable[str], until_ms: int, change_ms: int) -> None:
+        """Let these rules take history up to `until_ms`; the change took effect at `change_ms`."""
+        self.by_rule.update({rule: Warming(until_ms, change_ms) for rule in rules})
+
+    def of(self, detectors: Iterable[D]) -> list[D]:
+        """Return those of the detectors that still take history."""
+        return [detector for detector in detectors if detector.rule in self.by_rule]
+
+    def teach(self, detectors: Iterable[Detector], time_ms: int, value: float) -> None:
+        """Show them a reading of history that has settled."""
+        for detector in self.of(detectors):
+            self.by_rule[detector.rule].take(detector, time_ms, value)
+
+    def settle(
+        self,
+        detectors: Sequence[Detector],
+        time_ms: int,
+        value: float,
+        out: list[ConditionEvent],
+    ) -> None:
+        """Settle one reading while some rules still take history."""
+        for detector in detectors:
+            warming = self.by_rule.get(detector.rule)
+            if warming is not None and time_ms <= warming.until_ms:
+                warming.take(detector, time_ms, value)
+                continue
+            if warming is not None:
+                self._say(detector, out)
+            if not detector.quiet_from <= value < detector.quiet_below:
+                detector.settle(time_ms, value, out)
+
+    def end(
+        self, detectors: Sequence[Detector], first_ms: int | None, out: list[ConditionEvent]
+    ) -> bool:
+        """Say what holds, rule by rule, once no reading of history waits; tell whether any did.
+
+        Args:
+            detectors: of the channel.
+            first_ms: time of the first reading that waits, None where none does.
+            out: what is said.
+        """
+        over = [
+            detector
+            for detector in self.of(detectors)
+            if first_ms is None or first_ms > self.by_rule[detector.rule].until_ms
+        ]
+        for detector in over:
+            self._say(detector, out)
+        return bool(over)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        return {rule: warming.dump() for rule, warming in self.by_rule.items()}
+
+    def restore(self, saved: Mapping[str, Any], rules: Iterable[str]) -> None:
+        """Take what `dump` returned, for these rules."""
+        mine = set(rules)
+        rows = saved.items()
+        self.by_rule.clear()  # the same dict: whoever holds it sees whether it is empty
+        self.by_rule.update({rule: Warming.restored(row) for rule, row in rows if rule in mine})
+
+    def _say(self, detector: Detector, out: list[ConditionEvent]) -> None:
+        standing = self.by_rule.pop(detector.rule).standing(detector)
+        if standing is not None:
+            out.append(standing)

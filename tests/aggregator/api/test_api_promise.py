@@ -20,6 +20,8 @@ from egret_aggregator.errors import StoreError
 from egret_aggregator.store import Aside, Note, StoredReading
 from egret_aggregator.tokens import Denial, Role
 from egret_aggregator.warnings.acts import Refusal
+from egret_core.rules.screened import Shown
+from egret_core.screening.chain import Flagged
 
 if TYPE_CHECKING:
     import httpx2
@@ -58,6 +60,7 @@ async def peopled(centre: ApiCentre) -> str:
     reading = StoredReading("st0007", "wl", ms, 3.4, 2.1, 1, 0, 0, 500)
     await centre.store.write([reading], [Aside("gw", "0" * 32, 1, -1, "foreign", NOW_MS, b"{}")])
     centre.line.heard["XM-TA-0042"] = {"online": True}
+    centre.line.doubts["st0007", "wl"] = Shown([Flagged(ms, 3, 2)], {"range": [1, 0]})
     answer = await centre.post(f"{LIST}/{raised.id}/acknowledge")
     assert answer.status_code == 200
     centre.context.backtests._command = BACKTESTED

@@ -17,6 +17,7 @@ from egret_aggregator.api import (
     grafana,
     health,
     readings,
+    screening,
     session,
     warnings,
 )
@@ -43,6 +44,7 @@ PROMISED = {
     ("GET", "/api/v1/stations/{station}"): "viewer",
     ("GET", "/api/v1/stations/{station}/channels/{channel}/readings"): "viewer",
     ("GET", "/api/v1/stations/{station}/channels/{channel}/buckets"): "viewer",
+    ("GET", "/api/v1/stations/{station}/channels/{channel}/screening"): "viewer",
     ("POST", "/api/v1/readings"): "feeder",
     ("GET", "/api/v1/backtests"): "viewer",
     ("POST", "/api/v1/backtests"): "officer",
@@ -61,7 +63,10 @@ PROMISED = {
     ("GET", "/api/v1/grafana/thresholds"): "viewer",
     ("GET", "/api/v1/grafana/threshold-lines"): "viewer",
 }
-ROOMS = (backtests, buckets, feed, gateways, grafana, health, readings, session, warnings)
+ROOMS = (
+    *(backtests, buckets, feed, gateways, grafana, health, readings, screening, session),
+    warnings,
+)
 ROLES = ("viewer", "officer", "admin")
 
 

@@ -189,3 +189,43 @@ async def test_channels_that_no_rule_judges_are_not_read() -> None:
 
     await Backtest(Watched(), LEVELS, Span(START_MS, START_MS + HOUR_MS)).run()
     assert set(asked) == {"wl"}
+
+
+NEIGHBOURS = """
+[[station]]
+id = "st1"
+name = "A"
+latitude = 1
+longitude = 2
+[[station.channel]]
+id = "wl"
+quantity = "water_level"
+datum = "Local"
+gateway = "GW-1"
+[station.channel.screening]
+unit = "m"
+neighbours = { channels = ["st2/wl"], off_by = 1.0, least = 1 }
+[[station]]
+id = "st2"
+name = "B"
+latitude = 1
+longitude = 2
+[[station.channel]]
+id = "wl"
+quantity = "water_level"
+datum = "Local"
+gateway = "GW-1"
+[[station.channel]]
+id = "rn"
+quantity = "rain_total"
+gateway = "GW-1"
+"""
+
+
+async def test_what_screening_asks_of_neighbours_is_read_too() -> None:
+    places = catalogue.of_texts(NEIGHBOURS, RIVER, "f")
+    work = Backtest(MemoryStore(), places, Span(START_MS, START_MS + HOUR_MS))
+    assert [place.name for place in work._places] == ["st1/wl", "st2/wl"]
+    beside = [row(60 * n, 2.0)._replace(station="st2") for n in range(20)]
+    found = await judged([row(60 * n, 2.0) for n in range(20)] + beside, places=places)
+    assert (found.readings, found.events) == (40, [])
