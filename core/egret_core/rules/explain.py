@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from egret_core.rules.event import ConditionEvent
 
 LANGUAGES = ("en", "zh")
+INPUTS_MAX = 8  # inputs of a joint rule that are told
 MORE_MAX = 12  # further members of the evidence that are told
 DIGITS = 7  # of a number: below any sensor's noise
 NUMBER_MAX = 1e300  # a larger one is no measurement, and none is NaN
@@ -30,6 +31,7 @@ _TOLD = frozenset(
         *("silent_s", "last_good_ms", "last_tick_ms", "in_force_ms", "rebased_ms", "index", "over"),
     )
 )
+_LISTS = ("inputs", "missing")
 _BELOW = frozenset(("below_clear", "sum_below_and_dry"))
 # Endings of evidence keys that are no instant, and the unit they stand for.
 _UNITS = {
@@ -70,7 +72,7 @@ def _told(event: Mapping[str, Any], offset_min: int, language: int) -> str:
         at_ms = _number(evidence.get(key))
         if at_ms is not None:
             text += form[language].format(at=rfc3339(int(at_ms), offset_min))
-    more = _more(evidence, offset_min)
+    more = [*_inputs(evidence, offset_min, language), *_more(evidence, offset_min)]
     if more:
         text += words.MORE[language].format(list=words.BETWEEN[language].join(more))
     if event["phase"] == "provisional":
@@ -191,9 +193,32 @@ def _number(value: object) -> float | None:
     return value if abs(value) <= NUMBER_MAX else None
 
 
+def _inputs(evidence: Mapping[str, Any], offset_min: int, language: int) -> list[str]:
+    """Return what each input of a joint rule holds, and which are missing."""
+    out = []
+    for name, form in (("inputs", words.INPUT), ("missing", words.MISSING)):
+        for row in _rows(evidence, name)[:INPUTS_MAX]:
+            level = str(row.get("level") or "")
+            held = words.LEVELS_ZH.get(level, level) if language else level
+            at_ms = _number(row.get("since_ms", row.get("last_good_ms")))
+            at = words.NO_TIME[language] if at_ms is None else rfc3339(int(at_ms), offset_min)
+            told = {"level": held or words.NO_LEVEL[language], "at": at}
+            told |= {"subject": str(row["subject"]), "rule": str(row.get("rule", ""))}
+            out.append(form[language].format_map(told))
+    return out
+
+
+def _rows(evidence: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    given = evidence.get(key)
+    rows = given if isinstance(given, list | tuple) else ()
+    return [one for one in rows if isinstance(one, dict) and "subject" in one]
+
+
 def _more(evidence: Mapping[str, Any], offset_min: int) -> list[str]:
     """Return what a rule adds to its evidence, each with its unit."""
     told = _TOLD | {"also"} if _further(evidence) else _TOLD
+    # An empty list says nothing; one of another form is told as it is.
+    told |= {name for name in _LISTS if _rows(evidence, name) or evidence.get(name) in ([], ())}
     found = [key for key in evidence if key not in told][:MORE_MAX]
     return [_member(key, evidence[key], offset_min) for key in found]
 
@@ -201,7 +226,7 @@ def _more(evidence: Mapping[str, Any], offset_min: int) -> list[str]:
 def _member(key: str, value: object, offset_min: int) -> str:
     if key.endswith("_ms") and isinstance(value, int) and _number(value) is not None:
         return f"{key.removesuffix('_ms')} {rfc3339(value, offset_min)}"
-    if isinstance(value, list | tuple | dict):
+    if isinstance(value, bool | list | tuple | dict):
         return f"{key} {json.dumps(value, ensure_ascii=False)}"[:TEXT_MAX]
     ending = max((end for end in _UNITS if key.endswith(end)), key=len, default="")
     number = _number(value)

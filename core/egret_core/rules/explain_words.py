@@ -127,6 +127,9 @@ ALSO: Both = (
     ", and {value} in {window} {relation} {threshold}",
     "，且 {window} 雨量 {value} {relation} {threshold}",
 )
+INPUT: Both = ("{subject} {level} by {rule} since {at}", "{subject} {level}（{rule}，自 {at}）")
+MISSING: Both = ("{subject} is missing (last good: {at})", "{subject} 缺测（最后有效：{at}）")
+NO_LEVEL: Both = ("none", "无")
 CENTRE: Both = ("the centre", "中心")
 PROVISIONAL: Both = (
     "; provisional: readings still on their way may change it",

@@ -218,6 +218,32 @@ def test_an_index_is_called_something_in_both_languages() -> None:
         assert not chinese.isascii()
 
 
+def test_a_joint_rule_tells_its_inputs_and_what_is_missing() -> None:
+    inputs = [
+        {"rule": "river@1", "subject": "st1/wl", "level": "red", "since_ms": START_MS},
+        {"rule": "river@1", "subject": "st2/wl", "level": "", "since_ms": START_MS},
+    ]
+    evidence = {
+        "holding": 1,
+        "need": 2,
+        "of": 3,
+        "unconfirmed": True,
+        "inputs": inputs,
+        "missing": [{"subject": "st3/wl", "last_good_ms": None}],
+    }
+    told = sentence(event(subject="area/x", reason="inputs_hold", evidence=evidence))
+    assert told["en"] == (
+        "area/x at 2017-07-14T02:40:00Z: enough of its inputs hold the level; "
+        "rule river@1a2b3c4d raises blue; st1/wl red by river@1 since 2017-07-14T02:40:00Z, "
+        "st2/wl none by river@1 since 2017-07-14T02:40:00Z, st3/wl is missing (last good: no time), "
+        "holding 1, need 2, of 3, unconfirmed true."
+    )
+    assert "st1/wl 红色（river@1，自 2017-07-14T02:40:00Z）" in told["zh"]
+    assert "st3/wl 缺测（最后有效：无）" in told["zh"]
+    none = sentence(event(reason="inputs_hold", evidence={"inputs": [], "missing": []}))
+    assert none["en"].endswith("raises blue.")
+
+
 def test_the_centre_is_called_so() -> None:
     evidence = {"last_tick_ms": START_MS, "limit_s": 600.0}
     one = event(subject="centre", reason="no_ticks", level="fault", evidence=evidence)
