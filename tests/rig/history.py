@@ -49,6 +49,7 @@ channels = ["st1/wl"]
 [rule.parameters]
 unit = "m"
 datum = "Local"
+hold_s = 0
 levels = [{ level = "blue", raise = 3.0, clear = 2.8 }, { level = "red", raise = 5.0, clear = 4.8 }]
 """
 RULES = f"""{RIVER}
