@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
 from egret_core.rules.binding import GATEWAY, bind
+from egret_core.rules.joining import AREA
 from egret_core.rules.model import ChannelPlace
 from egret_core.rules.packs import (
     Pack,
@@ -226,7 +227,7 @@ def _check_company(file: str, stations: Mapping[str, Station]) -> None:
 
 def _station(file: str, key: str, row: Mapping[str, Any]) -> Station:
     refuse_unknown(file, key, row, _STATION_KEYS)
-    station_id = _id(file, f"{key}.id", row.get("id"), (GATEWAY, CENTRE))
+    station_id = _id(file, f"{key}.id", row.get("id"), (GATEWAY, CENTRE, AREA))
     channels: dict[str, ChannelPlace] = {}
     for at, body in enumerate(rows(file, f"{key}.channel", row.get("channel", []))):
         where = f"{key}.channel[{at}]"

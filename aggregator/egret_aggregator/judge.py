@@ -217,6 +217,7 @@ class Judge:
             "ahead": sum(channel.ahead for channel in channels),
             "warm": self._warmed.warm,
             "cold": self._warmed.cold,
+            "inputs_missing": self._fold.second.missing(),
             "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
             "screened": {c.place.name: c.screen.counts for c in channels if c.screen is not None},
         }

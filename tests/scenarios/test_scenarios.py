@@ -22,7 +22,7 @@ from egret_core.reading import Reading
 from egret_core.rules.step import Change, Fold, Item, Receipt, Tick, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from egret_core.rules.event import ConditionEvent
 
@@ -70,12 +70,20 @@ def judged(case: Path, catalogue: Catalogue) -> list[ConditionEvent]:
     return out
 
 
+def evidence_told(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in evidence.items():
+        if key.endswith("_ms") and value is not None:
+            out[key] = (value - START_MS) / 1000
+        elif isinstance(value, list):
+            out[key] = [evidence_told(row) if isinstance(row, dict) else row for row in value]
+        else:
+            out[key] = value.partition("@")[0] if key == "rule" else value
+    return out
+
+
 def told(event: ConditionEvent) -> dict[str, Any]:
     """Return an event as it stands in a golden file: times from the start, no hashes."""
-    evidence = {
-        key: (value - START_MS) / 1000 if key.endswith("_ms") and value is not None else value
-        for key, value in event.evidence.items()
-    }
     return {
         "time_s": (event.time_ms - START_MS) / 1000,
         "rule": event.rule.partition("@")[0],
@@ -84,7 +92,7 @@ def told(event: ConditionEvent) -> dict[str, Any]:
         "phase": str(event.phase),
         "level": event.level,
         "reason": event.reason,
-        "evidence": evidence,
+        "evidence": evidence_told(event.evidence),
         "names_a_provisional_one": bool(event.provisional_id),
     }
 

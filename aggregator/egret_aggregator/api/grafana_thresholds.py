@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from egret_core.rules.binding import GATEWAY
-from egret_core.rules.model import AbsenceLaw, IndexLaw, LadderLaw
+from egret_core.rules.model import AbsenceLaw, IndexLaw, JointLaw, LadderLaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def _facts(rule: BoundRule) -> list[Row]:
         return [_row(law.label, 1, law.limit_ms / 1000, unit="s")]
     if isinstance(law, IndexLaw):
         return [{**row, "index": law.name} for row in _ladder(law.ladder)]
-    return _windows(law)
+    return [] if isinstance(law, JointLaw) else _windows(law)
 
 
 def _ladder(law: LadderLaw) -> list[Row]:

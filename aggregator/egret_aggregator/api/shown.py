@@ -19,7 +19,7 @@ def event_shown(event: Mapping[str, Any]) -> dict[str, Any]:
     body = dict(event)
     body["time"] = rfc3339(body.pop("time_ms"))
     body["sentence"] = sentence_of(event)
-    body["evidence"] = {_name(key): _value(key, value) for key, value in body["evidence"].items()}
+    body["evidence"] = _told(body["evidence"])
     return body
 
 
@@ -35,5 +35,11 @@ def _name(key: str) -> str:
     return key.removesuffix(_INSTANT)
 
 
+def _told(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    return {_name(key): _value(key, value) for key, value in evidence.items()}
+
+
 def _value(key: str, value: object) -> object:
+    if isinstance(value, list):  # of an area's event: its inputs
+        return [_told(row) if isinstance(row, dict) else row for row in value]
     return rfc3339(value) if key.endswith(_INSTANT) and isinstance(value, int) else value

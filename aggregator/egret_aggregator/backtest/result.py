@@ -21,12 +21,6 @@ _RISES = (Change.RAISED, Change.UPGRADED)
 
 def event_told(event: ConditionEvent, offset_min: int = 0) -> dict[str, Any]:
     """Return an event with its instants in RFC 3339 and why it is, in words."""
-    evidence = {
-        key.removesuffix("_ms"): rfc3339(value, offset_min, exact=True)
-        if key.endswith("_ms") and isinstance(value, int)
-        else value
-        for key, value in event.evidence.items()
-    }
     return {
         "id": event.id,
         "rule": event.rule,
@@ -38,9 +32,21 @@ def event_told(event: ConditionEvent, offset_min: int = 0) -> dict[str, Any]:
         "rank": event.rank,
         "time": rfc3339(event.time_ms, offset_min, exact=True),
         "reason": event.reason,
-        "evidence": evidence,
+        "evidence": _told(event.evidence, offset_min),
         "sentence": sentence(event, offset_min),
     }
+
+
+def _told(evidence: Mapping[str, Any], offset_min: int) -> dict[str, Any]:
+    return {key.removesuffix("_ms"): _value(key, evidence[key], offset_min) for key in evidence}
+
+
+def _value(key: str, value: object, offset_min: int) -> object:
+    if isinstance(value, list):  # of an area's event: its inputs
+        return [_told(row, offset_min) if isinstance(row, dict) else row for row in value]
+    if key.endswith("_ms") and isinstance(value, int):
+        return rfc3339(value, offset_min, exact=True)
+    return value
 
 
 def body(

@@ -93,6 +93,7 @@ _JUDGE = (
     _counter("egret_judge_foreign_total", "Readings from a gateway that does not own the channel"),
     _counter("egret_judge_warm_channels_total", "Channels whose new rules got their history"),
     _counter("egret_judge_cold_channels_total", "Channels whose history could not be read"),
+    _gauge("egret_judge_missing_inputs", "Inputs of rules over rules that have fallen silent"),
     _gauge("egret_judge_misfit_channels", "Channels whose unit or datum does not fit their rules"),
     _counter(
         "egret_judge_screened_total",

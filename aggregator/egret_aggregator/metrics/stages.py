@@ -110,6 +110,7 @@ def judge(room: Judge) -> dict[str, float | Histogram]:
         "egret_judge_warm_channels_total": float(health["warm"]),
         "egret_judge_cold_channels_total": float(health["cold"]),
         "egret_judge_misfit_channels": float(len(health["misfits"])),
+        "egret_judge_missing_inputs": float(sum(map(len, health["inputs_missing"].values()))),
     }
 
 

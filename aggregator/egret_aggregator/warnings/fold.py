@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from egret_aggregator.warnings.record import Record
 
 _RISING = (Change.RAISED, Change.UPGRADED)
-_NO_STATION = ("gateway", "centre")  # first words of subjects that are no station
+_NO_STATION = ("gateway", "centre", "area")  # first words of subjects that are no station
 
 
 def event_json(event: ConditionEvent) -> dict[str, Any]:

@@ -62,7 +62,8 @@ class WarningState:
     Attributes:
         id: deterministic, the id of the condition event that opened it.
         rule: rule id without its version; subject: what it is about.
-        station: id of the place, "" for a gateway or the centre; hazard: family of the rule.
+        station: id of the place, "" for a gateway, an area or the centre.
+        hazard: family of the rule.
         state, condition: as people and as the rule see it.
         level, rank: on record: raised by rule, lowered by a person only.
         peak_rank: the highest rank it ever had on record.

@@ -11,7 +11,11 @@ datum = "Luoling"
 levels = [{ level = "blue", raise = 3.0, clear = 2.8 }]
 ```
 
-A rule's version is a hash of its pack and parameters: its state and its events carry it.
+A joint rule, of the second stage, takes levels of other rules by `inputs` instead of channels
+(`egret_core.rules.joining`).
+
+A rule's version is a hash of its pack and parameters, and of a joint rule's inputs with their
+versions: its state and its events carry it.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
+from egret_core.rules.joining import KEYS as JOINT_KEYS
+from egret_core.rules.joining import Draft, join
+from egret_core.rules.joints import JOINTS
 from egret_core.rules.laws import law_of
 from egret_core.rules.model import BoundRule, Family
 from egret_core.rules.packs import (
@@ -65,39 +72,48 @@ def bind(
     """
     body = parse_toml(text, file)
     refuse_unknown(file, "", body, ("rule",))
+    order: dict[str, None] = {}
+    drafts: list[Draft] = []
     out: dict[str, BoundRule] = {}
     for at, row in enumerate(rows(file, "rule", body.get("rule", []))):
-        key = f"rule[{at}]"
-        rule = _rule(file, key, row, packs, places)
-        if rule.id in out:
-            raise ConfigError(file, f"{key}.id", rule.id, "give every rule an id of its own")
-        out[rule.id] = rule
-    return tuple(out.values())
+        draft = _draft(file, f"rule[{at}]", row, packs)
+        if draft.id in order:
+            remedy = "give every rule an id of its own"
+            raise ConfigError(file, f"{draft.key}.id", draft.id, remedy)
+        order[draft.id] = None
+        if draft.pack.family in JOINTS:
+            drafts.append(draft)
+        else:
+            out[draft.id] = _rule(file, draft, places)
+    out |= join(file, drafts, out, sorted({station for station, _ in places}), _version)
+    return tuple(out[name] for name in order)
 
 
-def _rule(
-    file: str,
-    key: str,
-    row: Mapping[str, Any],
-    packs: Mapping[str, Pack],
-    places: Mapping[tuple[str, str], ChannelPlace],
-) -> BoundRule:
-    refuse_unknown(file, key, row, _KEYS)
-    rule_id = row.get("id")
-    if not is_id(rule_id):
-        remedy = "write 1 to 48 of A-Z a-z 0-9 _ -"
-        raise ConfigError(file, f"{key}.id", rule_id, remedy)
+def _draft(file: str, key: str, row: Mapping[str, Any], packs: Mapping[str, Pack]) -> Draft:
+    refuse_unknown(file, key, row, dict.fromkeys((*_KEYS, *JOINT_KEYS)))
     name = text_of(file, f"{key}.pack", row.get("pack"))
     pack = packs.get(name)
     if pack is None:
         raise ConfigError(file, f"{key}.pack", name, meant(name, packs, "unknown pack"))
+    refuse_unknown(file, key, row, JOINT_KEYS if pack.family in JOINTS else _KEYS)
+    rule_id = row.get("id")
+    if not is_id(rule_id):
+        remedy = "write 1 to 48 of A-Z a-z 0-9 _ -"
+        raise ConfigError(file, f"{key}.id", rule_id, remedy)
+    at = f"{key}.parameters"
+    given = parameters(file, at, pack, table(file, at, row.get("parameters", {})))
+    return Draft(key, rule_id, pack, row, given)
+
+
+def _rule(file: str, draft: Draft, places: Mapping[tuple[str, str], ChannelPlace]) -> BoundRule:
+    key, rule_id, pack, row, given = draft
     channels, gateways = _subjects(file, f"{key}.channels", row.get("channels"), places)
     if gateways and pack.family is not Family.ABSENCE:
         remedy = "name channels: only an absence rule judges a gateway"
         raise ConfigError(file, f"{key}.channels", f"{GATEWAY}/{gateways[0]}", remedy)
-    at = f"{key}.parameters"
-    given = parameters(file, at, pack, table(file, at, row.get("parameters", {})))
-    law = law_of((file, at), pack.family, given, [places[pair] for pair in channels])
+    law = law_of(
+        (file, f"{key}.parameters"), pack.family, given, [places[pair] for pair in channels]
+    )
     return BoundRule(
         id=rule_id,
         version=_version(pack, given),

@@ -19,6 +19,7 @@ from egret_core.rules.index import Graded, Standing
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import AHEAD_MS, CUT_S
 from egret_core.rules.order import WAITING_MAX, default_late_ms, place_in
+from egret_core.rules.presence import Presence
 from egret_core.rules.rain import Rain
 from egret_core.rules.screened import FAIL, Screened, mark
 from egret_core.rules.warming import Warmings
@@ -43,15 +44,13 @@ Detector = Ladder | Rain | Graded
 
 
 class Channel:
-    """The state of one channel; `place` says whose it is."""
+    """The state of one channel of `place`; all up to `frontier_ms` is settled."""
 
     __slots__ = (
         "_ahead",
         "_aside",
         "_bases",
         "_careful",
-        "_frontier_ms",
-        "_late_ms",
         "_newest_ms",
         "_step_ms",
         "_told",
@@ -61,11 +60,14 @@ class Channel:
         "ahead",
         "detectors",
         "dirty",
+        "frontier_ms",
         "gateway",
         "late",
+        "late_ms",
         "late_span",
         "misfit",
         "place",
+        "presence",
         "screen",
         "settled_ms",
         "snapshots",
@@ -81,7 +83,7 @@ class Channel:
         self.detectors = tuple(detectors)
         self.absences = tuple(absences)
         self._careful = False  # a reading of it needs a second look: a misfit, or it is screened
-        self._late_ms = default_late_ms(place, CUT_S)
+        self.late_ms = default_late_ms(place, CUT_S)
         self.sums = tuple(p for p in self.detectors if not isinstance(p, Ladder) and p.of_total)
         self._bases: set[int] = set()  # identities of those waiting that only move a total's base
         self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
@@ -92,10 +94,11 @@ class Channel:
         if place.screening is not None:
             self.screened_by(Screened(place))
         self._newest_ms = _NO_TIME
-        self._frontier_ms = _NO_TIME
+        self.frontier_ms = _NO_TIME
         self._step_ms = 0
         self._ahead: deque[int] = deque(maxlen=AHEAD_MAX)
         self.settled_ms = _NO_TIME
+        self.presence = Presence()
         self.late = 0
         self.late_span: list[int] = []
         self.ahead = 0
@@ -110,7 +113,7 @@ class Channel:
         self._told = [quantity, datum, cut_s]
         self.misfit = self.place.misfit(quantity, datum)
         self._careful = bool(self.misfit) or self.screen is not None
-        self._late_ms = default_late_ms(self.place, cut_s)
+        self.late_ms = default_late_ms(self.place, cut_s)
         self.hear()
         self.dirty = True
 
@@ -120,9 +123,9 @@ class Channel:
 
     def hear(self) -> None:
         """Hand on the allowed lateness, and how long a value waits to be found good."""
-        settling_ms = 0 if self.screen is None else self.screen.hear(self._late_ms)
+        settling_ms = 0 if self.screen is None else self.screen.hear(self.late_ms)
         for absence in self.absences:
-            absence.lateness(self._late_ms, settling_ms)
+            absence.lateness(self.late_ms, settling_ms)
 
     def arrive(
         self, reading: Reading, received_ms: int, running_ms: int, out: list[ConditionEvent]
@@ -141,22 +144,20 @@ class Channel:
                 absence.good(time_ms, received_ms, running_ms, out)
         else:
             self._doubtful(time_ms, reading, (received_ms, running_ms), out)
-        frontier_ms = self._frontier_ms
-        if time_ms <= frontier_ms:
+        if time_ms <= self.frontier_ms:
             self._count_late(time_ms)
             return
         if own_ms == time_ms and time_ms > self._newest_ms:
             self._newest_ms = time_ms
-            self._frontier_ms = max(frontier_ms, time_ms - self._late_ms)
+            self.frontier_ms = max(self.frontier_ms, time_ms - self.late_ms)
         if value is not None and (sound or self._takes(flag, reasons)):
             self._queue((time_ms, own_ms, value, running_ms), reasons, out)
-        self._settle_to(self._frontier_ms, out)
+        self._settle_to(self.frontier_ms, out)
 
     def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
         """Settle what has waited for the lateness of running time; judge the silence."""
         if self._waiting:
-            late_ms = self._late_ms
-            due = [item[0] for item in self._waiting if running_ms - item[3] >= late_ms]
+            due = [item[0] for item in self._waiting if running_ms - item[3] >= self.late_ms]
             if due:
                 self._settle_to(due[-1], out)
                 self.dirty = True
@@ -178,7 +179,7 @@ class Channel:
     def warm(self, rules: Iterable[str], change_ms: int) -> int:
         """Let the detectors of these rules take history in silence; return until when, ms."""
         # What is older than the lateness is here by now, in whatever order it came.
-        until_ms = max(change_ms - self._late_ms, self._frontier_ms)
+        until_ms = max(change_ms - self.late_ms, self.frontier_ms)
         self._warming.begin(rules, until_ms, change_ms)
         if self.screen is not None:
             self.screen.begin_past()
@@ -187,32 +188,32 @@ class Channel:
 
     def teach(self, time_ms: int, value: float) -> None:
         """Show the warming detectors a settled reading; what waits they see when it settles."""
-        if time_ms > self._frontier_ms:
+        if time_ms > self.frontier_ms:
             return
         if self.screen is None or self.screen.past(time_ms, value):
             self._warming.teach(self.detectors, time_ms, value)
 
     def teach_base(self, time_ms: int, value: float) -> None:
         """Show them a settled total that was read during maintenance."""
-        if time_ms <= self._frontier_ms:
+        if time_ms <= self.frontier_ms:
             for detector in self._warming.of(self.sums):
                 detector.rebase(time_ms, value)
 
     def recall(self, time_ms: int) -> None:
         """Note a reading of history, of any quality, on a channel that had none."""
         self._newest_ms = time_ms
-        self._frontier_ms = max(self._frontier_ms, time_ms - self._late_ms)
+        self.frontier_ms = max(self.frontier_ms, time_ms - self.late_ms)
 
     def recall_settled(self, time_ms: int, value: float) -> None:
         """Settle a reading of history on a channel that had none."""
         self._settle(time_ms, value, [])
-        self._frontier_ms = max(self._frontier_ms, time_ms)
+        self.frontier_ms = max(self.frontier_ms, time_ms)
 
     def recall_base(self, time_ms: int, value: float) -> None:
         """Settle a total that was read during maintenance, on a channel that had no history."""
         for detector in self.sums:
             detector.rebase(time_ms, value)
-        self._frontier_ms = max(self._frontier_ms, time_ms)
+        self.frontier_ms = max(self.frontier_ms, time_ms)
 
     def recall_waiting(
         self, time_ms: int, value: float, running_ms: int, *, base: bool = False
@@ -258,7 +259,8 @@ class Channel:
             "q": self.place.quantity,
             "d": self.place.datum,
             "told": self._told,
-            "times": [self._newest_ms, self._frontier_ms, self.settled_ms, self._step_ms],
+            "times": [self._newest_ms, self.frontier_ms, self.settled_ms, self._step_ms],
+            "seen": self.presence.dump(),
             "wait": self._waiting,
             "bases": sorted(self._bases),
             "late": [self.late, self.late_span],
@@ -274,9 +276,10 @@ class Channel:
             self.meta(*saved["told"])
         if (saved["q"], saved["d"]) != (self.place.quantity, self.place.datum):
             return
-        self._newest_ms, self._frontier_ms, self.settled_ms, self._step_ms = saved["times"]
+        self._newest_ms, self.frontier_ms, self.settled_ms, self._step_ms = saved["times"]
         self._waiting = [(row[0], row[1], row[2], row[3]) for row in saved["wait"]]
         self._bases = set(saved.get("bases", ()))
+        self.presence.restore(saved.get("seen", ([], None)), screened=self.screen is not None)
         self.late, self.late_span = saved["late"]
         self.ahead, ahead = saved["ahead"]
         self._ahead.extend(ahead)
@@ -299,7 +302,7 @@ class Channel:
         reasons = reading.reasons
         good = is_good(reading.flag, reasons) and not self.misfit
         if good and self.screen is not None:
-            late = time_ms <= self._frontier_ms
+            late = time_ms <= self.frontier_ms
             good = self.screen.good(time_ms, reading, receipt, late=late)
         for absence in self.absences:
             if good:
@@ -331,7 +334,7 @@ class Channel:
     def _at_receipt(self, own_ms: int, received_ms: int) -> int:
         self._ahead.append(own_ms)
         self.ahead += 1
-        return max(received_ms, self._frontier_ms + 1)
+        return max(received_ms, self.frontier_ms + 1)
 
     def _settle_to(self, time_ms: int, out: list[ConditionEvent]) -> None:
         waiting = self._waiting
@@ -352,15 +355,16 @@ class Channel:
             self._settle(item[0], item[2], out)
         if not count:
             return
-        self._frontier_ms = max(self._frontier_ms, waiting[count - 1][0])
+        self.frontier_ms = max(self.frontier_ms, waiting[count - 1][0])
         del waiting[:count]
 
     def _settle(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
         step_ms = time_ms - self.settled_ms
-        if step_ms > SNAPSHOT_GAP_MS and step_ms > 3 * self._step_ms > 0:
-            self._snapshot(time_ms)
-        if self.settled_ms != _NO_TIME:
-            self._step_ms = step_ms
+        if step_ms > SNAPSHOT_GAP_MS:
+            self.presence.gap(self.settled_ms, time_ms)
+            if step_ms > 3 * self._step_ms > 0:
+                self._snapshot(time_ms)
+        self._step_ms = step_ms if self.settled_ms != _NO_TIME else 0
         self.settled_ms = time_ms
         if self._aside:
             self._settle_slowly(time_ms, value, out)
@@ -374,6 +378,7 @@ class Channel:
         flagged = None
         if self.screen is not None:
             flagged = self.screen.settle(time_ms, value, self.absences, out)
+            self.presence.take(time_ms, failed=flagged.flag == FAIL)
             if flagged.flag == FAIL:
                 return
         said = len(out)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+FORECAST = "forecast"  # basis in the evidence of what no reading has reached yet
 _ID_B = 16  # bytes of SHA-256 in an event id: 2**64 events before a likely collision
 
 
@@ -41,7 +42,7 @@ class ConditionEvent:
 
     Attributes:
         rule: rule id and version, ``river-level@1a2b3c4d``.
-        subject: what it is about: ``station/channel``, ``gateway/ID`` or ``centre``.
+        subject: what it is about: ``station/channel``, ``gateway/ID``, ``area/NAME``, ``centre``.
         hazard: family of the rule: ``level``, ``rain``, ``absence``, ``ticks``.
         change: what happened; phase: how sure.
         level: label of the level now holding, "" after `returned`; the pack's word.
@@ -70,6 +71,11 @@ class ConditionEvent:
         key = (self.rule, self.subject, self.change, self.phase, self.level, self.time_ms)
         text = json.dumps([str(part) for part in key])
         return hashlib.sha256(text.encode()).digest()[:_ID_B].hex()
+
+
+def is_forecast(evidence: Mapping[str, Any]) -> bool:
+    """Tell whether a level was reached by a forecast, and not by a reading yet."""
+    return bool(evidence.get("basis") == FORECAST)
 
 
 def settled_hash(events: Iterable[ConditionEvent]) -> str:

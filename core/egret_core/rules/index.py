@@ -14,6 +14,7 @@ from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
+from egret_core.rules.event import is_forecast
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.total import Total
 
@@ -104,6 +105,11 @@ class Graded:
     def standing(self) -> Standing:
         """What the index can say now."""
         return self._index.standing
+
+    @property
+    def forecast(self) -> bool:
+        """Whether what it says now is a forecast."""
+        return self.standing is Standing.OK and is_forecast(self._index.evidence())
 
     def alert(self, time_ms: int, value: float) -> ConditionEvent | None:
         """Return nothing: one reading out of order decides no index."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from egret_core.rules.index import Index
+    from egret_core.rules.joint import Input, Joint
     from egret_core.screening.law import ScreeningLaw
 
 LATE_S = 30.0  # allowed lateness beyond a channel's cut (DESIGN 7)
@@ -40,6 +41,11 @@ class Family(StrEnum):
     NOWCAST = "nowcast"
     SURGE = "surge"
     MUSKINGUM = "muskingum"
+    VOTE = "vote"
+    FUSION = "fusion"
+    LOGIC = "logic"
+    CHAIN = "chain"
+    AREA = "area"
 
 
 class Cause(StrEnum):
@@ -50,6 +56,8 @@ class Cause(StrEnum):
     BELOW_CLEAR = "below_clear"  # the value fell below a level's clear value
     SUM_OVER_WINDOW = "sum_over_window"  # rain in a window reached its threshold
     SUM_BELOW_AND_DRY = "sum_below_and_dry"  # no window over, and dry long enough
+    INPUTS_HOLD = "inputs_hold"  # enough of a joint rule's inputs hold a level
+    INPUTS_EASED = "inputs_eased"  # no longer enough of them do
     NO_GOOD_READING = "no_good_reading"  # nothing good and fresh for the limit
     NEVER_SEEN = "never_seen"  # nothing good since the rule took effect
     GOOD_READING_AGAIN = "good_reading_again"
@@ -185,7 +193,22 @@ class IndexLaw:
     of_total: bool = False
 
 
-Law = LadderLaw | RainLaw | AbsenceLaw | IndexLaw
+@dataclass(frozen=True, slots=True)
+class JointLaw:
+    """A law of the second stage: over the levels that other rules give.
+
+    Attributes:
+        levels: its labels, lowest first.
+        make: returns a fresh state of its equation.
+        stale_ms: an input without a good reading for longer is told as missing.
+    """
+
+    levels: tuple[str, ...]
+    make: Callable[[], Joint]
+    stale_ms: int
+
+
+Law = LadderLaw | RainLaw | AbsenceLaw | IndexLaw | JointLaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +221,7 @@ class BoundRule:
         family: of the law; hazard: word on its events.
         channels: (station, channel) it judges; gateways: ids it judges (absence only).
         law: the law itself.
+        inputs: what a joint rule takes; place: the subject of its events.
     """
 
     id: str
@@ -209,6 +233,8 @@ class BoundRule:
     channels: tuple[tuple[str, str], ...]
     gateways: tuple[str, ...]
     law: Law
+    inputs: tuple[Input, ...] = ()
+    place: str = ""
 
     @property
     def name(self) -> str:

@@ -3,12 +3,12 @@
 | key | meaning |
 |---|---|
 | id, version, citation | name of the template, its edition, where its numbers come from |
-| family | level, rain, absence, or an index (`egret_core.rules.indices`) |
+| family | level, rain, absence, an index (`indices`), or a joint rule (`joints`), of this folder |
 | hazard | word on its events |
 | parameters.NAME | type; default (none: must be bound); fixed (may not be bound); bounds; choices |
 
 Types: text, choice, unit, seconds, number, ladder (list of level, raise, clear), windows (level,
-window_h, sum), rows (a list of tables, which the family checks).
+window_h, sum), rows (a list of tables, which the family checks), words (a list of labels).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WORD_MAX = 48  # characters of a level's or a hazard's word: as wide as its column
-TYPES = ("text", "choice", "unit", "seconds", "number", "ladder", "windows", "rows")
+TYPES = ("text", "choice", "unit", "seconds", "number", "ladder", "windows", "rows", "words")
 _KEYS = ("id", "version", "family", "hazard", "citation", "parameters")
 _PARAMETER_KEYS = ("type", "default", "fixed", "minimum", "maximum", "choices")
 

@@ -22,6 +22,7 @@ from egret_core.rules.order import default_late_ms
 from egret_core.rules.rain import Rain
 from egret_core.rules.running import Running
 from egret_core.rules.screened import join
+from egret_core.rules.second import Second
 from egret_core.rules.warmup import Warmup
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Fold:
         self.counts = Counts()
         self.channels: dict[str, dict[str, Channel]] = {}
         self.gateways: dict[str, Gateway] = {}
+        self.second = Second()
         self._subjects: list[Channel | Gateway] = []
         self._gone: set[str] = set()
         self._ticked = True
@@ -96,7 +98,7 @@ class Fold:
         """Take readings as received; append what they decide and settle."""
         gateway, received_ms, readings = receipt
         running_ms = self.running.at(received_ms)
-        stations, counts = self.channels, self.counts
+        stations, counts, said = self.channels, self.counts, len(out)
         none: dict[str, Channel] = {}
         for reading in readings:
             channel = stations.get(reading[0], none).get(reading[1])
@@ -110,6 +112,7 @@ class Fold:
         heard = self.gateways.get(gateway)
         if heard is not None:
             heard.hear(readings, received_ms, running_ms, out)
+        self.second.receive(out, said)
 
     def learn(self, facts: Facts) -> None:
         """Take a gateway's facts on the channels that it owns."""
@@ -126,9 +129,12 @@ class Fold:
         for at, subject in enumerate(self._subjects, 1):
             subject.tick(running_ms, out)
             if at % SLICE == 0:
+                self.second.hear(out, 0)
                 yield out
                 out = []
+        self.second.hear(out, 0)
         yield out
+        yield from self.second.tick(now_ms, running_ms)
 
     def change(self, change: Change, out: list[ConditionEvent]) -> None:
         """Bind other rules: state goes on by ``id@version``, the rest is refuted or begun."""
@@ -149,6 +155,7 @@ class Fold:
                 lost = heir.snapshots != subject.snapshots
                 heir.snapshots_changed = subject.snapshots_changed or lost
         self._gone -= set(now)
+        self.second.bind(change.rules, self.channels, change.now_ms)
         self._chill(change, {key_of(subject): subject for subject in before})
 
     def warmed(self, now_ms: int) -> None:
@@ -189,6 +196,7 @@ class Fold:
             if len(out) >= SLICE:
                 yield out
                 out = {}
+        out.update(self.second.changed())
         yield out
 
     def restore(self, state: Mapping[str, bytes]) -> None:
@@ -204,6 +212,7 @@ class Fold:
             if isinstance(subject, Channel):
                 gaps = state.get(_gaps_key(subject))
                 subject.snapshots = json.loads(gaps) if gaps is not None else []
+        self.second.restore(state)
         self.cold, self._unheard = [], []
 
     def _chill(self, change: Change, before: Mapping[str, Channel | Gateway]) -> None:

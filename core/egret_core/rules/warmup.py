@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from egret_core.quality import counts, is_base, is_good
-from egret_core.rules.model import AHEAD_MS, AbsenceLaw, IndexLaw, LadderLaw
+from egret_core.rules.model import AHEAD_MS, AbsenceLaw, IndexLaw, JointLaw, LadderLaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +34,8 @@ def span_ms(law: Law) -> int:
         return law.limit_ms
     if isinstance(law, IndexLaw):
         return law.span_ms + INDEX_SLACK_MS
+    if isinstance(law, JointLaw):
+        return 0  # it takes the levels that hold already
     # A jump over a gap counts in a window as long as the gap: it began up to a window earlier.
     return 2 * max(level.window_ms for level in law.levels) + law.dry_ms
 

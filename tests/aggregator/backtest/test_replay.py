@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import importlib.util
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rig.history import RIVER, STATIONS, Past, folder_of, lived
@@ -14,9 +16,14 @@ from egret_aggregator.backtest import Backtest, Outcome, Span, Told, replay
 from egret_aggregator.store import MemoryStore, MetaFact, Note, SqliteStore, StoredReading
 from egret_core.messages import ChannelMeta
 from egret_core.rules.event import Phase, settled_hash
+from egret_core.rules.step import Change, Fold, Receipt, step
 
-if TYPE_CHECKING:
-    from pathlib import Path
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+_spec = importlib.util.spec_from_file_location("scenarios", SCENARIOS / "test_scenarios.py")
+assert _spec is not None
+assert _spec.loader is not None
+scenarios = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(scenarios)
 
 HOUR_MS = 3_600_000
 FROM_MS = START_MS + HOUR_MS  # both have seen readings by then
@@ -229,3 +236,29 @@ async def test_what_screening_asks_of_neighbours_is_read_too() -> None:
     beside = [row(60 * n, 2.0)._replace(station="st2") for n in range(20)]
     found = await judged([row(60 * n, 2.0) for n in range(20)] + beside, places=places)
     assert (found.readings, found.events) == (40, [])
+
+
+@pytest.mark.parametrize("name", ["two_of_three_gauges", "half_of_a_basin", "rain_then_flood"])
+async def test_joint_rules_say_what_they_say_in_the_judge(name: str) -> None:
+    case = SCENARIOS / name
+    places = catalogue.load(case)
+    fold = Fold()
+    step(fold, Change(places.places(), places.rules, scenarios.START_MS))
+    rows, settled = [], []
+    for item in scenarios.items(case):
+        if isinstance(item, str):
+            continue  # a restart: it changes nothing
+        settled += [one for one in step(fold, item)[1] if one.phase is Phase.SETTLED]
+        for one in item.readings if isinstance(item, Receipt) else ():
+            lag_ms = item.received_ms - one.time_ms
+            rows.append(StoredReading(*one, 0, lag_ms))
+    first_ms, last_ms = min(row.time_ms for row in rows), max(row.time_ms for row in rows)
+    store = MemoryStore()
+    await store.write(rows)
+    found = await Backtest(store, places, Span(first_ms, last_ms + 1)).run()
+    inside = [one for one in settled if first_ms <= one.time_ms <= last_ms]
+    joint = {one.reason for one in inside if one.reason.startswith("inputs_")}
+    assert joint
+    assert [one for one in found.events if one.reason in joint] == [
+        one for one in inside if one.reason in joint
+    ]

@@ -92,6 +92,7 @@ def test_the_version_follows_every_file(folder: Path) -> None:
         ('"water_level"', '"waterlevel"', "station[0].channel[0].quantity", "known:"),
         ('id = "st0007"', 'id = "st/7"', "station[0].id", "A-Z"),
         ('id = "st0007"', 'id = "gateway"', "station[0].id", "reserved"),
+        ('id = "st0007"', 'id = "area"', "station[0].id", "reserved"),
         ('"XM-TA-0042"', '"centre"', "station[0].channel[0].gateway", "reserved"),
         ('gateway = "XM-TA-0042"', "", "station[0].channel[0].gateway", "A-Z"),
         ('id = "rn"', 'id = "wl"', "station[0].channel[1].id", "id of its own"),

@@ -46,7 +46,10 @@ async def test_killed_again_and_again_it_says_what_an_unbroken_one_says(tmp_path
     (tmp_path / "stations.toml").write_text((CASE / "stations.toml").read_text())
     silent = '[[rule]]\nid="silent"\npack="absence"\nchannels=["st1/*"]\n'
     storm = '[[rule]]\nid="storm"\npack="cn-rain-signals"\nchannels=["st1/rn"]\n'
-    (tmp_path / "rules.toml").write_text((CASE / "rules.toml").read_text() + silent + storm)
+    joint = '[[rule]]\nid="flood"\npack="rain-to-flood"\ninputs=[{rule="storm"},{rule="river"}]\n'
+    joint += '[rule.parameters]\nstages=[{input="storm",level="blue"},'
+    joint += '{input="river",level="blue",within_s=3600}]\n'
+    (tmp_path / "rules.toml").write_text((CASE / "rules.toml").read_text() + silent + storm + joint)
     catalogue = load(tmp_path)
     rows = river_and_storm(5, 240, [(90, 130)])
     items = timeline(shuffled(rows, 5), tail_s=60)
@@ -70,3 +73,4 @@ async def test_killed_again_and_again_it_says_what_an_unbroken_one_says(tmp_path
     assert settled_hash(said.values()) == settled_hash(expected)
     assert {event.id for event in expected} == set(said)
     assert len(expected) > 20
+    assert any(event.rule.startswith("flood@") for event in expected)

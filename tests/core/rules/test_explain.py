@@ -236,7 +236,8 @@ def test_a_joint_rule_tells_its_inputs_and_what_is_missing() -> None:
         "area/x at 2017-07-14T02:40:00Z: enough of its inputs hold the level; "
         "rule river@1a2b3c4d raises blue; "
         "st1/wl red by river@1 since 2017-07-14T02:40:00Z, "
-        "st2/wl none by river@1 since 2017-07-14T02:40:00Z, st3/wl is missing (last good: no time), "
+        "st2/wl none by river@1 since 2017-07-14T02:40:00Z, "
+        "st3/wl is missing (last good: no time), "
         "holding 1, need 2, of 3, unconfirmed true."
     )
     assert "st1/wl 红色（river@1，自 2017-07-14T02:40:00Z）" in told["zh"]

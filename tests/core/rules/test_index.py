@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from rig.rulebook import GATEWAY, HOUR_MS, bound, fold_of, place, reading
+from typing import Any
+
+from rig.rulebook import GATEWAY, HOUR_MS, at, bound, fold_of, place, reading
 
 from egret_core.quality import Reason
 from egret_core.rules.event import Phase
+from egret_core.rules.index import Graded, Standing
 from egret_core.rules.model import Family, IndexLaw, LadderLaw, Rung
 from egret_core.rules.soil_water import SoilWater
 from egret_core.rules.step import Receipt, step
@@ -55,3 +58,38 @@ def test_what_was_poured_in_maintenance_is_no_rain() -> None:
     assert out == []
     (graded,) = fold.channels["st1"]["rn"].detectors
     assert graded.dump()[0][0] == [0.0, 0.0, 0.0]
+
+
+class Ahead:
+    """An index that gives what it takes, and says that it is a forecast."""
+
+    def __init__(self) -> None:
+        self.standing = Standing.WARMING_UP
+
+    def take(self, time_ms: int, value: float) -> float | None:
+        assert time_ms
+        self.standing = Standing.OK
+        return value
+
+    def evidence(self) -> dict[str, Any]:
+        if self.standing is not Standing.OK:
+            raise IndexError("nothing was taken yet")
+        return {"basis": "forecast"}
+
+    def dump(self) -> list[Any]:
+        return []
+
+    def restore(self, saved: Any) -> None:
+        pass
+
+
+def test_it_says_whether_it_is_a_forecast_and_only_when_it_can_say_something() -> None:
+    level = place()
+    law = IndexLaw("ahead", Ahead, LadderLaw((Rung("red", 4, 3),), "m", "Local", 0, 0, 10**9), 0)
+    fold = fold_of([level], [bound(law, Family.NOWCAST, level)])
+    (graded,) = fold.channels["st1"]["wl"].detectors
+    assert isinstance(graded, Graded)
+    assert not graded.forecast
+    graded.settle(at(0), 5.0, [])
+    assert graded.forecast
+    assert graded.rank == 1

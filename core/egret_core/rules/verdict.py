@@ -1,0 +1,293 @@
+"""The state of one joint rule: its inputs' levels in event time, and the level that follows.
+
+Facts of different channels settle in different order. They wait until everything at or before
+their time is in: until every source's frontier has passed it, or the centre's horizon has
+(`egret_core.rules.horizon`), so that a silent channel holds nothing up. Then they are taken
+instant by instant, with the instants at which time alone may change the level. A fact that comes
+later than allowed is taken at once, after what was judged before it. State: O(inputs), and the
+facts that wait, at most `FACTS_MAX`.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from egret_core.rules.event import FORECAST, Change, ConditionEvent, Phase
+from egret_core.rules.horizon import NO_TIME
+from egret_core.rules.joint import Held
+from egret_core.rules.model import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from egret_core.rules.horizon import Horizon
+    from egret_core.rules.joint import Input
+    from egret_core.rules.model import BoundRule, JointLaw
+
+INSTANTS_MAX = 64  # judged between two breaths of the process: a tenth of a second at most
+FACTS_MAX = 4096  # that wait for their order: of a thousand inputs, four changes each in a minute
+SHOWN_MAX = 32  # inputs that an event lists, the highest first; more are counted
+
+
+class Fact(NamedTuple):
+    """A level of one input that holds from an instant on; they are taken in this order."""
+
+    time_ms: int
+    input: int
+    nth: int  # one input's facts of one instant stay in the order in which they came
+    rank: int
+    forecast: bool
+
+
+class Told(NamedTuple):
+    """The newest fact of an input that was taken."""
+
+    rank: int = 0
+    since_ms: int | None = None
+    forecast: bool = False
+
+
+class Source(Protocol):
+    """What an input rests on: a channel, or another joint rule."""
+
+    @property
+    def frontier_ms(self) -> int:
+        """Everything of it at or before this is said."""
+
+    @property
+    def wait_ms(self) -> int:
+        """Running time after which nothing of an instant can still come."""
+
+    def seen_ms(self, at_ms: int) -> int:
+        """Return the newest good reading at or before an instant, no time for none."""
+
+    def level_of(self, rule: str) -> tuple[int, bool]:
+        """Return the level that a rule holds on it now, and whether it is a forecast."""
+
+
+class Verdict:
+    """One joint rule.
+
+    Args:
+        bound: the rule; law: its law; sources: what each input rests on, in its order.
+    """
+
+    __slots__ = (
+        "_bound",
+        "_count",
+        "_facts",
+        "_held",
+        "_joint",
+        "_law",
+        "_sources",
+        "_told",
+        "at_ms",
+        "dirty",
+        "forecast",
+        "frontier_ms",
+        "inputs",
+        "rank",
+        "rule",
+        "subject",
+    )
+
+    def __init__(self, bound: BoundRule, law: JointLaw, sources: Sequence[Source]) -> None:
+        self.rule = bound.name
+        self.subject = bound.place
+        self.inputs: tuple[Input, ...] = bound.inputs
+        self._bound = bound
+        self._law = law
+        self._joint = law.make()
+        self._sources = tuple(sources)
+        self._told = [Told()] * len(self.inputs)
+        self._held = [Held()] * len(self.inputs)
+        self._facts: list[Fact] = []
+        self._count = 0
+        self.rank = 0
+        self.forecast = False  # its level holds by a forecast only
+        self.at_ms = NO_TIME  # the newest instant that was judged
+        self.frontier_ms = NO_TIME
+        self.dirty = True
+
+    @property
+    def waits(self) -> bool:
+        """Whether facts wait for their order."""
+        return bool(self._facts)
+
+    @property
+    def wait_ms(self) -> int:
+        """Running time after which all facts of an instant are in: twice that of its sources."""
+        return 2 * max(source.wait_ms for source in self._sources)
+
+    def take(self, index: int, time_ms: int, rank: int, *, forecast: bool = False) -> None:
+        """Take a level of an input, from an instant on."""
+        insort(self._facts, Fact(time_ms, index, self._count, rank, forecast))
+        self._count += 1
+        self.dirty = True
+
+    def agree(self, now_ms: int) -> None:
+        """At a change: take the levels that the inputs hold already, or hold no longer."""
+        last = [told.rank for told in self._told]
+        for fact in self._facts:
+            last[fact.input] = fact.rank
+        for index, (one, source) in enumerate(zip(self.inputs, self._sources, strict=True)):
+            rank, forecast = source.level_of(one.rule)
+            if rank != last[index]:
+                self.take(index, now_ms, rank, forecast=forecast)
+
+    def advance(self, horizon: Horizon, out: list[ConditionEvent]) -> bool:
+        """Judge the instants that are in; tell whether there are more than a breath's worth."""
+        sources = self._sources
+        whole_ms = min(source.frontier_ms for source in sources)
+        end_ms = max(whole_ms, horizon.before(self.wait_ms), self.frontier_ms)
+        if len(self._facts) > FACTS_MAX:  # no ticks, and a channel that is silent
+            end_ms = max(end_ms, self._facts[FACTS_MAX // 2].time_ms)
+        for _ in range(INSTANTS_MAX):
+            instant_ms = self._next_ms()
+            if instant_ms is None or instant_ms > end_ms:
+                self.frontier_ms = end_ms
+                return False
+            self._judge(max(instant_ms, self.at_ms + 1), out)
+        return True
+
+    def seen_ms(self, at_ms: int) -> int:
+        """Return the newest good reading of any source at or before an instant."""
+        return max(source.seen_ms(at_ms) for source in self._sources)
+
+    def level_of(self, rule: str) -> tuple[int, bool]:
+        """Return the level that holds; it is its own only rule."""
+        return (self.rank, self.forecast) if rule == self.rule else (0, False)
+
+    def missing(self, at_ms: int) -> list[str]:
+        """Return the inputs without a good reading that is recent enough, by subject."""
+        held = self._hold(at_ms)
+        return sorted(
+            {one.subject for one, now in zip(self.inputs, held, strict=True) if now.missing}
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        return {
+            "rule": self.rule,
+            "holds": [self.rank, self.forecast],
+            "times": [self.at_ms, self.frontier_ms, self._count],
+            "inputs": self._told,
+            "facts": self._facts,
+            "law": self._joint.dump(),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take a state that `dump` returned; that of another version is none."""
+        if saved["rule"] != self.rule:
+            return
+        self.rank, self.forecast = saved["holds"]
+        self.at_ms, self.frontier_ms, self._count = saved["times"]
+        self._told = [Told(*row) for row in saved["inputs"]]
+        self._facts = [Fact(*row) for row in saved["facts"]]
+        self._joint.restore(saved["law"])
+        self._held = [_levels_of(told) for told in self._told]
+
+    def _next_ms(self) -> int | None:
+        wakes_ms = self._joint.wakes(self.at_ms) if self.at_ms != NO_TIME else None
+        first_ms = self._facts[0].time_ms if self._facts else None
+        if wakes_ms is None or first_ms is None:
+            return first_ms if wakes_ms is None else wakes_ms
+        return min(wakes_ms, first_ms)
+
+    def _judge(self, at_ms: int, out: list[ConditionEvent]) -> None:
+        self.at_ms, self.dirty = at_ms, True
+        count = 0
+        for fact in self._facts:
+            if fact.time_ms > at_ms:
+                break
+            told = self._told[fact.input] = Told(fact.rank, fact.time_ms, fact.forecast)
+            self._held[fact.input] = _levels_of(told)
+            count += 1
+        del self._facts[:count]
+        if self._joint.looks:
+            self._held = self._hold(at_ms)
+        rank = self._joint.judge(at_ms, self._held)
+        if rank is None or rank == self.rank:
+            return
+        self._held = self._hold(at_ms)
+        self.forecast = rank > 0 and self._by_forecast(at_ms, rank)
+        out.append(self._event(at_ms, rank))
+        self.rank = rank
+
+    def _hold(self, at_ms: int) -> list[Held]:
+        oldest_ms = at_ms - self._law.stale_ms
+        held: list[Held] = []
+        for told, source in zip(self._told, self._sources, strict=True):
+            seen_ms = source.seen_ms(at_ms)
+            missing, seen = seen_ms < oldest_ms, seen_ms != NO_TIME
+            held.append(Held(told.rank, told.since_ms, missing, seen, told.forecast))
+        return held
+
+    def _by_forecast(self, at_ms: int, rank: int) -> bool:
+        """Tell whether a level would not hold now by what was observed alone."""
+        if not any(held.forecast and held.rank for held in self._held):
+            return False
+        seen = [held._replace(rank=0) if held.forecast else held for held in self._held]
+        return (self._law.make().judge(at_ms, seen) or 0) < rank
+
+    def _event(self, at_ms: int, rank: int) -> ConditionEvent:
+        rises = rank > self.rank
+        if rises:
+            change = Change.UPGRADED if self.rank else Change.RAISED
+        else:
+            change = Change.EASED if rank else Change.RETURNED
+        evidence = dict(self._joint.evidence(rank if rises else rank + 1))
+        if self.forecast:
+            evidence["basis"] = FORECAST
+        return ConditionEvent(
+            rule=self.rule,
+            subject=self.subject,
+            hazard=self._bound.hazard,
+            change=change,
+            phase=Phase.SETTLED,
+            level=self._law.levels[rank - 1] if rank else "",
+            rank=rank,
+            time_ms=at_ms,
+            reason=str(Cause.INPUTS_HOLD if rises else Cause.INPUTS_EASED),
+            evidence={**evidence, **self._inputs_told(at_ms)},
+        )
+
+    def _inputs_told(self, at_ms: int) -> dict[str, Any]:
+        rows = sorted(
+            zip(self.inputs, self._held, strict=True),
+            key=lambda row: (-row[1].rank, row[0].subject, row[0].rule),
+        )
+        told: dict[str, Any] = {
+            "inputs": [_told(one, held) for one, held in rows[:SHOWN_MAX]],
+            "missing": self._missing_told(at_ms),
+        }
+        if len(rows) > SHOWN_MAX:
+            told["inputs_not_listed"] = len(rows) - SHOWN_MAX
+        return told
+
+    def _missing_told(self, at_ms: int) -> list[dict[str, Any]]:
+        """Return what is missing, each subject once, with its newest good reading."""
+        gone: dict[str, int | None] = {}
+        for one, held, source in zip(self.inputs, self._held, self._sources, strict=True):
+            if held.missing:
+                gone[one.subject] = source.seen_ms(at_ms) if held.seen else None
+        rows = sorted(gone.items())[:SHOWN_MAX]
+        return [{"subject": subject, "last_good_ms": seen_ms} for subject, seen_ms in rows]
+
+
+def _levels_of(told: Told) -> Held:
+    """Return what a law that asks for levels only sees of an input."""
+    return Held(told.rank, told.since_ms, missing=False, seen=True, forecast=told.forecast)
+
+
+def _told(one: Input, held: Held) -> dict[str, Any]:
+    level = one.levels[held.rank - 1] if held.rank else ""
+    return {
+        "rule": one.rule,
+        "subject": one.subject,
+        "level": level,
+        "since_ms": held.since_ms,
+        "missing": held.missing,
+        **({"basis": FORECAST} if held.forecast and held.rank else {}),
+    }
