@@ -43,26 +43,28 @@ class Gauge:
             nm,
             time_ms,
         )
-        steps, sums = self.steps, self.sums
-        if rain > 0:
-            steps.append((time_ms, rain, gap))
-            for at, length in enumerate(self.lengths_ms):
-                if gap <= length:  # a jump over a gap counts in no shorter window
-                    sums[at] += rain
-        for at, length in enumerate(self.lengths_ms):
-            tail, start = self.tails[at], time_ms - length
-            while tail < len(steps) and steps[tail][0] <= start:
-                if steps[tail][2] <= length:
-                    sums[at] -= steps[tail][1]
-                tail += 1
-            self.tails[at] = tail
+        self._roll(time_ms, rain, gap)
         rank = len(self.levels)
         for at, threshold in self.levels:
-            if sums[at] >= threshold:
+            if self.sums[at] >= threshold:
                 break
             rank -= 1
         changed, self.rank = rank != self.rank, rank
         return changed
+
+    def _roll(self, time_ms: int, rain: int, gap: int) -> None:
+        steps, sums, tails = self.steps, self.sums, self.tails
+        if rain > 0:
+            steps.append((time_ms, rain, gap))
+        for at, length in enumerate(self.lengths_ms):
+            if rain > 0 and gap <= length:  # a jump over a gap counts in no shorter window
+                sums[at] += rain
+            tail, start = tails[at], time_ms - length
+            while tail < len(steps) and steps[tail][0] <= start:
+                if steps[tail][2] <= length:
+                    sums[at] -= steps[tail][1]
+                tail += 1
+            tails[at] = tail
 
 
 class Ladder:
