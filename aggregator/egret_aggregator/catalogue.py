@@ -55,7 +55,15 @@ if TYPE_CHECKING:
 
     from egret_core.rules.model import BoundRule
 
-__all__ = ["Catalogue", "ChannelPlace", "Station", "from_payload", "load", "packaged"]
+__all__ = [
+    "Catalogue",
+    "ChannelPlace",
+    "Station",
+    "from_payload",
+    "load",
+    "of_texts",
+    "packaged",
+]
 
 STATIONS = "stations.toml"
 RULES = "rules.toml"
@@ -121,21 +129,30 @@ class Catalogue:
         return json.dumps({"catalogue": self.version, "texts": dict(self.texts)}).encode()
 
 
-def load(folder: Path) -> Catalogue:
-    """Return the catalogue in a folder.
+def load(folder: Path, rules: Path | None = None) -> Catalogue:
+    """Return the catalogue in a folder, with these rules in the stead of its own.
 
     Raises:
         ConfigError: names file, key, value seen and remedy.
     """
+    paths = {STATIONS: folder / STATIONS, RULES: rules or folder / RULES}
     texts: dict[str, str] = {}
-    for name in (STATIONS, RULES):
-        path = folder / name
+    for name, path in paths.items():
         try:
             texts[name] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             remedy = "make it a readable text file in UTF-8"
             raise ConfigError(str(path), "(file)", str(error), remedy) from None
-    return _made(texts, packaged(), str(folder))
+    return _made(texts, packaged(), {name: str(path) for name, path in paths.items()})
+
+
+def of_texts(stations: str, rules: str, file: str) -> Catalogue:
+    """Return the catalogue in two texts that stand in one file.
+
+    Raises:
+        ConfigError: names file, key, value seen and remedy.
+    """
+    return _made({STATIONS: stations, RULES: rules}, packaged(), {STATIONS: file, RULES: file})
 
 
 def from_payload(payload: bytes) -> Catalogue:
@@ -151,7 +168,7 @@ def from_payload(payload: bytes) -> Catalogue:
         remedy = "change entries are written by Catalogue.payload"
         raise ConfigError("(journal)", "change", str(error), remedy) from None
     packs = [parse_pack(text, key) for key, text in texts.items() if key.startswith("pack ")]
-    return _made(files_in, packs, "(journal)")
+    return _made(files_in, packs, {name: f"(journal)/{name}" for name in files_in})
 
 
 def packaged() -> tuple[Pack, ...]:
@@ -165,16 +182,18 @@ def packaged() -> tuple[Pack, ...]:
     )
 
 
-def _made(given: Mapping[str, str], packs: Sequence[Pack], folder: str) -> Catalogue:
+def _made(
+    given: Mapping[str, str], packs: Sequence[Pack], files_of: Mapping[str, str]
+) -> Catalogue:
     texts = {STATIONS: given[STATIONS], RULES: given[RULES]}
-    stations = _stations(texts[STATIONS], f"{folder}/{STATIONS}")
+    stations = _stations(texts[STATIONS], files_of[STATIONS])
     places = {
         (station.id, place.channel): place
         for station in stations.values()
         for place in station.channels.values()
     }
     by_id = {pack.id: pack for pack in packs}
-    rules = bind(texts[RULES], f"{folder}/{RULES}", by_id, places)
+    rules = bind(texts[RULES], files_of[RULES], by_id, places)
     used = {rule.pack.partition("@")[0] for rule in rules}
     texts.update({f"pack {name}": by_id[name].text for name in sorted(used)})
     digest = hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()

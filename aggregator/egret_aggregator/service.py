@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_aggregator import data_folder, data_lock, garbage, kernel_clock
@@ -20,6 +21,7 @@ from egret_aggregator.api.envelope import standing
 from egret_aggregator.api.hub import Hub, beat
 from egret_aggregator.api.observations import Observations
 from egret_aggregator.api.server import ApiServer, listening
+from egret_aggregator.backtest.jobs import Backtests
 from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
 from egret_aggregator.database import Database
@@ -231,6 +233,8 @@ class Centre:
         files = await _Files.opened(stack, settings, clock)
         line = await _line(stack, settings, catalogue, clock, files=files, broker=broker)
         hub = Hub(clock.now_ms)
+        backtests = Backtests.over(Path(settings.file), clock.now_ms)
+        stack.push_async_callback(backtests.close)
         files.ledger.listen(hub.records)
         context = Context(
             settings=settings.api,
@@ -244,6 +248,7 @@ class Centre:
             line=line,
             hub=hub,
             feed=Feed(files.journal, catalogue, clock.now_ms),
+            backtests=backtests,
             stale_s=max(JUDGED_STALE_S, STALE_REAL_S * settings.timescale.scale),
         )
         garbage.settle()

@@ -14,6 +14,7 @@ from egret_aggregator.api.app import create_app
 from egret_aggregator.api.context import Context
 from egret_aggregator.api.hub import Hub
 from egret_aggregator.api.server import ApiServer, listening
+from egret_aggregator.backtest.jobs import Backtests
 from egret_aggregator.catalogue import load
 from egret_aggregator.charts import Charts
 from egret_aggregator.clock import Clock
@@ -186,6 +187,7 @@ async def api_centre(
     stations: str = STATIONS,
     rules: str = RULES,
     store: Any = None,
+    backtest: Sequence[str] = (),
 ) -> AsyncIterator[ApiCentre]:
     """Serve the API until the block ends."""
     real = Clock()
@@ -213,6 +215,7 @@ async def api_centre(
         line=StillLine(),
         hub=hub,
         feed=Feed(journal, places, clock.now_ms),
+        backtests=Backtests(backtest or ("false",), clock.now_ms),
     )
     listener = listening("127.0.0.1", 0)
     server = ApiServer(create_app(context), hub)
@@ -224,6 +227,7 @@ async def api_centre(
             await centre.admit(role)
         yield centre
     finally:
+        await context.backtests.close()
         server.stop()
         await asyncio.wait_for(serving, PATIENCE_S)
         listener.close()

@@ -43,10 +43,9 @@ def journal_in(folder: Path) -> Journal:
     return Journal(folder / "journal.db", keep_ms=10**12, max_bytes=64 * MB)
 
 
-async def fill(journal: Journal, items: Sequence[Item]) -> None:
+async def fill(journal: Journal, items: Sequence[Item], first: int | None = None) -> None:
     """Commit readings and ticks as the intake would; seqs go on from the journal's own."""
-    first = journal.head + 1
-    for seq, item in enumerate(items, first):
+    for seq, item in enumerate(items, journal.head + 1 if first is None else first):
         if isinstance(item, Tick):
             await journal.tick(item.now_ms)
         elif isinstance(item, Receipt):

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from egret_aggregator.api import (
+    backtests,
     buckets,
     feed,
     gateways,
@@ -47,7 +48,10 @@ def create_app(context: Context) -> FastAPI:
     problems.install(app)
     # Before `/warnings/{warning}`, which would take it for an id.
     app.router.routes.append(Route(STREAM_PATH, Stream(), include_in_schema=False))
-    rooms = (health, session, warnings, readings, buckets, screening, feed, gateways, grafana)
+    rooms = (
+        *(health, session, warnings, readings, buckets, screening, feed, gateways, grafana),
+        backtests,
+    )
     routers = [room.router for room in rooms]
     for router in routers:
         app.include_router(router)

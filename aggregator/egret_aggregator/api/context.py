@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from egret_aggregator.api.hub import Hub
+    from egret_aggregator.backtest.jobs import Backtests
     from egret_aggregator.catalogue import Catalogue
     from egret_aggregator.charts import Charts
     from egret_aggregator.clock import Clock
@@ -66,7 +67,7 @@ class Context:
 
     Attributes:
         settings: limits; clock: the centre's, `real`: the machine's, for the life of sessions.
-        ledger, tokens, places, series, charts, line, hub, feed: one room each.
+        ledger, tokens, places, series, charts, line, hub, feed, backtests: one room each.
         stale_s: judgement older than this is called stale, on the centre's clock.
     """
 
@@ -81,6 +82,7 @@ class Context:
     line: Line
     hub: Hub
     feed: Feed
+    backtests: Backtests
     stale_s: float = JUDGED_STALE_S
 
     def judgement(self) -> tuple[Judgement, int | None, float | None]:

@@ -120,7 +120,8 @@ def _responses(told: dict[str, Any], method: str, path: str) -> dict[str, Any]:
     example = examples.ANSWERS.get((method, path))
     if example is not None:
         content = {"application/json": {"schema": _schema(example), "example": example}}
-        responses["200"] = {**responses["200"], "content": content}
+        good = "202" if "202" in responses else "200"
+        responses[good] = {**responses[good], "content": content}
     if path == "/metrics":
         content = {"text/plain": {"schema": {"type": "string"}}}
         responses["200"] = {**responses["200"], "content": content}

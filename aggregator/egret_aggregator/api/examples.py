@@ -113,6 +113,11 @@ _EVENT = {
     "reason": "at_or_above",
     "evidence": {"value": 3.42, "threshold": 3.0, "unit": "m", "datum": "Luoling"},
     "provisional_id": "",
+    "sentence": {
+        "en": "st0007/wl at 2026-07-12T06:10:00Z: 3.42 m ≥ 3 m (Luoling); "
+        f"rule {_RULE} raises blue.",
+        "zh": f"st0007/wl 2026-07-12T06:10:00Z：3.42 m ≥ 3 m (Luoling)；规则 {_RULE} 触发蓝色。",
+    },
 }
 _LINE = {
     "seq": 1203,
@@ -123,6 +128,56 @@ _LINE = {
     "event": _EVENT,
 }
 _SEAT = {"name": "duty desk", "role": "officer", "expires": "2026-10-10T00:00:00.000Z"}
+_BACKTEST = {
+    "id": _ID,
+    "by": "officer:duty desk",
+    "state": "done",
+    "why": "",
+    "asked": {
+        "from": "2026-07-01T00:00:00.000Z",
+        "to": "2026-08-01T00:00:00.000Z",
+        "catalogue": "1f2e3d4c5b6a7988",
+        "observed": 1,
+    },
+    "started_at": _LATER,
+    "ended_at": _LATER,
+    "progress": {
+        "share": 1.0,
+        "judged_to": "2026-08-01T00:00:00.000Z",
+        "readings": 44_640,
+        "events": 2,
+    },
+}
+_SCORE = {
+    "rule": _RULE,
+    "level": "blue",
+    "events": 1,
+    "hits": 1,
+    "misses": 0,
+    "episodes": 2,
+    "false_episodes": 1,
+    "pod": 1.0,
+    "far": 0.5,
+    "csi": 0.5,
+    "bias": 2.0,
+    "lead_median_s": 5400.0,
+}
+_RESULT = {
+    "from": "2026-07-01T00:00:00.000Z",
+    "to": "2026-08-01T00:00:00.000Z",
+    "readings": 44_640,
+    "late": 0,
+    "clock_ahead": 0,
+    "early": 0,
+    "settled": 2,
+    "provisional": 2,
+    "refuted": 0,
+    "rules": {_RULE: {"blue": 2}},
+    "standing": [],
+    "events": [{key: value for key, value in _EVENT.items() if key != "provisional_id"}],
+    "truncated": False,
+    "scores": [_SCORE],
+}
 _ACTED = {**STANDING, "warning": _WARNING, "line": 1204}
 
 
@@ -208,6 +263,14 @@ ANSWERS: dict[tuple[str, str], Any] = {
             {"at": 7, "why": "wrong_unit", "detail": "'kPa' cannot measure water_level (try m)"}
         ],
     },
+    ("get", "/api/v1/backtests"): _page(_BACKTEST),
+    ("post", "/api/v1/backtests"): {**STANDING, "backtest": _BACKTEST},
+    ("get", "/api/v1/backtests/{backtest}"): {
+        **STANDING,
+        "backtest": _BACKTEST,
+        "result": _RESULT,
+    },
+    ("delete", "/api/v1/backtests/{backtest}"): {**STANDING, "backtest": _BACKTEST},
     ("get", "/api/v1/latest"): _page(_LATEST),
     ("get", "/api/v1/gateways"): _page(
         {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.warnings.state import OBSERVED
+from egret_core.rules.explain import sentence_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,9 +15,10 @@ _INSTANT = "_ms"  # evidence gives durations in seconds; what ends so is an inst
 
 
 def event_shown(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a condition event with its instants in RFC 3339, its evidence's too."""
+    """Return a condition event with why it is in words; its instants are RFC 3339 times."""
     body = dict(event)
     body["time"] = rfc3339(body.pop("time_ms"))
+    body["sentence"] = sentence_of(event)
     body["evidence"] = _told(body["evidence"])
     return body
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from egret_aggregator.cli import (
+    backtest,
     backup,
     commands,
     csv_import,
@@ -20,6 +21,7 @@ from egret_aggregator.cli import (
     enrolment,
     export,
     retain,
+    rules,
 )
 from egret_aggregator.cli.output import Output
 from egret_aggregator.errors import AggregatorError, EnrolmentError
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Each adds its own verbs, in the order that help shows.
-ROOMS = (commands, doctor, enrolment, backup, retain, export, csv_import, deadman)
+ROOMS = (
+    *(commands, doctor, enrolment, backup, retain, export, csv_import, deadman),
+    *(rules, backtest),
+)
 OK, FINDING, USAGE, PEER = 0, 1, 2, 3
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 V1 = "/api/v1"
 READINGS = f"{V1}/stations/st0007/channels/wl/readings"
 BUCKETS = f"{V1}/stations/st0007/channels/wl/buckets"
+BACKTESTS = f"{V1}/backtests"
+DAY = {"from": "2017-08-17T00:00:00Z", "to": "2017-08-18T00:00:00Z"}
+HALF_NAMED = [{"start": DAY["from"]}, {"start": DAY["from"], "station": "st0007"}]
 FIRST = event("raised", 3)
 ONE = f"{V1}/warnings/{FIRST.id}"
 NOTE = {"note": "checked on site"}
@@ -46,6 +49,8 @@ ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
         f"{BUCKETS}?from=2017-08-17T00:00:00Z&to=2017-08-18T00:00:00Z&width_s=0",
         {},
     ),
+    "bad_rules": ("POST", BACKTESTS, {"json": {**DAY, "rules": "[[rule]]"}}),
+    "bad_observed": ("POST", BACKTESTS, {"json": {**DAY, "observed": HALF_NAMED}}),
     "note_missing": ("POST", f"{ONE}/close", {"json": {"note": " "}}),
     "unknown_level": ("POST", f"{ONE}/lower", {"json": {"level": "puce", **NOTE}}),
     "token_missing": ("GET", f"{V1}/latest", {"headers": {"Authorization": ""}}),
@@ -54,6 +59,7 @@ ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "role_too_low": ("POST", f"{ONE}/close", {"role": "viewer", "json": NOTE}),
     "not_found": ("GET", "/api/v2/warnings", {}),
     "unknown_warning": ("GET", f"{V1}/warnings/nothing", {}),
+    "unknown_backtest": ("GET", f"{BACKTESTS}/nothing", {}),
     "unknown_station": ("GET", f"{V1}/stations/nowhere", {}),
     "unknown_channel": (
         "GET",
@@ -119,6 +125,12 @@ async def other_batch(centre: ApiCentre) -> Any:
     return answer
 
 
+async def two_backtests(centre: ApiCentre) -> Any:
+    centre.context.backtests._command = ("sleep", "60")
+    await centre.post(BACKTESTS, json=DAY)
+    return await centre.post(BACKTESTS, json=DAY)
+
+
 DONE: dict[str, Callable[[ApiCentre], Awaitable[Any]]] = {
     "cross_site": cross_site,
     "token_expired": expired,
@@ -127,6 +139,7 @@ DONE: dict[str, Callable[[ApiCentre], Awaitable[Any]]] = {
     "warning_closed": closed,
     "idempotency_key_reused": reused,
     "batch_conflict": other_batch,
+    "backtest_running": two_backtests,
     "stream_full": stream_full,
     "internal": internal,
 }

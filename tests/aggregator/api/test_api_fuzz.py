@@ -25,6 +25,8 @@ PATHS = (
     "/api/v1/stations/st0007/channels/wl/buckets",
     "/api/v1/readings",
     "/api/v1/latest",
+    "/api/v1/backtests",
+    "/api/v1/backtests/{x}",
     "/api/v1/gateways",
     "/api/v1/asides",
     "/api/v1/session",

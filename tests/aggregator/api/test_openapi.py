@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from rig.events import event
 
 from egret_aggregator.api import (
+    backtests,
     buckets,
     feed,
     gateways,
@@ -45,6 +46,10 @@ PROMISED = {
     ("GET", "/api/v1/stations/{station}/channels/{channel}/buckets"): "viewer",
     ("GET", "/api/v1/stations/{station}/channels/{channel}/screening"): "viewer",
     ("POST", "/api/v1/readings"): "feeder",
+    ("GET", "/api/v1/backtests"): "viewer",
+    ("POST", "/api/v1/backtests"): "officer",
+    ("GET", "/api/v1/backtests/{backtest}"): "viewer",
+    ("DELETE", "/api/v1/backtests/{backtest}"): "officer",
     ("GET", "/api/v1/latest"): "viewer",
     ("GET", "/api/v1/gateways"): "viewer",
     ("GET", "/api/v1/asides"): "viewer",
@@ -58,7 +63,10 @@ PROMISED = {
     ("GET", "/api/v1/grafana/thresholds"): "viewer",
     ("GET", "/api/v1/grafana/threshold-lines"): "viewer",
 }
-ROOMS = (buckets, feed, gateways, grafana, health, readings, screening, session, warnings)
+ROOMS = (
+    *(backtests, buckets, feed, gateways, grafana, health, readings, screening, session),
+    warnings,
+)
 ROLES = ("viewer", "officer", "admin")
 
 
