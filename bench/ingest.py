@@ -272,7 +272,7 @@ def ladder(unit: str, datum: str, first: int = 3) -> str:
         f'{{ level = "{name}", raise = {first + at}.0, clear = {first + at - 0.2} }}'
         for at, name in enumerate(("blue", "yellow", "orange", "red"))
     )
-    return f'unit = "{unit}"\n{datum}levels = [{rungs}]\n'
+    return f'unit = "{unit}"\n{datum}levels = [{rungs}]\nhold_s = 0\n'
 
 
 def rule(ident: str, pack: str, channels: list[str], parameters: str) -> str:

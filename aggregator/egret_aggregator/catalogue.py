@@ -31,7 +31,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
-from egret_core.rules.binding import GATEWAY, bind
+from egret_core.rules.binding import bind
 from egret_core.rules.joining import AREA
 from egret_core.rules.model import ChannelPlace
 from egret_core.rules.packs import (
@@ -45,7 +45,7 @@ from egret_core.rules.packs import (
     text_of,
 )
 from egret_core.rules.screening_table import check_company, screening_of
-from egret_core.sources import FEED
+from egret_core.sources import FEED, GATEWAY
 from egret_core.topics import CENTRE, is_id
 from egret_core.units import UnitError, canonical
 

@@ -15,6 +15,7 @@ CANONICAL: dict[str, str] = {
     "water_level": "m",
     "water_depth": "m",
     "rain_total": "mm",  # a persisted, never-decreasing total; the centre differences it
+    "rain_forecast": "mm",  # expected over a time ahead, from when the forecast was made
     "rain_intensity": "mm/h",
     "discharge": "m3/s",
     "velocity": "m/s",

@@ -223,6 +223,7 @@ levels = [
 ]
 persistence_s = 0
 hold_s = 0
+flap_s = 0
 
 [[rule]]
 id = "ridge-rain"

@@ -93,6 +93,7 @@ levels = [
 ]
 persistence_s = 0
 hold_s = 0
+flap_s = 0
 """
 
 

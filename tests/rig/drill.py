@@ -33,6 +33,7 @@ channels = ["st1/wl"]
 unit = "m"
 datum = "gauge"
 levels = [ { level = "red", raise = 50.0, clear = 40.0 } ]
+hold_s = 0
 """
 
 

@@ -48,7 +48,7 @@ parameters = { unit = "m", datum = "Luoling", levels = [
   { level = "blue", raise = 3.0, clear = 2.8 },
   { level = "yellow", raise = 3.5, clear = 3.3 },
   { level = "red", raise = 4.5, clear = 4.3 },
-] }
+], hold_s = 0 }
 [[rule]]
 id = "slope"
 pack = "generic-level"

@@ -33,6 +33,7 @@ channels = ["st2/wl"]
 unit = "m"
 datum = "gauge"
 levels = [ { level = "red", raise = 3.0, clear = 2.8 } ]
+hold_s = 0
 """
 
 

@@ -55,12 +55,14 @@ levels = [
   {{ level = "yellow", raise = 3.0, clear = 2.8 }},
   {{ level = "red", raise = 5.0, clear = 4.8 }},
 ]
+hold_s = 0
 [[rule]]
 id = "silent"
 pack = "absence"
 channels = ["st1/wl", "gateway/gw1"]
 [rule.parameters]
 limit_s = {LIMIT_S}
+alarm_level = ""
 """
 WATCH = 'watch_at = { value = 5.0, unit = "ft", datum = "gauge" }\n'
 

@@ -37,6 +37,7 @@ channels = ["st1/wl"]
 unit = "ft"
 datum = "gauge"
 levels = [ { level = "yellow", raise = 3.0, clear = 2.9 } ]
+hold_s = 0
 """
 
 pytestmark = [

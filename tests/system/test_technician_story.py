@@ -43,6 +43,7 @@ levels = [
   { level = "yellow", raise = 3.0, clear = 2.8 },
   { level = "red", raise = 5.0, clear = 4.8 },
 ]
+hold_s = 0
 """
 CALM, LIFTED = 120, 610  # hundredths of a foot
 CALM_M, LIFTED_M = 1.2 * 0.3048, 6.1 * 0.3048

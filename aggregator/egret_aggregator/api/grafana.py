@@ -28,6 +28,7 @@ from egret_aggregator.api.grafana_thresholds import levels
 from egret_aggregator.api.times import parsed, rfc3339
 from egret_aggregator.api.warning_walk import standing, stood
 from egret_aggregator.warnings.state import State
+from egret_core.rules.model import Family
 from egret_core.sources import is_gateway
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from egret_aggregator.warnings.state import WarningState
 
+_OF_THE_CHANNEL = (Family.LEVEL, Family.FLOOD)  # their levels are values of the channel itself
 LEFT_OUT = "Egret-Left-Out"  # header: rows that the limit cut off; 0 where all are there
 
 router = APIRouter(prefix="/api/v1/grafana", tags=["grafana"])
@@ -166,7 +168,7 @@ async def threshold_lines(
 ) -> Response:
     """Draw the level ladders of some channels as lines: each at both ends of a span."""
     ends, most = asked.span(), _most(rooms, asked)
-    ladders = [row for row in _thresholds(rooms, asked) if row["family"] == "level"]
+    ladders = [row for row in _thresholds(rooms, asked) if row["family"] in _OF_THE_CHANNEL]
     items = [
         {
             "time": rfc3339(at_ms),

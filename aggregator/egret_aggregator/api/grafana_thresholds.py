@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from egret_core.rules.binding import GATEWAY
 from egret_core.rules.model import AbsenceLaw, IndexLaw, JointLaw, LadderLaw
+from egret_core.sources import FEED, GATEWAY, is_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from egret_core.rules.model import BoundRule, RainLaw
+    from egret_core.rules.model import BoundRule, RainLaw, WindowSum
 
     Row = dict[str, Any]
 
@@ -21,10 +21,11 @@ _MS_PER_H = 3_600_000
 def levels(rule: BoundRule) -> Iterator[Row]:
     """Yield a rule's levels for each subject that it judges.
 
-    `raise` is in `unit`: a value of the channel, a rain sum over `window_h`, or for an absence
-    the silence in s. `station` is `gateway` and `channel` its id where a rule judges gateways.
+    `raise` is in `unit`: a value of the channel, a rain sum over `window_h` (`also` says what else
+    must hold), of an index a value of that, or for an absence the silence in s. Where a rule judges
+    a gateway or a feed, `station` is `gateway` or `feed`, and `channel` its id.
     """
-    subjects = [*rule.channels, *((GATEWAY, id_) for id_ in rule.gateways)]
+    subjects = [*rule.channels, *(_owner(name) for name in rule.gateways)]
     facts = _facts(rule)
     for station, channel in subjects:
         for fact in facts:
@@ -43,10 +44,15 @@ def _facts(rule: BoundRule) -> list[Row]:
     if isinstance(law, LadderLaw):
         return _ladder(law)
     if isinstance(law, AbsenceLaw):
-        return [_row(law.label, 1, law.limit_ms / 1000, unit="s")]
+        limits = enumerate(law.levels, 1)
+        return [_row(label, rank, limit_ms / 1000, unit="s") for rank, (label, limit_ms) in limits]
     if isinstance(law, IndexLaw):
         return [{**row, "index": law.name} for row in _ladder(law.ladder)]
     return [] if isinstance(law, JointLaw) else _windows(law)
+
+
+def _owner(name: str) -> tuple[str, str]:
+    return (GATEWAY, name) if is_gateway(name) else (FEED.rstrip(":"), name.removeprefix(FEED))
 
 
 def _ladder(law: LadderLaw) -> list[Row]:
@@ -64,16 +70,24 @@ def _ladder(law: LadderLaw) -> list[Row]:
 
 
 def _windows(law: RainLaw) -> list[Row]:
-    return [
-        _row(
+    rows = []
+    for level in law.levels:
+        row = _row(
             level.label,
             level.rank,
             level.sum_nm / _NM_PER_MM,
             unit="mm",
             window_h=level.window_ms / _MS_PER_H,
         )
-        for level in law.levels
-    ]
+        if level.also:
+            row["also"] = " and ".join(_in_words(one) for one in level.also)
+        rows.append(row)
+    return rows
+
+
+def _in_words(one: WindowSum) -> str:
+    sign = ">" if one.over else ">="
+    return f"{one.window_ms / _MS_PER_H:g} h {sign} {one.sum_nm / _NM_PER_MM:g} mm"
 
 
 def _row(

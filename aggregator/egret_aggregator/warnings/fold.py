@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from egret_aggregator.warnings.record import Kind
 from egret_aggregator.warnings.state import OBSERVED, Condition, Mark, State, Step, WarningState
 from egret_core.rules.event import Change, ConditionEvent, Phase
+from egret_core.sources import is_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,7 @@ def opened(event: ConditionEvent, seq: int, time_ms: int) -> WarningState:
         id=event.id,
         rule=rule_id(event.rule),
         subject=event.subject,
-        station="" if first in _NO_STATION else first,
+        station="" if first in _NO_STATION or not is_gateway(first) else first,
         hazard=event.hazard,
         state=State.OPEN,
         condition=Condition.ACTIVE,

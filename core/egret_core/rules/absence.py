@@ -5,7 +5,8 @@ that downtime of the centre pauses it and never resets it. Said provisionally at
 once the allowed lateness has gone by as well, or when what comes next proves the gap; refuted when
 a reading from inside the limit arrives after all. Event time: last good reading plus the limit.
 An old backlog clears nothing: a receipt is fresh while the reading is no older than limit plus
-lateness. Time that ends in a maintenance receipt is not counted.
+lateness. Time that ends in a maintenance receipt is not counted. A rule may have further levels,
+each with a longer limit of its own: a fault after 10 minutes, an alarm after an hour.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from egret_core.rules.model import Cause
 if TYPE_CHECKING:
     from egret_core.rules.model import AbsenceLaw, BoundRule
 
-_PRESENT, _PROVISIONAL, _ABSENT = 0, 1, 2
-
 
 class Absence:
     """The state of one absence rule on one channel or gateway; readings come as received."""
@@ -31,14 +30,14 @@ class Absence:
         "_hazard",
         "_last_ms",
         "_late_ms",
-        "_law",
+        "_levels",
         "_mark",
         "_newest_ms",
-        "_said_id",
-        "_said_ms",
+        "_said",
         "_seen",
         "_seen_good",
-        "_state",
+        "_settling_ms",
+        "rank",
         "rule",
         "subject",
     )
@@ -51,11 +50,12 @@ class Absence:
         self.rule = bound.name
         self.subject = subject
         self._hazard = bound.hazard
-        self._law = law
+        self._levels = law.levels
         self._late_ms = late_ms
-        self._said_ms = law.limit_ms  # silence after which it is said provisionally
+        self._settling_ms = 0  # how long after a receipt it is known whether a reading is good
         self._fresh_ms = law.limit_ms + late_ms
-        self._state = _PRESENT
+        self.rank = 0  # settled
+        self._said: list[str] = []  # ids of the provisional events of the ranks above, in order
         self._last_ms = now_ms  # last good reading, or when the rule took effect
         self._seen_good = False
         self._mark = running_ms  # running time from which the silence counts
@@ -63,12 +63,11 @@ class Absence:
         self._back_ms: int | None = None  # earliest good reading since it fell silent
         self._newest_ms = now_ms
         self._back_at = 0  # running time at which the first of them came
-        self._said_id = ""
 
     @property
     def silent(self) -> bool:
         """Whether it is said, provisionally or not, that the subject is silent."""
-        return self._state != _PRESENT
+        return bool(self.rank or self._said)
 
     def lateness(self, late_ms: int, settling_ms: int = 0) -> None:
         """Take another allowed lateness, ms.
@@ -78,8 +77,8 @@ class Absence:
             settling_ms: how long after its receipt it is known whether a reading is good.
         """
         self._late_ms = late_ms + settling_ms
-        self._said_ms = self._law.limit_ms + settling_ms
-        self._fresh_ms = self._law.limit_ms + self._late_ms
+        self._settling_ms = settling_ms
+        self._fresh_ms = self._levels[0][1] + self._late_ms
 
     def follow(self, other: Absence) -> None:
         """Take over what another rule knows of the same subject: its last word, and the count."""
@@ -105,7 +104,7 @@ class Absence:
             self._seen = running_ms  # a copy, or older than what is known: nothing new
             return
         self._mark = running_ms
-        if self._state == _PRESENT:
+        if not self.silent:
             self._last_ms = time_ms
             self._seen_good = True
             return
@@ -134,89 +133,100 @@ class Absence:
                 self._resolve(self._back_ms, out)
             return
         silent = running_ms - self._mark
-        if self._state == _PRESENT and silent >= self._said_ms:
-            event = self._raised(Phase.PROVISIONAL)
-            self._state, self._said_id = _PROVISIONAL, event.id
+        levels, reached = self._levels, self.rank + len(self._said)
+        while reached < len(levels) and silent >= levels[reached][1] + self._settling_ms:
+            reached += 1
+            event = self._raised(Phase.PROVISIONAL, reached)
+            self._said.append(event.id)
             out.append(event)
-        if self._state == _PROVISIONAL and silent >= self._fresh_ms:
+        while self._said and silent >= levels[self.rank][1] + self._late_ms:
             self._settle(out)
 
     def withdraw(self, out: list[ConditionEvent]) -> None:
         """Refute what nobody can settle any more: the rule or its subject is gone."""
-        if self._state == _PROVISIONAL:
-            out.append(self._refuted(Cause.RULE_WITHDRAWN))
-            self._state = _PRESENT
+        self._refute(Cause.RULE_WITHDRAWN, out)
 
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         back = [self._back_ms, self._newest_ms, self._back_at]
         last = [self._last_ms, self._seen_good]
-        return [self._state, last, self._mark, self._seen, back, self._said_id]
+        return [self.rank, last, self._mark, self._seen, back, self._said]
 
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
-        self._state, last, self._mark, self._seen, back, self._said_id = saved
+        self.rank, last, self._mark, self._seen, back, said = saved
+        if isinstance(said, str):  # a state of one level: absent was 2, provisional 1
+            self.rank, said = self.rank // 2, [said] if said else []
+        self._said = list(said)
         self._last_ms, self._seen_good = last
         self._back_ms, self._newest_ms, self._back_at = back
 
     def _resolve(self, back_ms: int, out: list[ConditionEvent]) -> None:
         """The subject speaks again and no earlier word of it can come any more."""
-        if self._state == _PROVISIONAL:
-            if back_ms - self._last_ms <= self._law.limit_ms:
-                out.append(self._refuted(Cause.NOT_CONFIRMED))
-                self._state = _PRESENT
-            else:
-                self._settle(out)
-        if self._state == _ABSENT:
+        while self._said and back_ms - self._last_ms > self._levels[self.rank][1]:
+            self._settle(out)
+        self._refute(Cause.NOT_CONFIRMED, out)
+        if self.rank:
+            limit_ms = self._levels[self.rank - 1][1]
             # A reading that came later than allowed ends the silence, and never before it began.
-            end_ms = max(back_ms, self._last_ms + self._law.limit_ms)
-            evidence = {"silent_s": (end_ms - self._last_ms) / 1000, **self._limits()}
+            end_ms = max(back_ms, self._last_ms + limit_ms)
+            evidence = {"silent_s": (end_ms - self._last_ms) / 1000, "limit_s": limit_ms / 1000}
             cause = Cause.GOOD_READING_AGAIN
-            out.append(
-                self._event(Change.RETURNED, Phase.SETTLED, end_ms, cause, evidence=evidence)
-            )
-            self._state = _PRESENT
+            self.rank = 0
+            change, phase = Change.RETURNED, Phase.SETTLED
+            out.append(self._event(change, phase, 0, end_ms, cause=cause, evidence=evidence))
         self._last_ms, self._seen_good = self._newest_ms, True
-        self._back_ms, self._said_id = None, ""
+        self._back_ms = None
 
     def _settle(self, out: list[ConditionEvent]) -> None:
-        self._state = _ABSENT
-        out.append(self._raised(Phase.SETTLED, self._said_id))
-        self._said_id = ""
+        said = self._said.pop(0)
+        self.rank += 1
+        out.append(self._raised(Phase.SETTLED, self.rank, said))
 
-    def _raised(self, phase: Phase, named: str = "") -> ConditionEvent:
+    def _refute(self, cause: Cause, out: list[ConditionEvent]) -> None:
+        for rank, said in enumerate(self._said, self.rank + 1):
+            change, time_ms = self._change(rank), self._last_ms + self._levels[rank - 1][1]
+            out.append(
+                self._event(
+                    change, Phase.REFUTED, rank, time_ms, cause=cause, evidence={}, named=said
+                )
+            )
+        self._said = []
+
+    def _raised(self, phase: Phase, rank: int, named: str = "") -> ConditionEvent:
         cause = Cause.NO_GOOD_READING if self._seen_good else Cause.NEVER_SEEN
-        evidence = {"last_good_ms": self._last_ms if self._seen_good else None, **self._limits()}
-        time_ms = self._last_ms + self._law.limit_ms
-        return self._event(Change.RAISED, phase, time_ms, cause, evidence=evidence, named=named)
+        limit_ms = self._levels[rank - 1][1]
+        last_ms = self._last_ms if self._seen_good else None
+        evidence = {"last_good_ms": last_ms, "limit_s": limit_ms / 1000}
+        time_ms = self._last_ms + limit_ms
+        change = self._change(rank)
+        return self._event(
+            change, phase, rank, time_ms, cause=cause, evidence=evidence, named=named
+        )
 
-    def _refuted(self, cause: Cause) -> ConditionEvent:
-        time_ms = self._last_ms + self._law.limit_ms
-        named = self._said_id
-        return self._event(Change.RAISED, Phase.REFUTED, time_ms, cause, evidence={}, named=named)
-
-    def _limits(self) -> dict[str, Any]:
-        return {"limit_s": self._law.limit_ms / 1000}
+    @staticmethod
+    def _change(rank: int) -> Change:
+        return Change.UPGRADED if rank > 1 else Change.RAISED
 
     def _event(
         self,
         change: Change,
         phase: Phase,
+        rank: int,
         time_ms: int,
-        cause: Cause,
         *,
+        cause: Cause,
         evidence: dict[str, Any],
         named: str = "",
     ) -> ConditionEvent:
-        here = change is Change.RAISED
         return ConditionEvent(
             rule=self.rule,
             subject=self.subject,
             hazard=self._hazard,
             change=change,
             phase=phase,
-            level=self._law.label if here else "",
-            rank=int(here),
+            level=self._levels[rank - 1][0] if rank else "",
+            rank=rank,
             time_ms=time_ms,
             reason=str(cause),
             evidence=evidence,

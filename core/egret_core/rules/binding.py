@@ -4,7 +4,7 @@
 [[rule]]
 id = "river-level"
 pack = "generic-level"
-channels = ["st0007/wl"]         # or "st0007/*"; an absence rule also takes "gateway/ID"
+channels = ["st0007/wl"]         # or "st0007/*"; an absence rule also takes "gateway/ID", "feed:ID"
 [rule.parameters]
 unit = "m"
 datum = "Luoling"
@@ -41,6 +41,7 @@ from egret_core.rules.packs import (
     table,
     text_of,
 )
+from egret_core.sources import FEED, GATEWAY, is_gateway, subject_of
 from egret_core.topics import is_id
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 
     from egret_core.rules.model import ChannelPlace
 
-GATEWAY = "gateway"  # a reserved word: no station may bear it
 _KEYS = ("id", "pack", "channels", "parameters")
 _VERSION_DIGITS = 8
 
@@ -109,8 +109,8 @@ def _rule(file: str, draft: Draft, places: Mapping[tuple[str, str], ChannelPlace
     key, rule_id, pack, row, given = draft
     channels, gateways = _subjects(file, f"{key}.channels", row.get("channels"), places)
     if gateways and pack.family is not Family.ABSENCE:
-        remedy = "name channels: only an absence rule judges a gateway"
-        raise ConfigError(file, f"{key}.channels", f"{GATEWAY}/{gateways[0]}", remedy)
+        remedy = "name channels: only an absence rule judges a gateway or a feed"
+        raise ConfigError(file, f"{key}.channels", subject_of(gateways[0]), remedy)
     law = law_of(
         (file, f"{key}.parameters"), pack.family, given, [places[pair] for pair in channels]
     )
@@ -172,10 +172,16 @@ def _subjects(
     for at, name in enumerate(value):
         where = f"{key}[{at}]"
         left, slash, right = text_of(file, where, name).partition("/")
+        if not slash and left.startswith(FEED):
+            owners = {place.gateway for place in places.values()}
+            _known(file, where, left, {one for one in owners if not is_gateway(one)}, "feed")
+            gateways[left] = None
+            continue
         if not slash:
-            raise ConfigError(file, where, name, "write station/channel or gateway/ID")
+            raise ConfigError(file, where, name, "write station/channel, gateway/ID or feed:ID")
         if left == GATEWAY:
-            _known(file, where, right, {place.gateway for place in places.values()}, GATEWAY)
+            owners = {place.gateway for place in places.values() if is_gateway(place.gateway)}
+            _known(file, where, right, owners, GATEWAY)
             gateways[right] = None
         else:
             channels.update(dict.fromkeys(_matching(file, where, (left, right), places)))

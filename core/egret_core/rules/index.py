@@ -47,6 +47,8 @@ class Index(Protocol):
     def take(self, time_ms: int, value: float) -> float | None:
         """Take a reading; return the index, None where `standing` is not ok.
 
+        A lower bound may be given while it warms up, where it lowers nothing.
+
         Args:
             time_ms: event time; never before the one before.
             value: canonical; of a rain total: the nanometres that fell since the reading before.

@@ -7,10 +7,14 @@ from typing import Any
 
 from egret_core.rules import (
     antecedent,
+    day_sum,
     muskingum,
     nowcast,
+    rain_forecast,
     rating,
+    reach,
     recent_antecedent,
+    rise,
     slope,
     soil_water,
     storm,
@@ -26,6 +30,10 @@ Binder = Callable[[At, Mapping[str, Any], Sequence[ChannelPlace]], IndexLaw]
 
 INDICES: Mapping[Family, Binder] = {
     Family.SOIL_WATER: soil_water.law,
+    Family.RISE: rise.law,
+    Family.REACH: reach.law,
+    Family.DAY_SUM: day_sum.law,
+    Family.RAIN_FORECAST: rain_forecast.law,
     Family.STORM: storm.law,
     Family.ANTECEDENT: antecedent.law,
     Family.RECENT_ANTECEDENT: recent_antecedent.law,

@@ -43,7 +43,7 @@ def labels(law: Law) -> tuple[str, ...]:
     if isinstance(law, IndexLaw):
         return tuple(rung.label for rung in law.ladder.rungs)
     if isinstance(law, AbsenceLaw):
-        return (law.label,)
+        return tuple(label for label, _ in law.levels)
     if isinstance(law, JointLaw):
         return law.levels
     by_rank = {level.rank: level.label for level in law.levels}

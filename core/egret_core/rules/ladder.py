@@ -3,7 +3,10 @@
 On at or above a rung's raise value, off below its clear value, so that noise between the two
 changes nothing: one raise an episode. Persistence and hold are counted in event time between
 readings; a silence longer than `gap_ms` proves nothing and starts both counts again, so that one
-old reading fires no ten-minute rule.
+old reading fires no ten-minute rule. A rung may have a persistence and a hold of its own.
+
+A level that rose `FLAPS` times within `flap_ms` flaps: it stays until the value was below its clear
+value for all of `flap_ms`. Only falls are delayed, no raise ever is.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from egret_core.rules.provisional import Waiting, absorb, disproved, highest, re
 if TYPE_CHECKING:
     from egret_core.rules.model import BoundRule, LadderLaw
 
+FLAPS = 3  # rises within `flap_ms` that make a level flap
+
 
 class Ladder:
     """The state of one ladder on one channel; readings come in time order.
@@ -29,11 +34,16 @@ class Ladder:
 
     of_total = False
     __slots__ = (
+        "_alerts",
         "_below",
+        "_flapping",
         "_hazard",
+        "_holds",
         "_last_ms",
         "_law",
+        "_needs",
         "_over",
+        "_rose",
         "_waiting",
         "alert_at",
         "quiet_below",
@@ -48,10 +58,17 @@ class Ladder:
         self.subject = subject
         self._hazard = bound.hazard
         self._law = law
+        self._needs = [_own(rung.persistence_ms, law.persistence_ms) for rung in law.rungs]
+        self._alerts = [inf]  # by rank already said: from where one value alone says more
+        for rung, need in zip(reversed(law.rungs), reversed(self._needs), strict=True):
+            self._alerts.insert(0, self._alerts[0] if need else rung.raise_at)
+        self._holds = [_own(rung.hold_ms, law.hold_ms) for rung in law.rungs]
         self.rank = 0
         self._last_ms: int | None = None
         self._over: dict[int, int] = {}  # rank -> since when at or above its raise value
         self._below: dict[int, int] = {}  # rank -> since when below its clear value
+        self._rose: dict[int, list[int]] = {}  # rank -> its newest rises, at most FLAPS
+        self._flapping: set[int] = set()  # ranks held for `flap_ms`
         self._waiting: list[Waiting] = []
         self._bounds()
 
@@ -60,7 +77,10 @@ class Ladder:
         if value < self.alert_at:
             return None
         rungs = self._law.rungs
-        rank = max(k for k in range(1, len(rungs) + 1) if value >= rungs[k - 1].raise_at)
+        needs = self._needs
+        rank = max(
+            k for k, rung in enumerate(rungs, 1) if value >= rung.raise_at and not needs[k - 1]
+        )
         change = Change.UPGRADED if self.rank or self._waiting else Change.RAISED
         evidence, phase = self._evidence(value, rank), Phase.PROVISIONAL
         event = self._event(
@@ -92,12 +112,15 @@ class Ladder:
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         over, below = sorted(self._over.items()), sorted(self._below.items())
-        return [self.rank, self._last_ms, over, below, self._waiting]
+        flaps = [sorted(self._rose.items()), sorted(self._flapping)]
+        return [self.rank, self._last_ms, over, below, self._waiting, flaps]
 
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
-        self.rank, self._last_ms, over, below, waiting = saved
+        self.rank, self._last_ms, over, below, waiting = saved[:5]
         self._over, self._below = dict(over), dict(below)
+        rose, flapping = (saved[5:] or [([], [])])[0]  # a state of before flaps has none
+        self._rose, self._flapping = dict(rose), set(flapping)
         self._waiting = restored(waiting)
         self._bounds()
 
@@ -117,23 +140,37 @@ class Ladder:
                 below.pop(rank, None)
 
     def _risen(self, time_ms: int) -> int:
-        need = self._law.persistence_ms
-        return max((k for k, since in self._over.items() if time_ms - since >= need), default=0)
+        needs = self._needs
+        held = (k for k, since in self._over.items() if time_ms - since >= needs[k - 1])
+        return max(held, default=0)
 
     def _fallen(self, time_ms: int) -> int:
-        rank, need = self.rank, self._law.hold_ms
-        while rank and rank in self._below and time_ms - self._below[rank] >= need:
+        rank = self.rank
+        while rank and rank in self._below and time_ms - self._below[rank] >= self._hold_ms(rank):
             rank -= 1
         return rank
+
+    def _hold_ms(self, rank: int) -> int:
+        hold_ms = self._holds[rank - 1]
+        return max(hold_ms, self._law.flap_ms) if rank in self._flapping else hold_ms
+
+    def _note_rise(self, time_ms: int, rank: int) -> None:
+        """Count the rises of every level that begins to hold."""
+        for k in range(self.rank + 1, rank + 1):
+            self._rose[k] = [*self._rose.get(k, ()), time_ms][-FLAPS:]
+            if len(self._rose[k]) == FLAPS and time_ms - self._rose[k][0] <= self._law.flap_ms:
+                self._flapping.add(k)
 
     def _rise(self, time_ms: int, value: float, rank: int) -> ConditionEvent:
         change = Change.UPGRADED if self.rank else Change.RAISED
         evidence = self._evidence(value, rank)
         cause = Cause.AT_OR_ABOVE
-        if self._law.persistence_ms:
+        if self._needs[rank - 1]:
             evidence["since_ms"] = self._over[rank]
             cause = Cause.HELD_AT_OR_ABOVE
         named, self._waiting = absorb(self._waiting, rank)
+        if self._law.flap_ms:
+            self._note_rise(time_ms, rank)
         self.rank = rank
         self._over = {k: since for k, since in self._over.items() if k > rank}
         self._below = {}
@@ -142,8 +179,11 @@ class Ladder:
     def _fall(self, time_ms: int, value: float, rank: int) -> ConditionEvent:
         lost = self._law.rungs[rank]  # the lowest rung that no longer holds
         evidence = {**self._evidence(value, rank + 1), "threshold": lost.clear_at}
-        if self._law.hold_ms:
+        if self._hold_ms(rank + 1):
             evidence["since_ms"] = self._below[rank + 1]
+        if rank + 1 in self._flapping:
+            evidence["flapped"] = True
+        self._flapping = {k for k in self._flapping if k <= rank}
         self.rank = rank
         self._below = {k: since for k, since in self._below.items() if k <= rank}
         change = Change.EASED if rank else Change.RETURNED
@@ -166,8 +206,7 @@ class Ladder:
         self.quiet_below = -inf if pending else up
         self.quiet_from = rungs[self.rank - 1].clear_at if self.rank else -inf
         said = max(self.rank, highest(self._waiting))
-        known = self._law.persistence_ms == 0 and said < len(rungs)
-        self.alert_at = rungs[said].raise_at if known else inf
+        self.alert_at = self._alerts[said]
 
     def _evidence(self, value: float, rank: int) -> dict[str, Any]:
         return {
@@ -201,3 +240,7 @@ class Ladder:
             evidence=evidence,
             provisional_id=named,
         )
+
+
+def _own(own_ms: int | None, common_ms: int) -> int:
+    return common_ms if own_ms is None else own_ms

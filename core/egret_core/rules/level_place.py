@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
-from egret_core.rules.model import LadderLaw
 from egret_core.rules.packs import number
-from egret_core.rules.rungs import ms, rungs
+from egret_core.rules.rungs import ladder_of, rungs
 from egret_core.units import UnitError, convert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from egret_core.rules.model import ChannelPlace
+    from egret_core.rules.model import ChannelPlace, LadderLaw
     from egret_core.rules.rungs import At
 
 
@@ -27,14 +26,7 @@ def level_ladder(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace
     same_datum(at, given, places)
     unit = given["unit"]
     steps = rungs(at, given, lambda where, value: in_canonical(where, quantity, value, unit))
-    return LadderLaw(
-        rungs=steps,
-        unit=places[0].unit,
-        datum=given["datum"],
-        persistence_ms=ms(given["persistence_s"]),
-        hold_ms=ms(given["hold_s"]),
-        gap_ms=ms(given["gap_s"]),
-    )
+    return ladder_of(given, steps, places[0].unit, given["datum"])
 
 
 def one_quantity(at: At, places: Sequence[ChannelPlace]) -> str:

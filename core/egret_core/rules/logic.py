@@ -121,8 +121,7 @@ def law(at: At, given: Mapping[str, Any], inputs: Sequence[Input]) -> JointLaw:
     file, key = at
     rows: list[Row] = []
     labels: list[str] = []
-    for n, body in enumerate(level_rows(at, given, _KEYS)):
-        where = f"{key}.levels[{n}]"
+    for where, body in level_rows(at, given, _KEYS):
         labels.append(body.get("level", ""))
         parts = [_conditions((file, where), body, part, inputs) for part in _KEYS[1:]]
         row = Row(*parts)

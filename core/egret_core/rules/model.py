@@ -30,6 +30,11 @@ class Family(StrEnum):
     RAIN = "rain"
     ABSENCE = "absence"
     SOIL_WATER = "soil_water"
+    FLOOD = "flood"
+    RISE = "rise"
+    REACH = "reach"
+    DAY_SUM = "day_sum"
+    RAIN_FORECAST = "rain_forecast"
     STORM = "storm"
     ANTECEDENT = "antecedent"
     RECENT_ANTECEDENT = "recent_antecedent"
@@ -109,11 +114,14 @@ class Rung:
 
     Attributes:
         label: the pack's word; raise_at: on at or above it; clear_at: off below it.
+        persistence_ms, hold_ms: its own; None for the ladder's.
     """
 
     label: str
     raise_at: float
     clear_at: float
+    persistence_ms: int | None = None
+    hold_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,7 @@ class LadderLaw:
         persistence_ms: how long a value must stay at or above before it raises.
         hold_ms: how long it must stay below before it eases.
         gap_ms: a longer silence proves nothing: both counts start again after it.
+        flap_ms: a level that rose thrice within it is held until below for all of it; 0 for never.
     """
 
     rungs: tuple[Rung, ...]
@@ -133,26 +142,54 @@ class LadderLaw:
     persistence_ms: int
     hold_ms: int
     gap_ms: int
+    flap_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSum:
+    """A condition on the rain of one window.
+
+    Attributes:
+        window_ms: length; sum_nm: threshold, whole nanometres of rain (millionths of a mm).
+        over: the sum must be over the threshold; else at or over it.
+    """
+
+    window_ms: int
+    sum_nm: int
+    over: bool = False
+
+    @property
+    def least_nm(self) -> int:
+        """The smallest sum that meets it, nm."""
+        return self.sum_nm + self.over
 
 
 @dataclass(frozen=True, slots=True)
 class WindowLevel:
-    """A level by one rain window.
+    """One way to reach a level of rain: one window, and whatever must hold with it.
 
     Attributes:
         label: the pack's word; rank: 1 for the lowest.
-        window_ms: length; sum_nm: threshold, whole nanometres of rain (millionths of a mm).
+        window_ms, sum_nm, over: the condition that leads, as in `WindowSum`.
+        also: further conditions; all must hold at the same time.
     """
 
     label: str
     rank: int
     window_ms: int
     sum_nm: int
+    over: bool = False
+    also: tuple[WindowSum, ...] = ()
+
+    @property
+    def sums(self) -> tuple[WindowSum, ...]:
+        """All its conditions, the leading one first."""
+        return (WindowSum(self.window_ms, self.sum_nm, self.over), *self.also)
 
 
 @dataclass(frozen=True, slots=True)
 class RainLaw:
-    """Rain sums over windows; a level holds while any of its windows is over.
+    """Rain sums over windows; a level holds while any of its alternatives does.
 
     Attributes:
         levels: highest rank first; dry_ms: dry time before a level eases.
@@ -168,10 +205,17 @@ class AbsenceLaw:
 
     Attributes:
         label: the level's word; limit_ms: the longest silence allowed.
+        further: (label, limit_ms) of the levels above it, limits rising.
     """
 
     label: str
     limit_ms: int
+    further: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def levels(self) -> tuple[tuple[str, int], ...]:
+        """(label, limit_ms), the lowest first."""
+        return ((self.label, self.limit_ms), *self.further)
 
 
 @dataclass(frozen=True, slots=True)

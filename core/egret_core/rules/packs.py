@@ -7,8 +7,9 @@
 | hazard | word on its events |
 | parameters.NAME | type; default (none: must be bound); fixed (may not be bound); bounds; choices |
 
-Types: text, choice, unit, seconds, number, ladder (list of level, raise, clear), windows (level,
-window_h, sum), rows (a list of tables, which the family checks), words (a list of labels).
+Types: text, choice, unit, seconds, number, ladder (rows of `egret_core.rules.rungs`), windows (rows
+of `egret_core.rules.rain_levels`), rows (a list of tables, which the family checks), words (a list
+of labels).
 """
 
 from __future__ import annotations

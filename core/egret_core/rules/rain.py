@@ -2,9 +2,11 @@
 
 The centre differences the total. A total that falls (a device was replaced), or rises by more
 than ever fell in that time, is a new base: that step itself counts nothing. So is a total read
-during maintenance, when water is poured to try the gauge. A level holds while
-one of its windows is over its threshold; it eases when none is and it has been dry for `dry_ms`.
-Sums are whole nanometres.
+during maintenance, when water is poured to try the gauge. A level holds while one of its
+alternatives does, an alternative while all its windows have reached their sums (or are over them);
+it eases when none holds and it has been dry for `dry_ms`. A further window that is shorter than the
+leading one may lie anywhere in it: 3 h of 120 mm with an hour of 50 mm is so whichever hour it was,
+while all the rain that made that hour is within the 3 h. Sums are whole nanometres.
 """
 
 from __future__ import annotations
@@ -19,9 +21,13 @@ from egret_core.rules.total import NM_PER_MM, is_no_rain, nanometres
 from egret_core.rules.windows import Increment, Windows
 
 if TYPE_CHECKING:
-    from egret_core.rules.model import BoundRule, RainLaw
+    from egret_core.rules.model import BoundRule, RainLaw, WindowSum
 
 _MS_PER_H = 3_600_000
+
+# A condition: which window, the least sum; and how long the leading window is where this may lie
+# anywhere in it, else 0.
+Need = tuple[int, int, int]
 
 
 class Rain:
@@ -41,10 +47,12 @@ class Rain:
         "_last_ms",
         "_last_nm",
         "_levels",
+        "_met",
         "_rebased_ms",
         "_waiting",
         "_wet_ms",
         "_windows",
+        "_within",
         "alert_at",
         "quiet_below",
         "quiet_from",
@@ -58,8 +66,25 @@ class Rain:
         self.rule = bound.name
         self.subject = subject
         self._hazard = bound.hazard
-        lengths = tuple(sorted({level.window_ms for level in law.levels}))
-        self._levels = tuple((lengths.index(level.window_ms), level) for level in law.levels)
+        lengths = tuple(sorted({one.window_ms for level in law.levels for one in level.sums}))
+        self._levels = tuple(
+            (
+                tuple(
+                    (
+                        lengths.index(one.window_ms),
+                        one.least_nm,
+                        level.window_ms if one.window_ms < level.window_ms else 0,
+                    )
+                    for one in level.sums
+                ),
+                level,
+            )
+            for level in law.levels
+        )
+        self._within = tuple({need[:2] for needs, _ in self._levels for need in needs if need[2]})
+        self._met: dict[
+            tuple[int, int], tuple[int, int]
+        ] = {}  # since when it rained for it, and the sum
         self._labels = {level.rank: level.label for level in law.levels}
         self._dry_ms = law.dry_ms
         self._windows = Windows(lengths)
@@ -83,16 +108,18 @@ class Rain:
             return None
         said = max(self.rank, highest(self._waiting))
         sums = self._windows.sums_nm
-        for at, level in self._levels:
+        for needs, level in self._levels:
             if level.rank <= said:
                 return None
             # What leaves the window can only lower the sum: the cheap bound comes first.
-            if sums[at] + rain_nm < level.sum_nm:
+            if sums[needs[0][0]] + rain_nm < needs[0][1]:
                 continue
-            sum_nm = self._windows.preview(step, at)
-            if sum_nm >= level.sum_nm:
+            seen = self._seen(
+                needs, [self._windows.preview(step, at) for at, _, _ in needs], time_ms
+            )
+            if seen:
                 change = Change.UPGRADED if said else Change.RAISED
-                evidence = self._evidence(level, sum_nm, time_ms)
+                evidence = self._evidence(level, seen, time_ms)
                 event = self._event(change, level.rank, time_ms, evidence, phase=Phase.PROVISIONAL)
                 self._waiting.append(Waiting(level.rank, level.label, time_ms, event.id))
                 return event
@@ -113,6 +140,8 @@ class Rain:
         if step.rain_nm > 0 and not no_rain:
             self._wet_ms = time_ms
             windows.add(step)
+            if self._within:
+                self._note_met()
         else:
             if no_rain:
                 self.rebased += 1
@@ -138,11 +167,14 @@ class Rain:
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         last, rebased = [self._last_ms, self._last_nm], [self.rebased, self._rebased_ms]
-        return [self.rank, last, self._wet_ms, rebased, self._waiting, self._windows.dump()]
+        met = sorted(self._met.items())
+        return [self.rank, last, self._wet_ms, rebased, self._waiting, self._windows.dump(), met]
 
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
-        self.rank, last, self._wet_ms, rebased, waiting, steps = saved
+        self.rank, last, self._wet_ms, rebased, waiting, steps = saved[:6]
+        for (at, least_nm), (since_ms, sum_nm) in (saved[6:] or [[]])[0]:  # an older state has none
+            self._met[at, least_nm] = (since_ms, sum_nm)
         self._last_ms, self._last_nm = last
         self.rebased, self._rebased_ms = rebased
         self._waiting = restored(waiting)
@@ -151,11 +183,11 @@ class Rain:
             self._windows.restore(steps, self._last_ms)
 
     def _judge(self, time_ms: int, out: list[ConditionEvent]) -> None:
-        rank, level, sum_nm = self._now()
+        rank, level, seen = self._now(time_ms)
         if rank > self.rank and level is not None:
             change = Change.UPGRADED if self.rank else Change.RAISED
             named, self._waiting = absorb(self._waiting, rank)
-            evidence = self._evidence(level, sum_nm, time_ms)
+            evidence = self._evidence(level, seen, time_ms)
             self.rank = rank
             out.append(self._event(change, rank, time_ms, evidence, named=named))
         elif rank < self.rank and time_ms - (self._wet_ms or 0) >= self._dry_ms:
@@ -164,19 +196,52 @@ class Rain:
             false, self._waiting = disproved(self._waiting, time_ms)
             out.extend(self._refuted(item, Cause.NOT_CONFIRMED) for item in false)
 
-    def _now(self) -> tuple[int, WindowLevel | None, int]:
+    def _now(self, time_ms: int) -> tuple[int, WindowLevel | None, list[int]]:
         sums = self._windows.sums_nm
-        for at, level in self._levels:
-            if sums[at] >= level.sum_nm:
-                return level.rank, level, sums[at]
-        return 0, None, 0
+        for needs, level in self._levels:
+            at, least_nm, _ = needs[0]
+            if sums[at] >= least_nm:
+                seen = self._seen(needs, [sums[at] for at, _, _ in needs], time_ms)
+                if seen:
+                    return level.rank, level, seen
+        return 0, None, []
+
+    def _seen(self, needs: tuple[Need, ...], sums_nm: list[int], time_ms: int) -> list[int]:
+        """Return the sums that meet the conditions, empty where one is not met."""
+        out = []
+        for (at, least_nm, within_ms), sum_nm in zip(needs, sums_nm, strict=True):
+            if sum_nm >= least_nm:
+                out.append(sum_nm)
+                continue
+            since_ms, met_nm = self._met.get((at, least_nm), (None, 0))
+            if not within_ms or since_ms is None or since_ms <= time_ms - within_ms:
+                return []
+            out.append(met_nm)
+        return out
+
+    def _note_met(self) -> None:
+        windows = self._windows
+        for at, least_nm in self._within:
+            if windows.sums_nm[at] >= least_nm:
+                self._met[at, least_nm] = (windows.since_ms(at, least_nm), windows.sums_nm[at])
 
     def _ease(self, rank: int, time_ms: int) -> ConditionEvent:
         sums = self._windows.sums_nm
-        # Of the level that no longer holds, the window that is nearest to its threshold.
-        over = [(sums[at] / lv.sum_nm, at, lv) for at, lv in self._levels if lv.rank == self.rank]
-        _, at, level = max(over, key=lambda item: item[:2])
-        evidence = self._evidence(level, sums[at], time_ms)
+        # Of the level that no longer holds, the alternative that is nearest to its sums.
+        _, _, level, seen = max(
+            (
+                (
+                    min(sums[at] / least for at, least, _ in needs),
+                    needs,
+                    level,
+                    [sums[at] for at, _, _ in needs],
+                )
+                for needs, level in self._levels
+                if level.rank == self.rank
+            ),
+            key=lambda item: item[:2],
+        )
+        evidence = self._evidence(level, seen, time_ms)
         evidence["dry_s"] = (time_ms - (self._wet_ms or 0)) / 1000
         self.rank = rank
         change = Change.EASED if rank else Change.RETURNED
@@ -189,14 +254,13 @@ class Rain:
             Change.RAISED, rank, time_ms, {}, phase=phase, cause=cause, named=item.id
         )
 
-    def _evidence(self, level: WindowLevel, sum_nm: int, time_ms: int) -> dict[str, Any]:
-        evidence: dict[str, Any] = {
-            "value": sum_nm / NM_PER_MM,
-            "threshold": level.sum_nm / NM_PER_MM,
-            "unit": "mm",
-            "window_h": level.window_ms / _MS_PER_H,
-        }
-        if self._rebased_ms is not None and time_ms - self._rebased_ms < level.window_ms:
+    def _evidence(self, level: WindowLevel, seen: list[int], time_ms: int) -> dict[str, Any]:
+        first, *also = [_told(one, sum_nm) for one, sum_nm in zip(level.sums, seen, strict=True)]
+        evidence: dict[str, Any] = first
+        if also:
+            evidence["also"] = also
+        longest_ms = max(one.window_ms for one in level.sums)
+        if self._rebased_ms is not None and time_ms - self._rebased_ms < longest_ms:
             evidence["rebased_ms"] = self._rebased_ms  # the sum spans a replaced device
         return evidence
 
@@ -224,3 +288,15 @@ class Rain:
             evidence=evidence,
             provisional_id=named,
         )
+
+
+def _told(one: WindowSum, sum_nm: int) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "value": sum_nm / NM_PER_MM,
+        "threshold": one.sum_nm / NM_PER_MM,
+        "unit": "mm",
+        "window_h": one.window_ms / _MS_PER_H,
+    }
+    if one.over:
+        told["over"] = True  # the threshold itself is not enough
+    return told

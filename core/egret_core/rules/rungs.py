@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 LEVELS_MAX = 32  # rows of one rule; four colours by five windows are twenty
-_RUNG_KEYS = ("level", "raise", "clear")
+_DELAYS = ("persistence_s", "hold_s")
+_RUNG_KEYS = ("level", "raise", "clear", *_DELAYS)
+# Rows that hold for one kind of site only: key of a row, and of the parameter that chooses.
+VARIANTS = {
+    "place": ("inland", "coast"),
+    "wetness": ("dry", "normal", "wet"),
+    "period": ("24 h", "12 h"),
+}
 
 At = tuple[str, str]  # file and key of the parameters
 Canonical = Callable[[At, object], float]
@@ -29,16 +36,15 @@ def rungs(at: At, given: Mapping[str, Any], canonical: Canonical = as_it_is) -> 
 
     Args:
         at: file and key of the parameters.
-        given: with `levels`: level, raise, clear.
+        given: with `levels`: level, raise, clear, and a persistence_s or hold_s of its own.
         canonical: turns a number of a row into the ladder's unit.
 
     Raises:
         ConfigError: no rows or too many, not rising, a clear above its raise, a level twice.
     """
-    file, key = at
+    file, _ = at
     out: list[Rung] = []
-    for index, row in enumerate(level_rows(at, given, _RUNG_KEYS)):
-        where = f"{key}.levels[{index}]"
+    for where, row in level_rows(at, given, _RUNG_KEYS):
         label = word_of(file, f"{where}.level", row.get("level"))
         on = canonical((file, f"{where}.raise"), row.get("raise"))
         off = canonical((file, f"{where}.clear"), row["clear"]) if "clear" in row else on
@@ -49,34 +55,66 @@ def rungs(at: At, given: Mapping[str, Any], canonical: Canonical = as_it_is) -> 
             raise ConfigError(file, f"{where}.raise", row.get("raise"), remedy)
         if label in {rung.label for rung in out}:
             raise ConfigError(file, f"{where}.level", label, "name each level once")
-        out.append(Rung(label, on, off))
+        out.append(Rung(label, on, off, *(_own_ms(file, where, row, name) for name in _DELAYS)))
     return tuple(out)
+
+
+def _own_ms(file: str, key: str, row: Mapping[str, Any], name: str) -> int | None:
+    return ms(number(file, f"{key}.{name}", row[name], 0)) if name in row else None
 
 
 def index_ladder(at: At, given: Mapping[str, Any], unit: str) -> LadderLaw:
     """Return the ladder over an index: `levels`, `persistence_s`, `hold_s`, `gap_s` of a pack."""
+    return ladder_of(given, rungs(at, given), unit)
+
+
+def ladder_of(
+    given: Mapping[str, Any], rungs: tuple[Rung, ...], unit: str, datum: str = ""
+) -> LadderLaw:
+    """Return a ladder with a pack's `persistence_s`, `hold_s`, `gap_s` and, if any, `flap_s`."""
     return LadderLaw(
-        rungs=rungs(at, given),
+        rungs=rungs,
         unit=unit,
-        datum="",
+        datum=datum,
         persistence_ms=ms(given["persistence_s"]),
         hold_ms=ms(given["hold_s"]),
         gap_ms=ms(given["gap_s"]),
+        flap_ms=ms(given.get("flap_s", 0)),
     )
 
 
 def level_rows(
-    at: At, given: Mapping[str, Any], keys: tuple[str, ...]
-) -> Sequence[Mapping[str, Any]]:
-    """Return the rows of `levels`; ConfigError for none, too many, or a key nobody reads."""
+    at: At, given: Mapping[str, Any], keys: tuple[str, ...], name: str = "levels"
+) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    """Return (key, row) of the rows of a list of levels that hold for this site.
+
+    Raises:
+        ConfigError: none or too many rows, a key nobody reads, a word that no site has.
+    """
     file, key = at
-    levels = rows(file, f"{key}.levels", given["levels"])
+    levels = rows(file, f"{key}.{name}", given[name])
     if not 1 <= len(levels) <= LEVELS_MAX:
         remedy = f"list 1 to {LEVELS_MAX} levels"
-        raise ConfigError(file, f"{key}.levels", len(levels), remedy)
+        raise ConfigError(file, f"{key}.{name}", len(levels), remedy)
+    here = [variant for variant in VARIANTS if variant in given]
+    out = []
     for index, row in enumerate(levels):
-        refuse_unknown(file, f"{key}.levels[{index}]", row, keys)
-    return levels
+        where = f"{key}.{name}[{index}]"
+        refuse_unknown(file, where, row, (*keys, *here))
+        if all(_holds_for(file, where, row, variant, given[variant]) for variant in here):
+            out.append((where, row))
+    if not out:
+        remedy = f"list a level for {', '.join(str(given[variant]) for variant in here)}"
+        raise ConfigError(file, f"{key}.{name}", len(levels), remedy)
+    return out
+
+
+def _holds_for(file: str, key: str, row: Mapping[str, Any], variant: str, chosen: object) -> bool:
+    word = row.get(variant, chosen)
+    if word != chosen and word not in VARIANTS[variant]:
+        remedy = f"write one of {', '.join(VARIANTS[variant])}"
+        raise ConfigError(file, f"{key}.{variant}", word, remedy)
+    return bool(word == chosen)
 
 
 def ms(seconds: float) -> int:

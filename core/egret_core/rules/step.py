@@ -24,6 +24,7 @@ from egret_core.rules.running import Running
 from egret_core.rules.screened import join
 from egret_core.rules.second import Second
 from egret_core.rules.warmup import Warmup
+from egret_core.sources import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -258,7 +259,7 @@ class Fold:
         join(self.channels)
         for name, rules in by_gateway.items():
             since = (change.now_ms, running_ms, _GATEWAY_LATE_MS)
-            gateway = Gateway(name, _absences(rules, f"gateway/{name}", since))
+            gateway = Gateway(name, _absences(rules, subject_of(name), since))
             self.gateways[name] = gateway
             self._subjects.append(gateway)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
 from egret_core.rules.line import Line
-from egret_core.rules.model import IndexLaw, Rung
+from egret_core.rules.model import IndexLaw
 from egret_core.rules.movement import MS_PER_DAY, NM_PER_MM, SIGNS, nanometres, needs_movement
 from egret_core.rules.rungs import index_ladder, ms
 
@@ -141,7 +141,8 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         raise ConfigError(file, f"{key}.window_s", given["window_s"], remedy)
     ladder = index_ladder(at, given, "mm/d")
     rungs = tuple(
-        Rung(rung.label, rung.raise_at * slowest, rung.clear_at * slowest) for rung in ladder.rungs
+        replace(rung, raise_at=rung.raise_at * slowest, clear_at=rung.clear_at * slowest)
+        for rung in ladder.rungs
     )
     window_ms = ms(given["window_s"])
     make = partial(Bands, window_ms, given["sigma_mm"], SIGNS[given["direction"]])

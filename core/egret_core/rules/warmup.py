@@ -29,15 +29,23 @@ LAST_GOOD_MS = 86_400_000  # how far back a silent channel's last good reading i
 def span_ms(law: Law) -> int:
     """Return how much history a law can need, ms."""
     if isinstance(law, LadderLaw):
-        return law.persistence_ms + law.hold_ms + law.gap_ms
+        return longest_wait_ms(law) + law.gap_ms
     if isinstance(law, AbsenceLaw):
-        return law.limit_ms
+        return max(limit_ms for _, limit_ms in law.levels)
     if isinstance(law, IndexLaw):
         return law.span_ms + INDEX_SLACK_MS
     if isinstance(law, JointLaw):
         return 0  # it takes the levels that hold already
     # A jump over a gap counts in a window as long as the gap: it began up to a window earlier.
-    return 2 * max(level.window_ms for level in law.levels) + law.dry_ms
+    longest_ms = max(one.window_ms for level in law.levels for one in level.sums)
+    return 2 * longest_ms + law.dry_ms
+
+
+def longest_wait_ms(law: LadderLaw) -> int:
+    """Return the longest persistence and hold of a ladder together, ms; a flap not counted."""
+    needs = [law.persistence_ms, *(rung.persistence_ms or 0 for rung in law.rungs)]
+    holds = [law.hold_ms, *(rung.hold_ms or 0 for rung in law.rungs)]
+    return max(needs) + max(holds)
 
 
 class Warmup:

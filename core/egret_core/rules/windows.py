@@ -87,6 +87,15 @@ class Windows:
                 total -= old.rain_nm
         return total
 
+    def since_ms(self, at: int, least_nm: int) -> int:
+        """Return the newest time from which one window's rain is `least_nm`; its sum is as much."""
+        length, total = self._lengths_ms[at], 0
+        for step in reversed(self._steps):
+            total += step.rain_nm if step.gap_ms <= length else 0
+            if total >= least_nm:
+                return step.time_ms
+        return self._steps[0].time_ms
+
     def dump(self) -> list[list[int]]:
         """Return the increments still inside a window; sums and places follow from them."""
         inside = min(self._tails, default=0) - self._head

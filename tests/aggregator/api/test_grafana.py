@@ -305,6 +305,7 @@ async def test_thresholds_are_canonical_and_of_every_family(tmp_path: Path) -> N
         told = [(row["station"], row["channel"], row["level"], row["raise"]) for row in rows]
         assert told == [
             ("gateway", "XM-TA-0042", "fault", 900.0),
+            ("gateway", "XM-TA-0042", "alarm", 5400.0),
             ("st0007", "rain", "blue", 50.0),
             ("st0007", "rain", "yellow", 50.0),
             ("st0007", "rain", "orange", 50.0),
@@ -312,6 +313,7 @@ async def test_thresholds_are_canonical_and_of_every_family(tmp_path: Path) -> N
             ("st0007", "wl", "blue", 3.0),
             ("st0007", "wl", "red", 4.0),
             ("st0008", "wl", "fault", 900.0),
+            ("st0008", "wl", "alarm", 5400.0),
         ]
         by_level = {(row["channel"], row["level"]): row for row in rows}
         assert by_level["rain", "blue"]["window_h"] == 12

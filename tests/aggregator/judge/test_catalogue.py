@@ -151,7 +151,7 @@ def test_a_change_entry_brings_its_own_packs(folder: Path) -> None:
     catalogue = load(folder)
     body = json.loads(catalogue.payload())
     text = body["texts"]["pack generic-level"]
-    body["texts"]["pack generic-level"] = text.replace('version = "1"', 'version = "0"')
+    body["texts"]["pack generic-level"] = text.replace('version = "2"', 'version = "0"')
     old = from_payload(json.dumps(body).encode())
     assert old.rules[0].pack == "generic-level@0"
     assert old.rules[0].version != catalogue.rules[0].version

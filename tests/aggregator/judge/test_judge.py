@@ -46,6 +46,8 @@ channels = ["st1/wl"]
 unit = "m"
 datum = "Local"
 levels = [{ level = "blue", raise = 3.0, clear = 2.8 }, { level = "red", raise = 5.0, clear = 4.8 }]
+hold_s = 0
+flap_s = 0
 [[rule]]
 id = "storm"
 pack = "cn-rain-signals"

@@ -58,10 +58,9 @@ channels = ["st1/rn"]
 id = "river"
 pack = "generic-level"
 channels = ["st1/wl"]
-[rule.parameters]
-unit = "m"
-datum = "Local"
-levels = [{ level = "blue", raise = 3.0, clear = 2.8 }, { level = "red", raise = 5.0, clear = 4.8 }]
+parameters = { unit = "m", datum = "Local", hold_s = 0, levels = [
+  { level = "blue", raise = 3.0, clear = 2.8 }, { level = "red", raise = 5.0, clear = 4.8 },
+] }
 """
 HOURS = 13
 CHANGE_S = HOURS * 3600 + 20

@@ -56,8 +56,10 @@ def test_a_raise_opens_a_warning_that_is_named_after_its_event() -> None:
     assert (state.level, state.rank, state.onset_ms) == ("blue", 1, STORM_MS + 180_000)
 
 
-@pytest.mark.parametrize("subject", ["gateway/XM-TA-0042", "area/basin", "centre"])
-def test_a_gateway_an_area_and_the_centre_are_no_stations(subject: str) -> None:
+@pytest.mark.parametrize(
+    "subject", ["gateway/XM-TA-0042", "area/basin", "centre", "feed:hydrology"]
+)
+def test_a_gateway_an_area_a_feed_and_the_centre_are_no_stations(subject: str) -> None:
     assert told(event("raised", 1, subject=subject)).station == ""
 
 

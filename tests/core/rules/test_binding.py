@@ -75,7 +75,7 @@ def test_the_national_signals_are_bound_without_a_number() -> None:
 
 def test_an_absence_rule_takes_whole_stations_and_gateways() -> None:
     (rule,) = bound(SILENT)
-    assert rule.law == AbsenceLaw("fault", 600_000)
+    assert rule.law == AbsenceLaw("fault", 600_000, (("alarm", 3_600_000),))
     assert rule.channels == (("st1", "wl"), ("st1", "rn"))
     assert rule.gateways == (GATEWAY,)
     assert rule.family is Family.ABSENCE

@@ -187,7 +187,7 @@ def test_labels_of_every_law() -> None:
     bound = {rule.id: rule for rule in rules(SILENT + joint("a", "river"))}
     assert inputs.labels(bound["river"].law) == COLOURS
     assert inputs.labels(bound["rain"].law) == ("yellow", "red")
-    assert inputs.labels(bound["silent"].law) == ("fault",)
+    assert inputs.labels(bound["silent"].law) == ("fault", "alarm")
     assert inputs.labels(bound["a"].law) == COLOURS
 
 

@@ -129,3 +129,8 @@ def test_any_finite_reading_is_taken_and_a_restart_says_the_same(
             parts = reborn(parts, Bands(WINDOW_MS, 1.0))
         assert whole.take(now, mm) == parts.take(now, mm)
         assert (whole.standing, whole.evidence()) == (parts.standing, parts.evidence())
+
+
+def test_a_level_keeps_the_wait_of_its_own() -> None:
+    rows = [{"level": "yellow", "raise": 2}, {"level": "red", "raise": 9, "hold_s": 60}]
+    assert [rung.hold_ms for rung in law_of(levels=rows).ladder.rungs] == [None, 60_000]
