@@ -6,7 +6,8 @@ then are the positions and the changed state saved. A crash in between replays t
 to the same event ids, which are inserted or ignored: the judge never reads the ledger.
 
 At a change, rules that begin without state take their history from the store (`warmup`). The state
-is saved before the next entry, so that what was read once is what every replay goes on from.
+is saved before the next entry, so that what was read once is what every replay goes on from. So it
+is at a tick at which the second fold (`retrospect`) has found something in late readings.
 
 A save that fails is tried again and stops nothing: on a full disk the judge goes on with what the
 journal shows, and a crash would only have it judge more of it twice, to the same ids.
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from egret_aggregator.catalogue import Catalogue, from_payload
 from egret_aggregator.errors import JournalClosedError, JournalError
 from egret_aggregator.journal.entry import Entry, EntryKind
+from egret_aggregator.retrospect import SecondFold
 from egret_aggregator.warmup import Past, Warmed, warm
 from egret_core.codec import decode_batch
 from egret_core.entries import Readings, read_metas, read_readings
@@ -104,7 +106,8 @@ class Judge:
             take: takes events, and returns once they are durable.
             catalogue: in force from the next change entry on.
             now_ms: the centre's clock.
-            past: where new rules find their history; without it they begin cold.
+            past: where new rules find their history, and the second fold late readings; without
+                it rules begin cold, and nobody looks back.
             decoded: the batch of an entry; the journal's own shares one parse.
             readings: the readings of an entry; likewise.
         """
@@ -116,6 +119,7 @@ class Judge:
         self._readings = readings
         self._past = past
         self._warmed = Warmed()
+        self._second = SecondFold(past)
         self._fold = Fold()
         self._in_force = ""
         self._positions: dict[int, int] = {}
@@ -140,6 +144,12 @@ class Judge:
 
     async def run(self) -> None:
         """Judge until cancelled: resume, announce the catalogue, follow the journal."""
+        try:
+            await self._follow()
+        finally:
+            await self._second.stop()
+
+    async def _follow(self) -> None:
         await self._resume()
         self._announced = self._in_force == self._catalogue.version
         while True:
@@ -218,6 +228,9 @@ class Judge:
             "warm": self._warmed.warm,
             "cold": self._warmed.cold,
             "inputs_missing": self._fold.second.missing(),
+            "looked_back": self._second.looked,
+            "look_back_failed": self._second.failed,
+            "looking_back": self._second.reading,
             "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
             "screened": {c.place.name: c.screen.counts for c in channels if c.screen is not None},
         }
@@ -278,9 +291,11 @@ class Judge:
 
     async def _judge(self, entry: Entry) -> None:
         self._within_entry = True
+        save_now = entry.kind is EntryKind.CHANGE
         if entry.kind is EntryKind.TICK:
             for events in self._fold.tick(entry.received_ms):
                 await self._say(events, SLICE)
+            save_now = self._second.tick(self._fold, (entry.id, entry.received_ms))
         elif entry.kind is EntryKind.CHANGE:
             await self._change(entry)
         elif entry.kind is EntryKind.BATCH:
@@ -291,7 +306,7 @@ class Judge:
         self._taken += 1
         self._unsaved = True
         self._within_entry = False
-        if entry.kind is EntryKind.CHANGE:
+        if save_now:
             # What follows from history must follow from saved state: the store may hold more
             # when a crash replays this entry.
             await self._tell()

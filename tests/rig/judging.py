@@ -1,6 +1,7 @@
 """A judge in a process of its own, over a real journal, made to be killed.
 
-    python -m rig.judging FOLDER      FOLDER holds the catalogue and journal.db
+    python -m rig.judging FOLDER      FOLDER holds the catalogue and journal.db, and may hold
+                                      series.db with all of it recorded
 
 Events go to FOLDER/events.jsonl, each line forced to disk before the judge goes on; the position
 is printed after every read, so that whoever watches can choose when to kill.
@@ -20,6 +21,8 @@ import egret_aggregator.judge as module
 from egret_aggregator.catalogue import load
 from egret_aggregator.journal import Incoming, Journal
 from egret_aggregator.judge import Judge
+from egret_aggregator.store import SqliteStore
+from egret_aggregator.warmup import StoredPast
 from egret_core.codec import encode_batch, payload_hash
 from egret_core.entries import entries_of
 from egret_core.messages import Batch, ClockStamp, Kind
@@ -83,8 +86,15 @@ async def main(folder: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
 
+    store = SqliteStore(folder / "series.db") if (folder / "series.db").exists() else None
+    if store is not None:
+        await store.open()
+
     class Watched:
-        """The journal, telling its reader's position before every read."""
+        """The journal, telling its reader's position before every read.
+
+        A journal that is read as fast as it goes would end before the second fold has read.
+        """
 
         load, save = journal.load, journal.save
         wait, change = journal.wait, journal.change
@@ -92,6 +102,8 @@ async def main(folder: Path) -> None:
         async def read(self, positions: Mapping[int, int], limit: int) -> Any:
             sys.stdout.write(f"{max(positions.values(), default=0)}\n")
             sys.stdout.flush()
+            while judge.health()["looking_back"]:
+                await asyncio.sleep(0.001)
             return await journal.read(positions, limit)
 
     judge = Judge(
@@ -99,6 +111,7 @@ async def main(folder: Path) -> None:
         take,
         load(folder),
         lambda: 0,
+        past=None if store is None else StoredPast(store, lambda: journal.head),
         decoded=journal.decoded,
         readings=journal.readings,
     )

@@ -75,6 +75,7 @@ _SUMMARY = {
     "holding_level": "blue",
     "holding_rank": 1,
     "onset": _TIME,
+    "retrospective": False,
 }
 _WARNING = {
     **_SUMMARY,

@@ -36,6 +36,8 @@ def annotation(state: WarningState, places: Catalogue, now_ms: int) -> Row:
     if state.peak_rank > state.rank:
         words.append(f"peak {_label(state, state.peak_rank)}")
     words.append(f"{state.condition}, {state.phase}")
+    if state.retrospective:
+        words.append("found in late readings")
     if state.basis != OBSERVED:
         words.append(f"by {state.basis}")
     words += [
@@ -92,9 +94,13 @@ def warning(state: WarningState, places: Catalogue, now_ms: int) -> Row:
 
 
 def standing_level(standing: Sequence[WarningState], *, judged: bool) -> tuple[str, int]:
-    """Return the highest level on record and its rank; `judged` is whether judgement is current."""
-    if standing:
-        worst = max(standing, key=lambda state: state.rank)
+    """Return the highest level on record and its rank; `judged` is whether judgement is current.
+
+    What was found in late readings is of the past: it stands, and is no level of now.
+    """
+    live = [state for state in standing if not state.retrospective]
+    if live:
+        worst = max(live, key=lambda state: state.rank)
         return worst.level, worst.rank
     return (NO_WARNING, 0) if judged else (UNKNOWN, UNKNOWN_RANK)
 

@@ -28,6 +28,7 @@ def summary_shown(summary: Mapping[str, Any]) -> dict[str, Any]:
     body = dict(summary)
     body.setdefault("basis", OBSERVED)
     body["onset"] = rfc3339(body.pop("onset_ms"))
+    body.setdefault("retrospective", False)
     return body
 
 

@@ -66,6 +66,18 @@ async def standing(connection: AsyncConnection, subjects: Sequence[str]) -> list
     return await _by(connection, WARNING.c.subject, subjects, WARNING.c.state != str(State.CLOSED))
 
 
+async def newest(
+    connection: AsyncConnection, subjects: Sequence[str], limit: int
+) -> list[WarningState]:
+    """Return the newest warnings about each of these subjects, closed ones too."""
+    found: list[WarningState] = []
+    for subject in subjects:
+        chosen = select(WARNING.c.body).where(WARNING.c.subject == subject)
+        rows = await connection.execute(chosen.order_by(WARNING.c.opened_seq.desc()).limit(limit))
+        found.extend(_state(row.body) for row in rows)
+    return found
+
+
 async def counts(connection: AsyncConnection) -> dict[tuple[str, str], int]:
     """Return how many warnings that are not closed there are by (state, level)."""
     grouped = (
@@ -100,13 +112,18 @@ async def everything(connection: AsyncConnection) -> AsyncIterator[dict[str, Any
 
 
 def row_of(state: WarningState) -> dict[str, Any]:
-    """Return the row of a state."""
+    """Return the row of a state.
+
+    One of a rule and subject stands at a time; one found in late readings stands beside it, and
+    its row's rule bears the gap.
+    """
+    past = f"@{state.gap_from_ms}" if state.retrospective else ""
     return {
         "id": state.id,
         "opened_seq": state.opened_seq,
         "last_seq": state.last_seq,
         "changed_ms": state.changed_ms,
-        "rule": state.rule,
+        "rule": f"{state.rule}{past}",
         "subject": state.subject,
         "station": state.station,
         "hazard": state.hazard,

@@ -94,6 +94,8 @@ _JUDGE = (
     _counter("egret_judge_warm_channels_total", "Channels whose new rules got their history"),
     _counter("egret_judge_cold_channels_total", "Channels whose history could not be read"),
     _gauge("egret_judge_missing_inputs", "Inputs of rules over rules that have fallen silent"),
+    _counter("egret_judge_looked_back_total", "Gaps whose late readings were judged"),
+    _counter("egret_judge_look_back_failed_total", "Gaps to be looked at again: no store"),
     _gauge("egret_judge_misfit_channels", "Channels whose unit or datum does not fit their rules"),
     _counter(
         "egret_judge_screened_total",

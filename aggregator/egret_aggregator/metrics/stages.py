@@ -109,6 +109,8 @@ def judge(room: Judge) -> dict[str, float | Histogram]:
         "egret_judge_foreign_total": float(health["foreign"]),
         "egret_judge_warm_channels_total": float(health["warm"]),
         "egret_judge_cold_channels_total": float(health["cold"]),
+        "egret_judge_looked_back_total": float(health["looked_back"]),
+        "egret_judge_look_back_failed_total": float(health["look_back_failed"]),
         "egret_judge_misfit_channels": float(len(health["misfits"])),
         "egret_judge_missing_inputs": float(sum(map(len, health["inputs_missing"].values()))),
     }

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from egret_aggregator.warnings import lookback
 from egret_aggregator.warnings.record import Kind
 from egret_aggregator.warnings.state import OBSERVED, Condition, Mark, State, Step, WarningState
 from egret_core.rules.event import Change, ConditionEvent, Phase
@@ -103,6 +104,8 @@ def opened(event: ConditionEvent, seq: int, time_ms: int) -> WarningState:
         levels={event.level: event.rank},
         basis=_basis(event),
     )
+    if event.retrospective:
+        return lookback.opened(state, event)
     return replace(state, steps=(_step(event),))
 
 
@@ -111,6 +114,8 @@ def after_event(state: WarningState, event: ConditionEvent, seq: int, time_ms: i
     state = replace(state, changed_ms=time_ms, last_seq=seq)
     if event.level:
         state = replace(state, levels={**state.levels, event.level: event.rank})
+    if event.retrospective:
+        return lookback.after(state, event)
     if event.phase is Phase.REFUTED:
         if not state.steps and state.phase == Phase.SETTLED:
             return state  # what had settled and returned is not made a false alarm afterwards

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from egret_aggregator.database import ledger_rows, warning_rows
 from egret_aggregator.errors import DatabaseUnavailableError
-from egret_aggregator.warnings import acts, fold
+from egret_aggregator.warnings import acts, fold, lookback
 from egret_aggregator.warnings.record import EMPTY, STREAMED, Head, Kind, Record, sealed
 from egret_aggregator.warnings.state import State, summary
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 TAKE_MAX = 500  # events in one transaction: the write lock is held for tens of milliseconds
 HISTORY_MAX = 1000  # lines of one warning in one answer; the newest are given
+LOOKED_BACK_MAX = 100  # newest warnings of a subject among which an event of the past has its place
 UNHEARD_MAX = 20_000  # lines told late; a stream further behind reads the ledger anew
 
 _LOG = logging.getLogger(__name__)
@@ -191,6 +192,7 @@ class _Batch:
         self.head = head
         self._states: dict[str, WarningState] = {}
         self._standing: dict[tuple[str, str], WarningState] = {}
+        self._of: dict[tuple[str, str], dict[str, WarningState]] = {}
         self._changed: set[str] = set()
         self.records: list[Record] = []
 
@@ -220,9 +222,7 @@ class _Batch:
         for event in events:
             if event.id in owners:
                 continue
-            named = self._states.get(owners.get(event.provisional_id, ""))
-            standing = self._standing.get((fold.rule_id(event.rule), event.subject))
-            before = fold.place(event, standing, named)
+            before = self._place(event, owners)
             seq = self.head.seq + 1
             if before is not None:
                 after = fold.after_event(before, event, seq, self._now_ms)
@@ -263,6 +263,14 @@ class _Batch:
         changed = [self._states[id_] for id_ in sorted(self._changed)]
         await warning_rows.put(self._connection, changed)
 
+    def _place(self, event: ConditionEvent, owners: Mapping[str, str]) -> WarningState | None:
+        key = fold.rule_id(event.rule), event.subject
+        if event.retrospective:
+            known = sorted(self._of.get(key, {}).values(), key=lambda state: -state.opened_seq)
+            return lookback.place(event, known)
+        named = self._states.get(owners.get(event.provisional_id, ""))
+        return fold.place(event, self._standing.get(key), named)
+
     async def _load(self, events: Sequence[ConditionEvent], owners: Mapping[str, str]) -> None:
         """Hold the warnings that these events may concern."""
         subjects = sorted({event.subject for event in events})
@@ -271,10 +279,14 @@ class _Batch:
             self._hold(state)
         for state in await warning_rows.standing(self._connection, subjects):
             self._hold(state)
+        past = sorted({event.subject for event in events if event.retrospective})
+        for state in await warning_rows.newest(self._connection, past, LOOKED_BACK_MAX):
+            self._hold(state)
 
     def _hold(self, state: WarningState) -> None:
         self._states[state.id] = state
-        if state.state is not State.CLOSED:
+        self._of.setdefault((state.rule, state.subject), {})[state.id] = state
+        if state.state is not State.CLOSED and not state.retrospective:
             self._standing[state.rule, state.subject] = state
 
 

@@ -75,6 +75,7 @@ class WarningState:
         steps: levels that hold, lowest first.
         levels: every level it has met, by label, with its rank.
         acknowledged, lowered, closed: the newest act of each kind.
+        gap_from_ms: start of the gap in whose late readings it was found, None for a live one.
         basis: what the level that holds rests on: `observed`, or `forecast` as its evidence says.
     """
 
@@ -102,6 +103,12 @@ class WarningState:
     lowered: Mark | None = None
     closed: Mark | None = None
     basis: str = OBSERVED
+    gap_from_ms: int | None = None
+
+    @property
+    def retrospective(self) -> bool:
+        """Whether it is of the past: found in late readings."""
+        return self.gap_from_ms is not None
 
 
 def to_json(state: WarningState) -> dict[str, Any]:
@@ -111,6 +118,8 @@ def to_json(state: WarningState) -> dict[str, Any]:
     for name in ("acknowledged", "lowered", "closed"):
         mark: Mark | None = getattr(state, name)
         body[name] = None if mark is None else list(mark)
+    if not state.retrospective:
+        del body["gap_from_ms"]  # rows from before there were such warnings stay right
     if state.basis == OBSERVED:
         del body["basis"]  # rows and lines from before there was another stay right
     return body
@@ -145,4 +154,6 @@ def summary(state: WarningState) -> dict[str, Any]:
         "holding_rank": state.holding_rank,
         "onset_ms": state.onset_ms,
     }
+    if state.retrospective:
+        body["retrospective"] = True
     return body if state.basis == OBSERVED else {**body, "basis": state.basis}

@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from egret_core.quality import Reason, counts, is_base, is_good
+from egret_core.rules.backlog import NO_BACKLOG, Backlog
 from egret_core.rules.index import Graded, Standing
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.model import AHEAD_MS, CUT_S
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from egret_core.screening.chain import Flagged
 
 AHEAD_MAX = 64  # identities of readings ahead of their receipt that are remembered
-SNAPSHOTS_MAX = 4  # gaps whose start is kept for the fold over late readings
 SNAPSHOT_GAP_MS = 900_000  # a silence worth a snapshot: 15 min, and thrice the step before it
 _MAINTENANCE = int(Reason.MAINTENANCE)
 _NO_TIME = -(2**62)
@@ -58,21 +58,19 @@ class Channel:
         "_warming",
         "absences",
         "ahead",
+        "backlog",
         "detectors",
         "dirty",
         "frontier_ms",
         "gateway",
-        "late",
         "late_ms",
-        "late_span",
         "misfit",
         "place",
         "presence",
         "screen",
         "settled_ms",
-        "snapshots",
-        "snapshots_changed",
         "sums",
+        "taken_ms",
     )
 
     def __init__(
@@ -97,14 +95,11 @@ class Channel:
         self.frontier_ms = _NO_TIME
         self._step_ms = 0
         self._ahead: deque[int] = deque(maxlen=AHEAD_MAX)
-        self.settled_ms = _NO_TIME
+        self.settled_ms = self.taken_ms = _NO_TIME  # taken: a base, too
         self.presence = Presence()
-        self.late = 0
-        self.late_span: list[int] = []
         self.ahead = 0
         self.misfit = ""
-        self.snapshots: list[Any] = []
-        self.snapshots_changed = False
+        self.backlog = Backlog()
         self.dirty = True
         self.hear()
 
@@ -119,7 +114,7 @@ class Channel:
 
     def screened_by(self, screen: Screened) -> None:
         """Let the centre screen its values."""
-        self.screen, self._careful, self._aside = screen, True, (screen,)
+        self.screen, self._careful = screen, True
 
     def hear(self) -> None:
         """Hand on the allowed lateness, and how long a value waits to be found good."""
@@ -145,7 +140,7 @@ class Channel:
         else:
             self._doubtful(time_ms, reading, (received_ms, running_ms), out)
         if time_ms <= self.frontier_ms:
-            self._count_late(time_ms)
+            self._too_late(reading, running_ms)
             return
         if own_ms == time_ms and time_ms > self._newest_ms:
             self._newest_ms = time_ms
@@ -162,6 +157,7 @@ class Channel:
                 self._settle_to(due[-1], out)
                 self.dirty = True
         said = len(out)
+        out += self.backlog.tell()
         if self._warming.by_rule:
             first_ms = self._waiting[0][0] if self._waiting else None
             self.dirty |= self._warming.end(self.detectors, first_ms, out)
@@ -204,15 +200,12 @@ class Channel:
         self._newest_ms = time_ms
         self.frontier_ms = max(self.frontier_ms, time_ms - self.late_ms)
 
-    def recall_settled(self, time_ms: int, value: float) -> None:
-        """Settle a reading of history on a channel that had none."""
-        self._settle(time_ms, value, [])
-        self.frontier_ms = max(self.frontier_ms, time_ms)
-
-    def recall_base(self, time_ms: int, value: float) -> None:
-        """Settle a total that was read during maintenance, on a channel that had no history."""
-        for detector in self.sums:
-            detector.rebase(time_ms, value)
+    def recall_settled(self, time_ms: int, value: float, *, base: bool = False) -> None:
+        """Settle a reading of history on a channel that had none; `base`: read in maintenance."""
+        if base or self.screen is None:
+            self._settle(time_ms, value, [], base=base)
+        else:
+            self._settle_screened(self.screen, time_ms, value, [])
         self.frontier_ms = max(self.frontier_ms, time_ms)
 
     def recall_waiting(
@@ -228,7 +221,7 @@ class Channel:
         self._ahead.clear()
         self.restore(blank)
         if self.newest_ms is None:
-            self.snapshots = []
+            self.backlog.snapshots = []
 
     def standings(self) -> dict[str, str]:
         """Return what its index rules cannot judge now, by rule: warming up, and why not."""
@@ -241,6 +234,11 @@ class Channel:
     def screened(self) -> list[Flagged]:
         """Return the newest flags of the centre, oldest first; the gateway's own are elsewhere."""
         return [] if self.screen is None else list(self.screen.flags)
+
+    @property
+    def late(self) -> int:
+        """How many readings came too late for the live fold."""
+        return self.backlog.late
 
     @property
     def newest_ms(self) -> int | None:
@@ -260,10 +258,11 @@ class Channel:
             "d": self.place.datum,
             "told": self._told,
             "times": [self._newest_ms, self.frontier_ms, self.settled_ms, self._step_ms],
+            "taken": self.taken_ms,
             "seen": self.presence.dump(),
             "wait": self._waiting,
             "bases": sorted(self._bases),
-            "late": [self.late, self.late_span],
+            "backlog": self.backlog.dump(),
             "ahead": [self.ahead, list(self._ahead)],
             "warming": self._warming.dump(),
             "screen": self.screen.dump() if self.screen is not None else None,
@@ -277,10 +276,11 @@ class Channel:
         if (saved["q"], saved["d"]) != (self.place.quantity, self.place.datum):
             return
         self._newest_ms, self.frontier_ms, self.settled_ms, self._step_ms = saved["times"]
+        self.taken_ms = saved.get("taken", self.settled_ms)
         self._waiting = [(row[0], row[1], row[2], row[3]) for row in saved["wait"]]
         self._bases = set(saved.get("bases", ()))
         self.presence.restore(saved.get("seen", ([], None)), screened=self.screen is not None)
-        self.late, self.late_span = saved["late"]
+        self.backlog.restore(saved.get("backlog") or [*NO_BACKLOG, *saved["late"]])
         self.ahead, ahead = saved["ahead"]
         self._ahead.extend(ahead)
         for part in (*self.detectors, *self.absences):
@@ -347,54 +347,53 @@ class Channel:
             count += 1
             if item[1] in self._bases:
                 self._bases.discard(item[1])
-                for detector in self.sums:
-                    detector.rebase(item[0], item[2])
+                self._settle(item[0], item[2], out, base=True)
                 if self.screen is not None:
                     self.screen.rebase(item[0], item[2])
-                continue
-            self._settle(item[0], item[2], out)
+            elif self.screen is None:
+                self._settle(item[0], item[2], out)
+            else:
+                self._settle_screened(self.screen, item[0], item[2], out)
         if not count:
             return
         self.frontier_ms = max(self.frontier_ms, waiting[count - 1][0])
         del waiting[:count]
 
-    def _settle(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
-        step_ms = time_ms - self.settled_ms
-        if step_ms > SNAPSHOT_GAP_MS:
+    def _settle(
+        self, time_ms: int, value: float, out: list[ConditionEvent], *, base: bool = False
+    ) -> None:
+        step_ms = time_ms - self.taken_ms
+        if step_ms > SNAPSHOT_GAP_MS and step_ms > 3 * self._step_ms > 0:
+            states = {part.rule: part.dump() for part in self.detectors}
+            self.backlog.keep(self.taken_ms, time_ms, states, None if base else value)
+        self.taken_ms, self._step_ms = time_ms, step_ms
+        if base:
+            for total in self.sums:
+                total.rebase(time_ms, value)
+            return
+        if time_ms - self.settled_ms > SNAPSHOT_GAP_MS:
             self.presence.gap(self.settled_ms, time_ms)
-            if step_ms > 3 * self._step_ms > 0:
-                self._snapshot(time_ms)
-        self._step_ms = step_ms if self.settled_ms != _NO_TIME else 0
         self.settled_ms = time_ms
         if self._aside:
-            self._settle_slowly(time_ms, value, out)
+            self._warming.settle(self.detectors, time_ms, value, out)
             return
         for detector in self.detectors:
             if not detector.quiet_from <= value < detector.quiet_below:
                 detector.settle(time_ms, value, out)
 
-    def _settle_slowly(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
-        """Settle one reading that is screened, or while some rules still take history."""
-        flagged = None
-        if self.screen is not None:
-            flagged = self.screen.settle(time_ms, value, self.absences, out)
-            self.presence.take(time_ms, failed=flagged.flag == FAIL)
-            if flagged.flag == FAIL:
-                return
-        said = len(out)
-        self._warming.settle(self.detectors, time_ms, value, out)
-        if flagged is not None:
+    def _settle_screened(
+        self, screen: Screened, time_ms: int, value: float, out: list[ConditionEvent]
+    ) -> None:
+        """Settle one reading unless it fails: then it ends no gap either."""
+        flagged = screen.settle(time_ms, value, self.absences, out)
+        self.presence.take(time_ms, failed=flagged.flag == FAIL)
+        if flagged.flag != FAIL:
+            said = len(out)
+            self._settle(time_ms, value, out)
             mark(out, said, flagged)
 
-    def _snapshot(self, time_ms: int) -> None:
-        rules = {part.rule: part.dump() for part in self.detectors}
-        self.snapshots.append([self.settled_ms, time_ms, rules])
-        del self.snapshots[:-SNAPSHOTS_MAX]
-        self.snapshots_changed = True
-
-    def _count_late(self, time_ms: int) -> None:
-        if time_ms == self.settled_ms:
-            return  # the newest settled one, repeated
-        self.late += 1
-        span = self.late_span or [time_ms, time_ms]
-        self.late_span = [min(span[0], time_ms), max(span[1], time_ms)]
+    def _too_late(self, reading: Reading, running_ms: int) -> None:
+        _, _, time_ms, value, _, flag, reasons = reading
+        if time_ms != self.taken_ms:  # else the newest one taken, repeated
+            judged = value is not None and self._takes(flag, reasons)
+            self.backlog.note(time_ms, running_ms, self.taken_ms, judged=judged)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 FORECAST = "forecast"  # basis in the evidence of what no reading has reached yet
+RETROSPECTIVE = "retrospective"  # true in the evidence of an event of the past
 _ID_B = 16  # bytes of SHA-256 in an event id: 2**64 events before a likely collision
 
 
@@ -66,10 +67,20 @@ class ConditionEvent:
     provisional_id: str = ""
 
     @property
+    def retrospective(self) -> bool:
+        """Whether it was found in late readings, by the second fold."""
+        return bool(self.evidence.get(RETROSPECTIVE))
+
+    @property
     def id(self) -> str:
-        """Deterministic id: the rule, subject, change, phase, level and event time."""
-        key = (self.rule, self.subject, self.change, self.phase, self.level, self.time_ms)
-        text = json.dumps([str(part) for part in key])
+        """Deterministic id: the rule, subject, change, phase, level and event time.
+
+        One of the past has another than a live one has, whatever else is the same.
+        """
+        parts = [self.rule, self.subject, self.change, self.phase, self.level, self.time_ms]
+        if self.retrospective:
+            parts.append(RETROSPECTIVE)
+        text = json.dumps([str(part) for part in parts])
         return hashlib.sha256(text.encode()).digest()[:_ID_B].hex()
 
 

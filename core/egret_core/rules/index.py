@@ -127,6 +127,14 @@ class Graded:
         """Take a total that counts nothing; time goes on all the same."""
         self._index.take(time_ms, self._total.rebase(time_ms, value).rain_nm)
 
+    def fill(self, twin: Graded) -> None:
+        """Take the index of the same rule that has heard what came late too; the level stays.
+
+        Args:
+            twin: at the same newest settled reading; it is not used any more.
+        """
+        self._index, self._total = twin._index, twin._total
+
     def withdraw(self, out: list[ConditionEvent]) -> None:
         """Refute what nobody can settle any more; an index says nothing before it is settled."""
         self._ladder.withdraw(out)

@@ -159,6 +159,26 @@ class Rain:
         if time_ms >= self._windows.next_ms:
             self._windows.advance(time_ms)
 
+    def fill(self, twin: Rain, gap: tuple[int, int]) -> None:
+        """Put what fell within a gap, as its late readings tell, in place of the jump over it.
+
+        Args:
+            twin: the same rule, with the readings of the gap and the one that ended it.
+            gap: from the last reading before it to the first after, ms.
+        """
+        if self._last_ms is None or twin.rule != self.rule:
+            return
+        self._windows.refill(gap, twin._windows, self._last_ms)
+        if (self._wet_ms or 0) <= gap[1]:
+            self._wet_ms = twin._wet_ms
+        if (self._rebased_ms or 0) <= gap[1]:
+            self._rebased_ms = twin._rebased_ms
+
+    def judge(self, out: list[ConditionEvent]) -> None:
+        """Say what the sums say at the newest settled total, after `fill` has changed them."""
+        if self._last_ms is not None:
+            self._judge(self._last_ms, out)
+
     def withdraw(self, out: list[ConditionEvent]) -> None:
         """Refute what nobody can settle any more: the rule or its channel is gone."""
         out.extend(self._refuted(item, Cause.RULE_WITHDRAWN) for item in self._waiting)

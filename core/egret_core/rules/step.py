@@ -89,6 +89,7 @@ class Fold:
         self.channels: dict[str, dict[str, Channel]] = {}
         self.gateways: dict[str, Gateway] = {}
         self.second = Second()
+        self.rules: Sequence[BoundRule] = ()
         self._subjects: list[Channel | Gateway] = []
         self._gone: set[str] = set()
         self._ticked = True
@@ -152,9 +153,7 @@ class Fold:
                 continue
             heir.restore(saved[key])
             if isinstance(heir, Channel) and isinstance(subject, Channel):
-                heir.snapshots = subject.snapshots if heir.continues(subject) else []
-                lost = heir.snapshots != subject.snapshots
-                heir.snapshots_changed = subject.snapshots_changed or lost
+                heir.backlog.inherit(subject.backlog, goes_on=heir.continues(subject))
         self._gone -= set(now)
         self.second.bind(change.rules, self.channels, change.now_ms)
         self._chill(change, {key_of(subject): subject for subject in before})
@@ -191,9 +190,9 @@ class Fold:
             if subject.dirty:
                 out[key_of(subject)] = _json(subject.dump())
                 subject.dirty = False
-            if isinstance(subject, Channel) and subject.snapshots_changed:
-                out[_gaps_key(subject)] = _json(subject.snapshots)
-                subject.snapshots_changed = False
+            if isinstance(subject, Channel) and subject.backlog.changed:
+                out[_gaps_key(subject)] = _json(subject.backlog.snapshots)
+                subject.backlog.changed = False
             if len(out) >= SLICE:
                 yield out
                 out = {}
@@ -212,7 +211,7 @@ class Fold:
                 subject.dirty = False
             if isinstance(subject, Channel):
                 gaps = state.get(_gaps_key(subject))
-                subject.snapshots = json.loads(gaps) if gaps is not None else []
+                subject.backlog.snapshots = json.loads(gaps) if gaps is not None else []
         self.second.restore(state)
         self.cold, self._unheard = [], []
 
@@ -249,11 +248,12 @@ class Fold:
             for name in rule.gateways:
                 by_gateway.setdefault(name, []).append(rule)
         self.channels, self.gateways = {}, {}
+        self.rules = tuple(change.rules)
         for place in change.places:
             rules = by_channel.get((place.station, place.channel), [])
             since = (change.now_ms, running_ms, default_late_ms(place, CUT_S))
             absences = _absences(rules, place.name, since)
-            channel = Channel(place, _detectors(rules, place.name), absences)
+            channel = Channel(place, detectors_of(rules, place.name), absences)
             self.channels.setdefault(place.station, {})[place.channel] = channel
             self._subjects.append(channel)
         join(self.channels)
@@ -303,7 +303,8 @@ def _parts(subject: Channel | Gateway) -> Sequence[Detector | Absence]:
     return subject.absences
 
 
-def _detectors(rules: Iterable[BoundRule], subject: str) -> list[Detector]:
+def detectors_of(rules: Iterable[BoundRule], subject: str) -> list[Detector]:
+    """Return fresh detectors of these rules for one channel, in their order."""
     out: list[Detector] = []
     for rule in rules:
         if isinstance(rule.law, LadderLaw):

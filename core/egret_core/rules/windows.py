@@ -96,6 +96,23 @@ class Windows:
                 return step.time_ms
         return self._steps[0].time_ms
 
+    def refill(self, gap: tuple[int, int], other: Windows, time_ms: int) -> None:
+        """Put what another series of the same windows holds of a gap in place of what is held.
+
+        Args:
+            gap: (from, to], ms.
+            other: the series whose increments there are right.
+            time_ms: of the newest reading.
+        """
+        start_ms, end_ms = gap
+        mine = self.dump()
+        before = [step for step in mine if step[0] <= start_ms]
+        within = [step for step in other.dump() if start_ms < step[0] <= end_ms]
+        self.restore([*before, *within, *(step for step in mine if step[0] > end_ms)], time_ms)
+        while len(self._steps) >= STEPS_MAX:
+            self._join_oldest()
+        self.advance(time_ms)
+
     def dump(self) -> list[list[int]]:
         """Return the increments still inside a window; sums and places follow from them."""
         inside = min(self._tails, default=0) - self._head

@@ -21,7 +21,7 @@ from rig.rulebook import (
 
 from egret_core.messages import ChannelMeta
 from egret_core.quality import Flag, Reason
-from egret_core.rules.channel import SNAPSHOTS_MAX, Channel
+from egret_core.rules.backlog import SNAPSHOTS_MAX
 from egret_core.rules.event import ConditionEvent, Phase
 from egret_core.rules.model import Family
 from egret_core.rules.order import WAITING_MAX
@@ -29,6 +29,7 @@ from egret_core.rules.step import Change, Facts, Fold, Receipt, Tick, step
 
 if TYPE_CHECKING:
     from egret_core.reading import Reading
+    from egret_core.rules.channel import Channel
 
 LAW = ladder(("blue", 3.0, 2.8))
 RULE = bound(LAW, Family.LEVEL, place())
@@ -89,7 +90,7 @@ def test_a_late_reading_changes_no_state_and_is_counted() -> None:
     receive(fold, 100, reading(100, 1.0))
     assert receive(fold, 101, reading(70, 9.0)) == []
     assert play(fold, [Tick(at(200)), Tick(at(240))]) == []
-    assert (channel(fold).late, channel(fold).late_span) == (1, [at(70), at(70)])
+    assert (channel(fold).late, channel(fold).backlog.late_span) == (1, [at(70), at(70)])
 
 
 def test_the_first_of_one_identity_stays() -> None:
@@ -154,7 +155,7 @@ def test_the_start_of_a_gap_is_kept_and_the_gaps_are_bounded() -> None:
         reading(10_000 * n + 60 * m, 1.0 + n) for n in range(SNAPSHOTS_MAX + 3) for m in range(5)
     ]
     play(fold, timeline(prompt(rows), ticks=False))
-    kept = channel(fold).snapshots
+    kept = channel(fold).backlog.snapshots
     assert len(kept) == SNAPSHOTS_MAX
     assert kept[-1][:2] == [
         at(10_000 * (SNAPSHOTS_MAX + 1) + 240),
@@ -162,7 +163,7 @@ def test_the_start_of_a_gap_is_kept_and_the_gaps_are_bounded() -> None:
     ]
     assert "gap/channel/st1/wl" in fold.changed()
     step(fold, Change([place()], [RULE], at(10**6)))
-    assert channel(fold).snapshots == kept
+    assert channel(fold).backlog.snapshots == kept
 
 
 def test_meta_sets_the_lateness_and_a_misfit_stops_judgement() -> None:
