@@ -119,7 +119,6 @@ class Channel:
     def screened_by(self, screen: Screened) -> None:
         """Let the centre screen its values."""
         self.screen, self._careful = screen, True
-        self.hear()
 
     def hear(self) -> None:
         """Hand on the allowed lateness, and how long a value waits to be found good."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from math import inf
 from typing import TYPE_CHECKING
@@ -23,10 +24,13 @@ from rig.rulebook import (
 )
 
 from egret_core.rules.model import Family
+from egret_core.rules.screening_table import screening_of
 from egret_core.rules.step import Change, Fold, Item, Receipt, Tick, step
 
 if TYPE_CHECKING:
     from egret_core.rules.event import ConditionEvent
+    from egret_core.rules.model import ChannelPlace
+    from egret_core.screening.law import ScreeningLaw
 
 RIVER, GAUGE = place(), place("rn", "rain_total")
 RULES = (
@@ -35,6 +39,15 @@ RULES = (
     bound(silence(300), Family.ABSENCE, RIVER, gateways=(GATEWAY,)),
 )
 # A limit shorter than the lateness: what wakes for the one must not sleep through the other.
+SCREENING = screening_of(
+    *("f", "k"),
+    {
+        "unit": "m",
+        "range": {"fail": [0.0, 4.5], "suspect": [0.0, 4.0]},
+        "flat_line": {"tolerance": 0.001, "suspect_s": 60, "fail_s": 120},
+    },
+    "water_level",
+)
 QUICK = (*RULES[:2], bound(silence(10), Family.ABSENCE, RIVER, GAUGE, gateways=(GATEWAY,)))
 
 
@@ -68,16 +81,19 @@ def stream(seed: int, minutes: int = 240) -> list[Item]:
     return [item for _, _, item in rows]
 
 
-def played(items: list[Item], rules: tuple[object, ...], *, awake: bool) -> list[ConditionEvent]:
+def played(
+    items: list[Item], rules: tuple[object, ...], *, awake: bool, river: ChannelPlace = RIVER
+) -> list[ConditionEvent]:
     """Play with a restart on the way; `awake`: every subject is ticked every time."""
-    fold = fold_of([RIVER, GAUGE], rules)  # type: ignore[arg-type]
+    places = [river, GAUGE]
+    fold = fold_of(places, rules)  # type: ignore[arg-type]
     out: list[ConditionEvent] = []
     disk: dict[str, bytes | None] = {}
     for at, item in enumerate(items):
         if at == len(items) // 2:
             disk.update(fold.changed())
             fold = Fold()
-            step(fold, Change([RIVER, GAUGE], rules, 0))  # type: ignore[arg-type]
+            step(fold, Change(places, rules, 0))  # type: ignore[arg-type]
             fold.restore({key: body for key, body in disk.items() if body is not None})
         if awake:
             for subject in fold._subjects:
@@ -86,12 +102,15 @@ def played(items: list[Item], rules: tuple[object, ...], *, awake: bool) -> list
     return out
 
 
+@pytest.mark.parametrize("screening", [None, SCREENING], ids=["plain", "screened"])
 @pytest.mark.parametrize("rules", [RULES, QUICK], ids=["usual", "quick"])
 @pytest.mark.parametrize("seed", range(6))
-def test_who_sleeps_says_the_same_at_the_same_item(seed: int, rules: tuple[object, ...]) -> None:
-    items = stream(seed)
-    slept = played(items, rules, awake=False)
-    assert slept == played(items, rules, awake=True)
+def test_who_sleeps_says_the_same_at_the_same_item(
+    seed: int, rules: tuple[object, ...], screening: ScreeningLaw | None
+) -> None:
+    items, river = stream(seed), dataclasses.replace(RIVER, screening=screening)
+    slept = played(items, rules, awake=False, river=river)
+    assert slept == played(items, rules, awake=True, river=river)
     assert len({event.hazard for event in slept}) >= 3
 
 
