@@ -24,37 +24,47 @@ class Gauge:
     def __init__(self, lengths_ms: Sequence[int], levels: Sequence[tuple[int, int]]) -> None:
         self.lengths_ms = tuple(lengths_ms)
         self.levels = tuple(levels)  # (window, threshold in nm), the highest first
-        self.steps: list[tuple[int, int]] = []
+        self.steps: list[tuple[int, int, int]] = []  # time, rain, time since the reading before
         self.tails = [0] * len(lengths_ms)
         self.sums = [0] * len(lengths_ms)
         self.last_nm: int | None = None
+        self.last_ms = 0
         self.rank = 0
 
     def take(self, time_ms: int, total_mm: float) -> bool:
         """Take a total; tell whether the level changed."""
         nm = round(total_mm * NM_PER_MM)
         if self.last_nm is None:
-            self.last_nm = nm
+            self.last_nm, self.last_ms = nm, time_ms
             return False
-        rain, self.last_nm = nm - self.last_nm, nm
-        steps, sums = self.steps, self.sums
-        if rain > 0:
-            steps.append((time_ms, rain))
-            for at in range(len(sums)):
-                sums[at] += rain
-        for at, length in enumerate(self.lengths_ms):
-            tail, start = self.tails[at], time_ms - length
-            while tail < len(steps) and steps[tail][0] <= start:
-                sums[at] -= steps[tail][1]
-                tail += 1
-            self.tails[at] = tail
+        rain, gap, self.last_nm, self.last_ms = (
+            nm - self.last_nm,
+            time_ms - self.last_ms,
+            nm,
+            time_ms,
+        )
+        self._roll(time_ms, rain, gap)
         rank = len(self.levels)
         for at, threshold in self.levels:
-            if sums[at] >= threshold:
+            if self.sums[at] >= threshold:
                 break
             rank -= 1
         changed, self.rank = rank != self.rank, rank
         return changed
+
+    def _roll(self, time_ms: int, rain: int, gap: int) -> None:
+        steps, sums, tails = self.steps, self.sums, self.tails
+        if rain > 0:
+            steps.append((time_ms, rain, gap))
+        for at, length in enumerate(self.lengths_ms):
+            if rain > 0 and gap <= length:  # a jump over a gap counts in no shorter window
+                sums[at] += rain
+            tail, start = tails[at], time_ms - length
+            while tail < len(steps) and steps[tail][0] <= start:
+                if steps[tail][2] <= length:
+                    sums[at] -= steps[tail][1]
+                tail += 1
+            tails[at] = tail
 
 
 class Ladder:

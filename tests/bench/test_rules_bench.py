@@ -45,7 +45,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_both_have_the_same_sums_at_the_end(small: None) -> None:
-    items = bench.storm(3, 600, wet=0.7)
+    whole = bench.storm(3, 600, wet=0.7)
+    # Two hours of the storm are missing: what fell meanwhile comes as one jump.
+    gap = range(bench.START_MS + 400 * 60_000, bench.START_MS + 520 * 60_000)
+    items = [one for one in whole if not (isinstance(one, Receipt) and one.received_ms in gap)]
     places = of_texts(bench.stations(3), bench.rules(3), "bench")
     fold, said = bench.fold_over(places, items)
     lengths = [hours * 3_600_000 for hours in bench.HOURS]

@@ -101,8 +101,7 @@ class Channel:
         self._ahead: deque[int] = deque(maxlen=AHEAD_MAX)
         self.settled_ms = self.taken_ms = _NO_TIME  # taken: a base, too
         self.presence = Presence()
-        self.ahead = 0
-        self.misfit = ""
+        self.ahead, self.misfit = 0, ""
         self.backlog = Backlog()
         self.dirty = True
         self.hear()
@@ -162,7 +161,8 @@ class Channel:
         due = [item[0] for item in self._waiting if running_ms - item[3] >= self.late_ms]
         if due:
             self._settle_to(due[-1], out)
-        out += self.backlog.tell()
+        if self.backlog.said:
+            out += self.backlog.tell()
         if self._warming.by_rule:
             self._warming.end(self.detectors, self._waiting[0][0] if self._waiting else None, out)
         wake_ms = silence(self.absences, running_ms, out)
@@ -172,10 +172,7 @@ class Channel:
 
     def continues(self, old: object) -> bool:
         """Tell whether the old subject's state is this one's: same place, quantity and datum."""
-        if not isinstance(old, Channel):
-            return False
-        mine, its = self.place, old.place
-        return (mine.name, mine.quantity, mine.datum) == (its.name, its.quantity, its.datum)
+        return isinstance(old, Channel) and self.place.identity == old.place.identity
 
     def warm(self, rules: Iterable[str], change_ms: int) -> int:
         """Let the detectors of these rules take history in silence; return until when, ms."""
@@ -316,7 +313,10 @@ class Channel:
 
     def _queue(self, item: Waiting, reasons: int, out: list[ConditionEvent]) -> None:
         """Let a reading wait for its order; say what it decides alone."""
-        if not place_in(self._waiting, item):
+        waiting = self._waiting
+        if not waiting or item[0] > waiting[-1][0]:
+            waiting.append(item)  # the common case, without a call
+        elif not place_in(waiting, item):
             return
         if reasons & _MAINTENANCE:
             self._bases.add(item[1])
