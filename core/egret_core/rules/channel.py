@@ -157,18 +157,19 @@ class Channel:
 
     def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
         """Settle what has waited for the lateness of running time; judge the silence."""
-        self.dirty = True  # who has nothing to do is not ticked
         due = [item[0] for item in self._waiting if running_ms - item[3] >= self.late_ms]
         if due:
             self._settle_to(due[-1], out)
-        if self.backlog.said:
-            out += self.backlog.tell()
+        said = len(out)
+        out += self.backlog.tell()
         if self._warming.by_rule:
+            self.dirty = True
             self._warming.end(self.detectors, self._waiting[0][0] if self._waiting else None, out)
         wake_ms = silence(self.absences, running_ms, out)
         for item in self._waiting:
             wake_ms = min(wake_ms, item[3] + self.late_ms)
         self.wake_ms = -inf if self._warming.by_rule else wake_ms
+        self.dirty = self.dirty or bool(due) or len(out) > said
 
     def continues(self, old: object) -> bool:
         """Tell whether the old subject's state is this one's: same place, quantity and datum."""
@@ -313,10 +314,9 @@ class Channel:
 
     def _queue(self, item: Waiting, reasons: int, out: list[ConditionEvent]) -> None:
         """Let a reading wait for its order; say what it decides alone."""
-        waiting = self._waiting
-        if not waiting or item[0] > waiting[-1][0]:
-            waiting.append(item)  # the common case, without a call
-        elif not place_in(waiting, item):
+        if not self._waiting or item[0] > self._waiting[-1][0]:
+            self._waiting.append(item)  # the common case, without a call
+        elif not place_in(self._waiting, item):
             return
         if reasons & _MAINTENANCE:
             self._bases.add(item[1])
