@@ -11,17 +11,36 @@ levels, each with a longer limit of its own: a fault after 10 minutes, an alarm 
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from egret_core.rules.event import Change, ConditionEvent, Phase
 from egret_core.rules.model import Cause
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from egret_core.rules.model import AbsenceLaw, BoundRule
 
 
+def silence(absences: Iterable[Absence], running_ms: int, out: list[ConditionEvent]) -> float:
+    """Judge the silence at one tick; return the running time before which none has more to say."""
+    wake_ms = inf
+    for absence in absences:
+        due_ms = absence.due_ms()
+        if running_ms >= due_ms:
+            absence.tick(running_ms, out)
+            due_ms = absence.due_ms()
+        wake_ms = min(wake_ms, due_ms)
+    return wake_ms
+
+
 class Absence:
-    """The state of one absence rule on one channel or gateway; readings come as received."""
+    """The state of one absence rule on one channel or gateway; readings come as received.
+
+    Attributes:
+        limit_ms: the shortest silence that is told.
+    """
 
     __slots__ = (
         "_back_at",
@@ -38,6 +57,7 @@ class Absence:
         "_seen_good",
         "_settling_ms",
         "_waited_ms",
+        "limit_ms",
         "rank",
         "rule",
         "subject",
@@ -52,6 +72,7 @@ class Absence:
         self.subject = subject
         self._hazard = bound.hazard
         self._levels = law.levels
+        self.limit_ms = law.limit_ms
         self._late_ms = late_ms
         self._settling_ms = 0  # how long after a receipt it is known whether a reading is good
         self._fresh_ms = law.limit_ms + late_ms
@@ -111,7 +132,8 @@ class Absence:
             return
         waited_ms = running_ms - self._mark
         self._mark = running_ms
-        if self._back_ms is None and not self.silent and not self._gap(time_ms, waited_ms):
+        back = self._back_ms is not None or self.rank or self._said
+        if not back and not self._gap(time_ms, waited_ms):
             self._last_ms = time_ms
             self._seen_good = True
             return
@@ -122,6 +144,13 @@ class Absence:
         self._newest_ms = max(self._newest_ms, time_ms)
         if self._newest_ms - self._back_ms >= self._late_ms:
             self._resolve(self._back_ms, out)
+
+    def doubtful(self, time_ms: int, receipt: tuple[int, int], *, maintained: bool) -> None:
+        """Take the receipt (its time, and running time) of a reading that is not good."""
+        if maintained:
+            self.maintained(time_ms, *receipt)
+        else:
+            self.bad(receipt[1])
 
     def bad(self, running_ms: int) -> None:
         """Take the receipt of a reading that ends no silence."""
@@ -149,6 +178,16 @@ class Absence:
             out.append(event)
         while self._said and silent >= levels[self.rank][1] + self._late_ms:
             self._settle(out)
+
+    def due_ms(self) -> float:
+        """Return the running time before which a tick has nothing to say."""
+        if self._back_ms is not None:
+            return self._back_at + self._late_ms
+        levels, reached = self._levels, self.rank + len(self._said)
+        due: float = levels[reached][1] + self._settling_ms if reached < len(levels) else inf
+        if self._said:
+            due = min(due, levels[self.rank][1] + self._late_ms)
+        return self._mark + due
 
     def withdraw(self, out: list[ConditionEvent]) -> None:
         """Refute what nobody can settle any more: the rule or its subject is gone."""

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from egret_core.quality import Reason, counts, is_base, is_good
+from egret_core.rules.absence import silence
 from egret_core.rules.backlog import NO_BACKLOG, Backlog
 from egret_core.rules.index import Graded, Standing
 from egret_core.rules.ladder import Ladder
@@ -44,7 +46,7 @@ Detector = Ladder | Rain | Graded
 
 
 class Channel:
-    """The state of one channel of `place`; all up to `frontier_ms` is settled."""
+    """The state of one channel of `place`; settled to `frontier_ms`, idle to running `wake_ms`."""
 
     __slots__ = (
         "_ahead",
@@ -55,6 +57,7 @@ class Channel:
         "_step_ms",
         "_told",
         "_waiting",
+        "_wake_in_ms",
         "_warming",
         "absences",
         "ahead",
@@ -71,6 +74,7 @@ class Channel:
         "settled_ms",
         "sums",
         "taken_ms",
+        "wake_ms",
     )
 
     def __init__(
@@ -97,8 +101,7 @@ class Channel:
         self._ahead: deque[int] = deque(maxlen=AHEAD_MAX)
         self.settled_ms = self.taken_ms = _NO_TIME  # taken: a base, too
         self.presence = Presence()
-        self.ahead = 0
-        self.misfit = ""
+        self.ahead, self.misfit = 0, ""
         self.backlog = Backlog()
         self.dirty = True
         self.hear()
@@ -121,12 +124,15 @@ class Channel:
         settling_ms = 0 if self.screen is None else self.screen.hear(self.late_ms)
         for absence in self.absences:
             absence.lateness(self.late_ms, settling_ms)
+        least_ms = min([self.late_ms, *(absence.limit_ms for absence in self.absences)])
+        self.wake_ms, self._wake_in_ms = -inf, least_ms if self.screen is None else -inf
 
     def arrive(
         self, reading: Reading, received_ms: int, running_ms: int, out: list[ConditionEvent]
     ) -> None:
         """Take one reading as received; append what it decides and what it settles."""
         self.dirty = True
+        self.wake_ms = min(self.wake_ms, running_ms + self._wake_in_ms)
         _, _, own_ms, value, _, flag, reasons = reading
         time_ms = own_ms
         if own_ms > received_ms + AHEAD_MS:
@@ -151,26 +157,23 @@ class Channel:
 
     def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
         """Settle what has waited for the lateness of running time; judge the silence."""
-        if self._waiting:
-            due = [item[0] for item in self._waiting if running_ms - item[3] >= self.late_ms]
-            if due:
-                self._settle_to(due[-1], out)
-                self.dirty = True
+        due = [item[0] for item in self._waiting if running_ms - item[3] >= self.late_ms]
+        if due:
+            self._settle_to(due[-1], out)
         said = len(out)
         out += self.backlog.tell()
         if self._warming.by_rule:
-            first_ms = self._waiting[0][0] if self._waiting else None
-            self.dirty |= self._warming.end(self.detectors, first_ms, out)
-        for absence in self.absences:
-            absence.tick(running_ms, out)
-        self.dirty = self.dirty or len(out) > said
+            self.dirty = True
+            self._warming.end(self.detectors, self._waiting[0][0] if self._waiting else None, out)
+        wake_ms = silence(self.absences, running_ms, out)
+        for item in self._waiting:
+            wake_ms = min(wake_ms, item[3] + self.late_ms)
+        self.wake_ms = -inf if self._warming.by_rule else wake_ms
+        self.dirty = self.dirty or bool(due) or len(out) > said
 
     def continues(self, old: object) -> bool:
         """Tell whether the old subject's state is this one's: same place, quantity and datum."""
-        if not isinstance(old, Channel):
-            return False
-        mine, its = self.place, old.place
-        return (mine.name, mine.quantity, mine.datum) == (its.name, its.quantity, its.datum)
+        return isinstance(old, Channel) and self.place.identity == old.place.identity
 
     def warm(self, rules: Iterable[str], change_ms: int) -> int:
         """Let the detectors of these rules take history in silence; return until when, ms."""
@@ -179,7 +182,7 @@ class Channel:
         self._warming.begin(rules, until_ms, change_ms)
         if self.screen is not None:
             self.screen.begin_past()
-        self.dirty = True
+        self.dirty, self.wake_ms = True, -inf
         return until_ms
 
     def teach(self, time_ms: int, value: float) -> None:
@@ -213,6 +216,7 @@ class Channel:
     ) -> None:
         """Let a reading wait that came too lately to be history; `base`: read in maintenance."""
         insort(self._waiting, (time_ms, time_ms, value, running_ms))
+        self.wake_ms = -inf
         if base:
             self._bases.add(time_ms)
 
@@ -225,11 +229,8 @@ class Channel:
 
     def standings(self) -> dict[str, str]:
         """Return what its index rules cannot judge now, by rule: warming up, and why not."""
-        return {
-            part.rule: str(part.standing)
-            for part in self.detectors
-            if isinstance(part, Graded) and part.standing is not Standing.OK
-        }
+        graded = [part for part in self.detectors if isinstance(part, Graded)]
+        return {p.rule: str(p.standing) for p in graded if p.standing is not Standing.OK}
 
     def screened(self) -> list[Flagged]:
         """Return the newest flags of the centre, oldest first; the gateway's own are elsewhere."""
@@ -271,6 +272,7 @@ class Channel:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take a state that `dump` returned; another quantity or datum is a new channel."""
+        self.wake_ms = -inf
         if saved["told"]:
             self.meta(*saved["told"])
         if (saved["q"], saved["d"]) != (self.place.quantity, self.place.datum):
@@ -307,23 +309,22 @@ class Channel:
         for absence in self.absences:
             if good:
                 absence.good(time_ms, received_ms, running_ms, out)
-            elif reasons & _MAINTENANCE:
-                absence.maintained(time_ms, received_ms, running_ms)
             else:
-                absence.bad(running_ms)
+                absence.doubtful(time_ms, receipt, maintained=bool(reasons & _MAINTENANCE))
 
     def _queue(self, item: Waiting, reasons: int, out: list[ConditionEvent]) -> None:
         """Let a reading wait for its order; say what it decides alone."""
-        if not place_in(self._waiting, item):
+        if not self._waiting or item[0] > self._waiting[-1][0]:
+            self._waiting.append(item)  # the common case, without a call
+        elif not place_in(self._waiting, item):
             return
         if reasons & _MAINTENANCE:
             self._bases.add(item[1])
             return
         time_ms, value = item[0], item[2]
         for detector in self.detectors:
-            if self._bases and detector.of_total:
-                continue  # its base is still moving: what it rose by may have been poured
-            if value >= detector.alert_at:
+            # While a base is still moving, what a total rose by may have been poured.
+            if value >= detector.alert_at and not (self._bases and detector.of_total):
                 if self.screen is None:
                     event = detector.alert(time_ms, value)
                 else:
@@ -340,13 +341,15 @@ class Channel:
         waiting = self._waiting
         if len(waiting) > WAITING_MAX:
             time_ms = max(time_ms, waiting[WAITING_MAX // 2][0])
-        count = 0
+        if not waiting or waiting[0][0] > time_ms:
+            return
+        count, bases = 0, self._bases
         for item in waiting:
             if item[0] > time_ms:
                 break
             count += 1
-            if item[1] in self._bases:
-                self._bases.discard(item[1])
+            if bases and item[1] in bases:
+                bases.discard(item[1])
                 self._settle(item[0], item[2], out, base=True)
                 if self.screen is not None:
                     self.screen.rebase(item[0], item[2])
@@ -354,8 +357,6 @@ class Channel:
                 self._settle(item[0], item[2], out)
             else:
                 self._settle_screened(self.screen, item[0], item[2], out)
-        if not count:
-            return
         self.frontier_ms = max(self.frontier_ms, waiting[count - 1][0])
         del waiting[:count]
 

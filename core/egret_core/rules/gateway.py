@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+from egret_core.rules.absence import silence
 from egret_core.rules.model import AHEAD_MS
 
 if TYPE_CHECKING:
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
 class Gateway:
     """The state of the absence rules on one gateway: any fresh reading is a sign of life."""
 
-    __slots__ = ("absences", "dirty", "name")
+    __slots__ = ("absences", "dirty", "name", "wake_ms")
 
     def __init__(self, name: str, absences: Iterable[Absence]) -> None:
         self.name = name
         self.absences = tuple(absences)
         self.dirty = True
+        self.wake_ms: float = -inf  # a tick before this running time has nothing to do
 
     def hear(
         self,
@@ -32,6 +35,7 @@ class Gateway:
         out: list[ConditionEvent],
     ) -> None:
         """Take readings received together; a failed one is a sign of life too."""
+        self.wake_ms = -inf
         times = [
             reading.time_ms if reading.time_ms <= received_ms + AHEAD_MS else received_ms
             for reading in readings
@@ -47,8 +51,7 @@ class Gateway:
     def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
         """Judge its silence at one tick."""
         said = len(out)
-        for absence in self.absences:
-            absence.tick(running_ms, out)
+        self.wake_ms = silence(self.absences, running_ms, out)
         self.dirty = self.dirty or len(out) > said
 
     def continues(self, old: object) -> bool:
@@ -67,6 +70,7 @@ class Gateway:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take a state that `dump` returned."""
+        self.wake_ms = -inf
         for absence in self.absences:
             if absence.rule in saved["rules"]:
                 absence.restore(saved["rules"][absence.rule])

@@ -99,6 +99,11 @@ class ChannelPlace:
         """``station/channel``, the subject of its events."""
         return f"{self.station}/{self.channel}"
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What makes it another channel where it changes: name, quantity, datum."""
+        return self.name, self.quantity, self.datum
+
     def misfit(self, quantity: str, datum: str) -> str:
         """Return how a gateway's word on the channel differs from this, "" where it does not."""
         if quantity != self.quantity:

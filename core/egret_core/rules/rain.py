@@ -11,7 +11,7 @@ while all the rain that made that hour is within the 3 h. Sums are whole nanomet
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nan, nextafter
 from typing import TYPE_CHECKING, Any
 
 from egret_core.rules.event import Change, ConditionEvent, Phase
@@ -44,6 +44,7 @@ class Rain:
         "_dry_ms",
         "_hazard",
         "_labels",
+        "_last_mm",
         "_last_ms",
         "_last_nm",
         "_levels",
@@ -91,6 +92,7 @@ class Rain:
         self.rank = 0
         self._last_ms: int | None = None
         self._last_nm = 0
+        self._last_mm = nan  # as it was read, to know a dry reading by
         self._wet_ms: int | None = None
         self.rebased = 0
         self._rebased_ms: int | None = None
@@ -127,35 +129,43 @@ class Rain:
 
     def settle(self, time_ms: int, value: float, out: list[ConditionEvent]) -> None:
         """Take the next total in time order; append what it settles."""
+        if value == self._last_mm:  # dry: the common case
+            self._last_ms = time_ms
+            self._dry(time_ms, out)
+            return
+        self._last_mm = value
         total_nm = nanometres(value)
+        self.alert_at = nextafter(value, inf)
         if self._last_ms is None:
             self._last_ms, self._last_nm = time_ms, total_nm
-            self.alert_at = value
             return
         step = Increment(time_ms, total_nm - self._last_nm, time_ms - self._last_ms)
         self._last_ms, self._last_nm = time_ms, total_nm
-        self.alert_at = value
-        windows = self._windows
         no_rain = is_no_rain(step)
-        if step.rain_nm > 0 and not no_rain:
-            self._wet_ms = time_ms
-            windows.add(step)
-            if self._within:
-                self._note_met()
-        else:
-            if no_rain:
-                self.rebased += 1
-                self._rebased_ms = time_ms
-            if time_ms >= windows.next_ms:
-                windows.advance(time_ms)
-            if not self.rank and not self._waiting:
-                return  # without new rain no sum can grow
+        if no_rain:
+            self.rebased += 1
+            self._rebased_ms = time_ms
+        if step.rain_nm <= 0 or no_rain:
+            self._dry(time_ms, out)
+            return
+        self._wet_ms = time_ms
+        self._windows.add(step)
+        if self._within:
+            self._note_met()
         self._judge(time_ms, out)
+
+    def _dry(self, time_ms: int, out: list[ConditionEvent]) -> None:
+        """Let time go on without new rain: no sum can grow, but a level may ease."""
+        windows = self._windows
+        if time_ms >= windows.next_ms:
+            windows.advance(time_ms)
+        if self.rank or self._waiting:
+            self._judge(time_ms, out)
 
     def rebase(self, time_ms: int, value: float) -> None:
         """Take a total that counts nothing: what it rose by was poured, and did not fall."""
-        self._last_ms, self._last_nm = time_ms, nanometres(value)
-        self.alert_at = value
+        self._last_ms, self._last_nm, self._last_mm = time_ms, nanometres(value), value
+        self.alert_at = nextafter(value, inf)
         if time_ms >= self._windows.next_ms:
             self._windows.advance(time_ms)
 
@@ -201,7 +211,7 @@ class Rain:
         self.rebased, self._rebased_ms = rebased
         self._waiting = restored(waiting)
         if self._last_ms is not None:
-            self.alert_at = self._last_nm / NM_PER_MM
+            self.alert_at = nextafter(self._last_nm / NM_PER_MM, inf)
             self._windows.restore(steps, self._last_ms)
 
     def _judge(self, time_ms: int, out: list[ConditionEvent]) -> None:

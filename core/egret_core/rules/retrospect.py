@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core.quality import counts, is_base
@@ -167,6 +168,7 @@ class LookBack:
             self._fill_indices(channel)
         now = self._fill(channel) if self.fed and self._whole else []
         # What holds now goes on record first: a rise that lasted until now is of that warning.
+        channel.wake_ms = -inf  # what is said is told at the next tick
         channel.backlog.done(from_ms, self._up_to, [*now, *said])
         channel.dirty = True
         return True

@@ -102,6 +102,7 @@ class Fold:
         running_ms = self.running.at(received_ms)
         stations, counts, said = self.channels, self.counts, len(out)
         none: dict[str, Channel] = {}
+        judged = 0
         for reading in readings:
             channel = stations.get(reading[0], none).get(reading[1])
             if channel is None:
@@ -109,8 +110,9 @@ class Fold:
             elif channel.gateway != gateway:
                 counts.foreign += 1
             else:
-                counts.judged += 1
+                judged += 1
                 channel.arrive(reading, received_ms, running_ms, out)
+        counts.judged += judged
         heard = self.gateways.get(gateway)
         if heard is not None:
             heard.hear(readings, received_ms, running_ms, out)
@@ -128,14 +130,14 @@ class Fold:
         out: list[ConditionEvent] = []
         running_ms = self.running.tick(now_ms, out)
         self._ticked = True
-        for at, subject in enumerate(self._subjects, 1):
-            subject.tick(running_ms, out)
-            if at % SLICE == 0:
-                self.second.hear(out, 0)
-                yield out
-                out = []
-        self.second.hear(out, 0)
-        yield out
+        subjects = self._subjects
+        for start in range(0, max(len(subjects), 1), SLICE):
+            for subject in subjects[start : start + SLICE]:
+                if running_ms >= subject.wake_ms:
+                    subject.tick(running_ms, out)
+            self.second.hear(out, 0)
+            yield out
+            out = []
         yield from self.second.tick(now_ms, running_ms)
 
     def change(self, change: Change, out: list[ConditionEvent]) -> None:

@@ -35,10 +35,11 @@ class Windows:
         next_ms: before this time no window loses anything (inf when all are empty).
     """
 
-    __slots__ = ("_head", "_lengths_ms", "_steps", "_tails", "next_ms", "sums_nm")
+    __slots__ = ("_head", "_lengths_ms", "_shortest_ms", "_steps", "_tails", "next_ms", "sums_nm")
 
     def __init__(self, lengths_ms: tuple[int, ...]) -> None:
         self._lengths_ms = lengths_ms
+        self._shortest_ms = min(lengths_ms)
         self._steps: list[Increment] = []
         self._head = 0  # index, in the series, of the first increment kept
         self._tails = [0] * len(lengths_ms)  # index of the first one inside each window
@@ -53,22 +54,28 @@ class Windows:
         for at, length in enumerate(self._lengths_ms):
             if step.gap_ms <= length:
                 self.sums_nm[at] += step.rain_nm
-        self.advance(step.time_ms)
+        self.next_ms = min(self.next_ms, step.time_ms + self._shortest_ms)
+        if step.time_ms >= self.next_ms:
+            self.advance(step.time_ms)
 
     def advance(self, time_ms: int) -> None:
         """Let go of what has left the windows that end at `time_ms`."""
-        steps, head = self._steps, self._head
+        steps, head, tails = self._steps, self._head, self._tails
         end = head + len(steps)
         soonest: float = inf
         for at, length in enumerate(self._lengths_ms):
-            tail, start = self._tails[at], time_ms - length
-            while tail < end and steps[tail - head].time_ms <= start:
-                if steps[tail - head].gap_ms <= length:
-                    self.sums_nm[at] -= steps[tail - head].rain_nm
+            tail = tails[at]
+            while tail < end:
+                then_ms, rain_nm, gap_ms = steps[tail - head]
+                leaves_ms = then_ms + length
+                if leaves_ms > time_ms:
+                    if leaves_ms < soonest:  # noqa: PLR1730  (a call would cost more)
+                        soonest = leaves_ms
+                    break
+                if gap_ms <= length:
+                    self.sums_nm[at] -= rain_nm
                 tail += 1
-            self._tails[at] = tail
-            if tail < end:
-                soonest = min(soonest, steps[tail - head].time_ms + length)
+            tails[at] = tail
         self.next_ms = soonest
         spent = min(self._tails, default=end) - head
         if spent >= _TRIM_AT or spent == len(steps):
@@ -91,6 +98,15 @@ class Windows:
         """Return the same windows over nothing."""
         return Windows(self._lengths_ms)
 
+    def since_ms(self, at: int, least_nm: int) -> int:
+        """Return the newest time from which one window's rain is `least_nm`; its sum is as much."""
+        length, total = self._lengths_ms[at], 0
+        for step in reversed(self._steps):
+            total += step.rain_nm if step.gap_ms <= length else 0
+            if total >= least_nm:
+                return step.time_ms
+        return self._steps[0].time_ms
+
     def refill(self, gap: tuple[int, int], other: Windows, time_ms: int) -> None:
         """Put what another series of the same windows holds of a gap in place of what is held.
 
@@ -107,15 +123,6 @@ class Windows:
         while len(self._steps) >= STEPS_MAX:
             self._join_oldest()
         self.advance(time_ms)
-
-    def since_ms(self, at: int, least_nm: int) -> int:
-        """Return the newest time from which one window's rain is `least_nm`; its sum is as much."""
-        length, total = self._lengths_ms[at], 0
-        for step in reversed(self._steps):
-            total += step.rain_nm if step.gap_ms <= length else 0
-            if total >= least_nm:
-                return step.time_ms
-        return self._steps[0].time_ms
 
     def dump(self) -> list[list[int]]:
         """Return the increments still inside a window; sums and places follow from them."""
