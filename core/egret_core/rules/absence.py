@@ -133,7 +133,8 @@ class Absence:
         waited_ms = running_ms - self._mark
         self._mark = running_ms
         back = self._back_ms is not None or self.rank or self._said
-        if not back and not self._gap(time_ms, waited_ms):
+        near = time_ms - self._last_ms <= self.limit_ms  # the common case, without a call
+        if not back and (near or not self._gap(time_ms, waited_ms)):
             self._last_ms = time_ms
             self._seen_good = True
             return

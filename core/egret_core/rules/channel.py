@@ -95,14 +95,12 @@ class Channel:
         self.screen: Screened | None = None
         if place.screening is not None:
             self.screened_by(Screened(place))
-        self._newest_ms = _NO_TIME
-        self.frontier_ms = _NO_TIME
+        self._newest_ms = self.frontier_ms = _NO_TIME
         self._step_ms = 0
         self._ahead: deque[int] = deque(maxlen=AHEAD_MAX)
         self.settled_ms = self.taken_ms = _NO_TIME  # taken: a base, too
-        self.presence = Presence()
         self.ahead, self.misfit = 0, ""
-        self.backlog = Backlog()
+        self.presence, self.backlog = Presence(), Backlog()
         self.dirty = True
         self.hear()
 
@@ -132,7 +130,8 @@ class Channel:
     ) -> None:
         """Take one reading as received; append what it decides and what it settles."""
         self.dirty = True
-        self.wake_ms = min(self.wake_ms, running_ms + self._wake_in_ms)
+        if (wake_ms := running_ms + self._wake_in_ms) < self.wake_ms:  # noqa: PLR1730  (no call)
+            self.wake_ms = wake_ms
         _, _, own_ms, value, _, flag, reasons = reading
         time_ms = own_ms
         if own_ms > received_ms + AHEAD_MS:
@@ -150,7 +149,8 @@ class Channel:
             return
         if own_ms == time_ms and time_ms > self._newest_ms:
             self._newest_ms = time_ms
-            self.frontier_ms = max(self.frontier_ms, time_ms - self.late_ms)
+            if (settled_ms := time_ms - self.late_ms) > self.frontier_ms:  # noqa: PLR1730
+                self.frontier_ms = settled_ms
         if value is not None and (sound or self._takes(flag, reasons)):
             self._queue((time_ms, own_ms, value, running_ms), reasons, out)
         self._settle_to(self.frontier_ms, out)
