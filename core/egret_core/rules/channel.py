@@ -130,8 +130,7 @@ class Channel:
     ) -> None:
         """Take one reading as received; append what it decides and what it settles."""
         self.dirty = True
-        if (wake_ms := running_ms + self._wake_in_ms) < self.wake_ms:  # noqa: PLR1730  (no call)
-            self.wake_ms = wake_ms
+        self.wake_ms = min(self.wake_ms, running_ms + self._wake_in_ms)
         _, _, own_ms, value, _, flag, reasons = reading
         time_ms = own_ms
         if own_ms > received_ms + AHEAD_MS:
@@ -149,8 +148,7 @@ class Channel:
             return
         if own_ms == time_ms and time_ms > self._newest_ms:
             self._newest_ms = time_ms
-            if (settled_ms := time_ms - self.late_ms) > self.frontier_ms:  # noqa: PLR1730
-                self.frontier_ms = settled_ms
+            self.frontier_ms = max(self.frontier_ms, time_ms - self.late_ms)
         if value is not None and (sound or self._takes(flag, reasons)):
             self._queue((time_ms, own_ms, value, running_ms), reasons, out)
         self._settle_to(self.frontier_ms, out)
