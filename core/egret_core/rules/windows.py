@@ -51,9 +51,13 @@ class Windows:
         if len(self._steps) >= STEPS_MAX:
             self._join_oldest()
         self._steps.append(step)
-        for at, length in enumerate(self._lengths_ms):
-            if step.gap_ms <= length:
-                self.sums_nm[at] += step.rain_nm
+        rain_nm = step.rain_nm
+        if step.gap_ms <= self._shortest_ms:  # the common case: it counts in every window
+            self.sums_nm = [total + rain_nm for total in self.sums_nm]
+        else:
+            for at, length in enumerate(self._lengths_ms):
+                if step.gap_ms <= length:
+                    self.sums_nm[at] += rain_nm
         self.next_ms = min(self.next_ms, step.time_ms + self._shortest_ms)
         if step.time_ms >= self.next_ms:
             self.advance(step.time_ms)
