@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LEVELS_MAX = 32  # rows of one rule; four colours by five windows are twenty
 _DELAYS = ("persistence_s", "hold_s")
+_NUMBERS = ("raise", "clear", *_DELAYS, "window_h", "sum", "over")  # keys that hold a number
 _RUNG_KEYS = ("level", "raise", "clear", *_DELAYS)
 # Rows that hold for one kind of site only: key of a row, and of the parameter that chooses.
 VARIANTS = {
@@ -101,12 +102,21 @@ def level_rows(
     for index, row in enumerate(levels):
         where = f"{key}.{name}[{index}]"
         refuse_unknown(file, where, row, (*keys, *here))
+        _check(file, where, row)
         if all(_holds_for(file, where, row, variant, given[variant]) for variant in here):
             out.append((where, row))
     if not out:
         remedy = f"list a level for {', '.join(str(given[variant]) for variant in here)}"
         raise ConfigError(file, f"{key}.{name}", len(levels), remedy)
     return out
+
+
+def _check(file: str, key: str, row: Mapping[str, Any]) -> None:
+    """Refuse a word or number that is none, of a row for another kind of site too."""
+    word_of(file, f"{key}.level", row.get("level"))
+    for name, value in row.items():
+        if name in _NUMBERS:
+            number(file, f"{key}.{name}", value, 0 if name in _DELAYS else None)
 
 
 def _holds_for(file: str, key: str, row: Mapping[str, Any], variant: str, chosen: object) -> bool:

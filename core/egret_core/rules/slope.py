@@ -165,4 +165,4 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         raise ConfigError(file, f"{key}.orange_deg", given["orange_deg"], remedy)
     ladder = index_ladder(at, given, "stage")
     span_ms = history_ms(given) + ms(2 * given["window_s"] + given["fit_s"]) + ladder.hold_ms
-    return IndexLaw("slope", partial(Slope, dict(given)), ladder, span_ms)
+    return IndexLaw("slope", partial(Slope, given), ladder, span_ms)

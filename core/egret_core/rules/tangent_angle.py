@@ -203,7 +203,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         if rung.raise_at >= CRITICAL_DEG:
             remedy = "write less than 85: one angle proves no collapse, bind inverse-velocity"
             raise ConfigError(at[0], f"{at[1]}.levels[{rank}].raise", rung.raise_at, remedy)
-    make = partial(_made, dict(given))
+    make = partial(_made, given)
     return IndexLaw("tangent_angle", make, ladder, history_ms(given) + ladder.hold_ms)
 
 

@@ -166,7 +166,7 @@ def _evaporation(at: At, given: Mapping[str, Any]) -> tuple[float, ...]:
         raise ConfigError(file, where, len(table), "list twelve months, January first")
     for index, row in enumerate(table):
         refuse_unknown(file, f"{where}[{index}]", row, _EVAPORATION_KEYS)
-        if row.get("month") != index + 1:
+        if row.get("month") is True or row.get("month") != index + 1:
             remedy = f"write {index + 1}: twelve months, January first"
             raise ConfigError(file, f"{where}[{index}].month", row.get("month"), remedy)
     return tuple(
