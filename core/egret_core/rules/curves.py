@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from egret_core.errors import ConfigError
 from egret_core.rules.counting import reading_ms
 from egret_core.rules.packs import number, refuse_unknown, rows, text_of, word_of
-from egret_core.rules.rungs import LEVELS_MAX, index_ladder, ladder_of, rungs, ms
+from egret_core.rules.rungs import LEVELS_MAX, index_ladder, ladder_of, ms, rungs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
