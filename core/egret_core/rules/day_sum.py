@@ -22,7 +22,7 @@ from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
 from egret_core.rules.model import IndexLaw
 from egret_core.rules.rain_place import needs_total
-from egret_core.rules.rungs import index_ladder, ms
+from egret_core.rules.rungs import index_ladder, more_than_0, ms
 from egret_core.rules.total import NM_PER_MM
 
 if TYPE_CHECKING:
@@ -117,5 +117,5 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     period_ms = PERIODS_MS[given["period"]]
     gap_ms = ms(given["boundary_gap_s"])
     make = partial(DaySum, first_ms, period_ms, gap_ms)
-    ladder = index_ladder(at, given, "mm")
+    ladder = index_ladder(at, given, "mm", more_than_0)
     return IndexLaw("day_sum", make, ladder, period_ms + gap_ms, of_total=True)

@@ -110,6 +110,10 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     offset_m = _canonical((file, f"{key}.offset"), STAGE, given["offset"], unit)
     shift_m = _canonical((file, f"{key}.shift"), STAGE, given["shift"], unit)
     points = _points(at, given, offset_m)
+    span_m = points[-1][0] - points[0][0]
+    if abs(shift_m) > span_m:
+        remedy = f"write at most what the table spans, {span_m:g} m: no stage would be in it"
+        raise ConfigError(file, f"{key}.shift", given["shift"], remedy)
     ladder = LadderLaw(
         rungs=rungs(at, given, lambda where, x: _canonical(where, FLOW, x, given["flow_unit"])),
         unit="m3/s",

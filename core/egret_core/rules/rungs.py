@@ -32,6 +32,18 @@ def as_it_is(at: At, value: object) -> float:
     return number(*at, value)
 
 
+def more_than_0(at: At, value: object) -> float:
+    """Return a number above 0: an index of rain is 0 at least, and at 0 a level would always hold.
+
+    Raises:
+        ConfigError: no number, or one that is not above 0.
+    """
+    found = number(*at, value)
+    if found <= 0:
+        raise ConfigError(*at, value, "write more than 0: without any rain the index is 0")
+    return found
+
+
 def rungs(at: At, given: Mapping[str, Any], canonical: Canonical = as_it_is) -> tuple[Rung, ...]:
     """Return the rungs of `levels`, lowest first; `clear` is `raise` where it is left out.
 
@@ -64,9 +76,11 @@ def _own_ms(file: str, key: str, row: Mapping[str, Any], name: str) -> int | Non
     return ms(number(file, f"{key}.{name}", row[name], 0)) if name in row else None
 
 
-def index_ladder(at: At, given: Mapping[str, Any], unit: str) -> LadderLaw:
+def index_ladder(
+    at: At, given: Mapping[str, Any], unit: str, canonical: Canonical = as_it_is
+) -> LadderLaw:
     """Return the ladder over an index: `levels`, `persistence_s`, `hold_s`, `gap_s` of a pack."""
-    return ladder_of(given, rungs(at, given), unit)
+    return ladder_of(given, rungs(at, given, canonical), unit)
 
 
 def ladder_of(

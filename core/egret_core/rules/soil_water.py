@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from egret_core.rules.index import Standing
 from egret_core.rules.model import IndexLaw
 from egret_core.rules.rain_place import needs_total
-from egret_core.rules.rungs import index_ladder, ms
+from egret_core.rules.rungs import index_ladder, more_than_0, ms
 from egret_core.rules.total import NM_PER_MM
 
 if TYPE_CHECKING:
@@ -116,4 +116,6 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     """Return the law of these parameters; ConfigError where a channel is no rain total."""
     needs_total(at, places)
     make = partial(SoilWater, ms(given["step_s"]), WARM_MS)
-    return IndexLaw("soil_water", make, index_ladder(at, given, "mm"), WARM_MS, of_total=True)
+    return IndexLaw(
+        "soil_water", make, index_ladder(at, given, "mm", more_than_0), WARM_MS, of_total=True
+    )

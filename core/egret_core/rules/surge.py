@@ -35,6 +35,8 @@ DECIMALS = 4  # of a metre: below any gauge's noise
 MS_PER_H = 3_600_000
 MS_PER_D = 86_400_000
 TURN_DEG = 360.0
+AMPLITUDE_MAX_M = 10.0  # the largest tides on earth range over 16 m, half of it one way
+SPEED_MAX_DEG_PER_H = 360.0  # a turn an hour: twice the fastest tide of shallow water
 _ROW_KEYS = ("name", "amplitude", "speed_deg_per_h", "phase_deg")
 
 
@@ -151,12 +153,16 @@ def _constituents(at: At, table: object, unit: str, quantity: str) -> tuple[Cons
         if name in out:
             raise ConfigError(file, f"{where}.name", name, "name each constituent once")
         amplitude = number(file, f"{where}.amplitude", row.get("amplitude"), 0.0)
-        out[name] = Constituent(
-            name,
-            in_canonical((file, f"{where}.amplitude"), quantity, amplitude, unit),
-            number(file, f"{where}.speed_deg_per_h", row.get("speed_deg_per_h"), 0.0),
-            number(file, f"{where}.phase_deg", row.get("phase_deg")),
-        )
+        amplitude_m = in_canonical((file, f"{where}.amplitude"), quantity, amplitude, unit)
+        if amplitude_m > AMPLITUDE_MAX_M:
+            remedy = f"write at most {AMPLITUDE_MAX_M:g} m: no tide is larger"
+            raise ConfigError(file, f"{where}.amplitude", amplitude, remedy)
+        speed = number(file, f"{where}.speed_deg_per_h", row.get("speed_deg_per_h"), 0.0)
+        if speed > SPEED_MAX_DEG_PER_H:
+            remedy = f"write at most {SPEED_MAX_DEG_PER_H:g}: degrees an hour, as M2 is 28.98"
+            raise ConfigError(file, f"{where}.speed_deg_per_h", speed, remedy)
+        phase = number(file, f"{where}.phase_deg", row.get("phase_deg"))
+        out[name] = Constituent(name, amplitude_m, speed, phase)
     return tuple(out.values())
 
 

@@ -138,7 +138,14 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         warm_ms=ms(given["warm_s"]),
         reading_ms=reading_ms(given),
     )
-    ladder = index_ladder(at, given, "m")
+
+    def above_driest(where: At, value: object) -> float:
+        found = number(*where, value)
+        if found <= -ground.capacity_m:
+            raise ConfigError(*where, value, "write more than -capacity_m: it is never drier")
+        return found
+
+    ladder = index_ladder(at, given, "m", above_driest)
     return IndexLaw("wetness", partial(Wetness, ground), ladder, ground.warm_ms, of_total=True)
 
 

@@ -293,7 +293,9 @@ def test_prepare_and_move_are_the_packs_words_and_wet_ground_needs_less() -> Non
     [
         ("window_h = 3, sum = 5, over = 5", "levels[0].over", "not both"),
         ("window_h = 3", "levels[0].sum", "a number"),
-        ("window_h = 3, over = 0", "levels[0].over", "more than 0"),
+        ("window_h = 3, over = 0", "levels[0].over", "at least 0.001 mm"),
+        ("window_h = 3, sum = 0.0000001", "levels[0].sum", "at least 0.001 mm"),
+        ("window_h = 0.0166, sum = 5", "levels[0].window_h", "a minute"),
         ("window_h = 3, sum = 5, and = 3", "levels[0].and", "list of tables"),
         ("window_h = 3, sum = 5, and = [{}]", "levels[0].and[0].window_h", "a number"),
         (

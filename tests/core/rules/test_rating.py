@@ -166,6 +166,8 @@ TWICE = [{"stage": 1, "flow": 10}, {"stage": 1, "flow": 20}]
         ({"offset": 1}, "points[0].stage", "above the offset"),
         ({"stage_unit": "kPa"}, "offset", "cannot measure water_level"),
         ({"flow_unit": "m"}, "points[0].flow", "cannot measure discharge"),
+        ({"shift": 3.1}, "shift", "what the table spans, 3 m"),
+        ({"shift": -3.1}, "shift", "what the table spans, 3 m"),
         ({"datum": "sea"}, "datum", "measured from 'Local'"),
         ({"levels": [{"level": "red", "raise": 161}]}, "levels[0].raise", "10 to 160 m3/s"),
         ({"levels": [{"level": "red", "raise": 9}]}, "levels[0].raise", "10 to 160 m3/s"),
