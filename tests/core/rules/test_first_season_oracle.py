@@ -189,7 +189,8 @@ class Sums:
         for hours in (1, 3, 6, 12, 24):
             steps = [0]
             for (before, less), (now, more) in pairwise(rows):
-                steps.append(more - less if now - before <= hours * HOUR_MS else 0)
+                reach = hours * HOUR_MS + hours * HOUR_MS // 20
+                steps.append(more - less if now - before <= reach else 0)
             self.by_hours[hours] = [0, *accumulate(steps)]
 
     def at(self, at: int, hours: int) -> int:
