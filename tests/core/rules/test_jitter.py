@@ -15,6 +15,7 @@ from egret_core.rules.windows import Increment, Windows, reach_ms
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 Rows = list[tuple[float, float]]
+STORM = 'levels = [{ level = "red", window_h = 3, sum = 120, and = [{ window_h = 1, over = 50 }] }]'
 
 
 def hourly(mm: float, step_s: float, count: int = 8) -> Rows:
@@ -31,8 +32,7 @@ def hourly(mm: float, step_s: float, count: int = 8) -> Rows:
         (
             "generic-rain",
             80,
-            'levels = [{ level = "red", window_h = 3, sum = 120, '
-            "and = [{ window_h = 1, over = 50 }] }]",
+            STORM,
             "red",
         ),
     ],
