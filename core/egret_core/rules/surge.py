@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
 from egret_core.rules.level_place import in_canonical, one_quantity, same_datum
-from egret_core.rules.model import IndexLaw, LadderLaw
+from egret_core.rules.model import IndexLaw
 from egret_core.rules.packs import number, refuse_unknown, rows, text_of, word_of
-from egret_core.rules.rungs import ms, rungs
+from egret_core.rules.rungs import ladder_of, rungs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,14 +127,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         constituents=_constituents(at, given["constituents"], given["unit"], quantity),
     )
     # The residual is a difference: the datum is in the mean, and the thresholds have none.
-    ladder = LadderLaw(
-        rungs=rungs(at, given, metres),
-        unit="m",
-        datum="",
-        persistence_ms=ms(given["persistence_s"]),
-        hold_ms=ms(given["hold_s"]),
-        gap_ms=ms(given["gap_s"]),
-    )
+    ladder = ladder_of(given, rungs(at, given, metres), "m")
     span_ms = ladder.persistence_ms + ladder.hold_ms + ladder.gap_ms
     return IndexLaw("surge_residual", partial(Surge, tide), ladder, span_ms)
 

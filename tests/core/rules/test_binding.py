@@ -55,7 +55,7 @@ def test_a_ladder_is_turned_into_canonical_units() -> None:
         ("blue", 3.0, 2.8),
         ("red", 5.0, 5.0),
     ]
-    assert (rule.law.unit, rule.law.persistence_ms, rule.law.gap_ms) == ("m", 60_000, 3_600_000)
+    assert (rule.law.unit, rule.law.persistence_ms, rule.law.gap_ms) == ("m", 60_000, 5_400_000)
     assert rule.channels == (("st1", "wl"),)
     assert rule.name == f"river@{rule.version}"
 

@@ -130,7 +130,7 @@ def played(one: IndexLaw, stages: list[float]) -> list[tuple[str, float]]:
 
 
 def test_levels_of_discharge_rise_and_ease() -> None:
-    found = played(law_of(), [1.2, 1.5, 3.5, 3.1, 3.0, 2.9, 1.2, 1.2])
+    found = played(law_of(hold_s=0), [1.2, 1.5, 3.5, 3.1, 3.0, 2.9, 1.2, 1.2])
     assert [level for level, _ in found] == ["yellow", "red", "yellow", ""]
     assert found[1][1] == pytest.approx(10 * 3.5**2)
 
