@@ -134,7 +134,7 @@ def test_the_state_is_bounded() -> None:
 
 
 def test_a_new_rule_takes_history_for_its_longest_waits() -> None:
-    assert span_ms(RULE.law) == 600_000 + 900_000 + 3_600_000
+    assert span_ms(RULE.law) == 600_000 + 900_000 + 5_400_000
     assert span_ms(ladder(("blue", 3, 3), hold_s=60)) == 60_000 + 3_600_000
 
 

@@ -98,7 +98,7 @@ def test_a_restart_keeps_what_an_unknown_row_held() -> None:
         ({"level": "act", "all": {"soil": 3}}, "levels[0].all.soil", "unknown level"),
         ({"level": "act", "all": ["rain"]}, "levels[0].all", "make it a table"),
         ({"level": "act", "and": {}}, "levels[0].and", "unknown key"),
-        ({"level": "", "all": {"rain": "red"}}, "levels[0]", "printable"),
+        ({"level": "", "all": {"rain": "red"}}, "levels[0].level", "printable"),
     ],
 )
 def test_a_wrong_row_is_refused(row: dict[str, object], key: str, says: str) -> None:
