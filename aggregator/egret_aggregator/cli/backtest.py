@@ -43,6 +43,7 @@ def backtest(arguments: argparse.Namespace, output: Output) -> int:
         length_of("--before", arguments.before), length_of("--apart", arguments.apart)
     )
     happened = _observed(arguments.observed)
+    observed.check_stations(happened, places, str(arguments.observed))
     (found,), file = judged(arguments, settings, [places], span)
     scored = observed.scores(found, happened, places.rules, span, windows) if happened else []
     body = result.body(found, span, scored, offset_min=offset_min, most=EVENTS_JSON)
