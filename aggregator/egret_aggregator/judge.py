@@ -164,6 +164,7 @@ class Judge:
             await self._tell()
             await self._save_in_time()
             if not entries:
+                self._announced = self._in_force == self._catalogue.version  # not another start's
                 await self._rest()
 
     async def flush(self) -> None:
@@ -279,9 +280,9 @@ class Judge:
         try:
             return from_payload(payload)
         except ConfigError as error:
-            # This program no longer reads those rules: today's judge sooner than none.
-            _log.warning("saved catalogue not read, today's is in force why=%r", str(error))
-            return self._catalogue
+            # Today's rules begin as any new ones do: at an entry, warmed and dated by it.
+            _log.warning("saved catalogue not read, no rules until today's why=%r", str(error))
+            return Catalogue(self._catalogue.stations, (), "", {})
 
     async def _judge(self, entry: Entry) -> None:
         self._within_entry = True
@@ -383,7 +384,7 @@ class Judge:
         if not self._unsaved and self._announced:
             await self._journal.wait(after)
             return
-        due_s = self._saved_at_s + SAVE_EVERY_S if self._unsaved else self._announce_from_s
+        due_s = self._saved_at_s + SAVE_EVERY_S if self._announced else self._announce_from_s
         left_s = due_s - self._time_s()
         try:
             # Not wait_for: on 3.11 it can swallow a cancellation that meets the entry.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -14,8 +15,14 @@ from egret_aggregator.api.envelope import paged, standing
 from egret_aggregator.api.problems import ProblemError
 from egret_aggregator.api.readings import Span, span_of
 from egret_aggregator.api.times import parsed, rfc3339
-from egret_aggregator.backtest.jobs import BusyError
-from egret_aggregator.backtest.observed import APART_MS, BEFORE_MS, Observed, Windows
+from egret_aggregator.backtest.jobs import BusyError, TooLargeError
+from egret_aggregator.backtest.observed import (
+    APART_MS,
+    BEFORE_MS,
+    Observed,
+    Windows,
+    check_stations,
+)
 from egret_aggregator.backtest.replay import Span as History
 from egret_aggregator.backtest.request import Request
 from egret_core.errors import ConfigError
@@ -61,9 +68,15 @@ class Asked(BaseModel):
 async def begin(rooms: Rooms, seat: Officer, body: Asked) -> dict[str, Any]:
     """Begin a backtest; 409 while another one runs."""
     from_ms, to_ms = span_of(rooms, Span.model_validate({"from": body.from_, "to": body.to}))
-    places = _catalogue(rooms, body.rules)
+    places = await asyncio.to_thread(_catalogue, rooms, body.rules)  # seconds, of many rules
     windows = Windows(round(body.before_h * 3_600_000), round(body.apart_h * 3_600_000))
-    asked = Request(places, History(from_ms, to_ms), _observed(body.observed), windows)
+    happened = _observed(body.observed)
+    try:
+        check_stations(happened, places, "observed")
+    except ConfigError as error:
+        more = {"seen": repr(error.seen)[:100], "remedy": error.remedy[:500]}
+        raise ProblemError(400, "bad_observed", str(error)[:500], more=more) from None
+    asked = Request(places, History(from_ms, to_ms), happened, windows)
     told = {
         "from": rfc3339(from_ms),
         "to": rfc3339(to_ms),
@@ -72,6 +85,8 @@ async def begin(rooms: Rooms, seat: Officer, body: Asked) -> dict[str, Any]:
     }
     try:
         job = rooms.backtests.start(asked, seat.actor, told)
+    except TooLargeError as error:
+        raise ProblemError(413, "backtest_too_large", str(error)) from None
     except BusyError as error:
         raise ProblemError(409, "backtest_running", str(error), more={"id": error.job}) from None
     return {**standing(rooms), "backtest": shown(job)}

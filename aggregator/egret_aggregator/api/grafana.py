@@ -28,7 +28,7 @@ from egret_aggregator.api.grafana_thresholds import levels
 from egret_aggregator.api.times import parsed, rfc3339
 from egret_aggregator.api.warning_walk import standing, stood
 from egret_aggregator.warnings.state import State
-from egret_core.rules.model import Family
+from egret_core.rules.model import AbsenceLaw, Family
 from egret_core.rules.standings import is_blind
 from egret_core.sources import is_gateway
 
@@ -79,10 +79,15 @@ async def stations(rooms: Rooms, _seat: Viewer, asked: Annotated[AtStation, Quer
     for state in await standing(rooms.ledger, wanted):
         at.setdefault(state.station, []).append(state)
     newest = {(row.station, row.channel): row for row in await rooms.series.latest(None)}
-    judged = _judged(rooms)
+    judged, ruled = _judged(rooms), _ruled(rooms)
     items = [
         rows.station(
-            place, at.get(place.id, ()), newest, now_ms, judged=judged and _able(rooms, place.id)
+            place,
+            at.get(place.id, ()),
+            newest,
+            now_ms,
+            judged=judged and _able(rooms, place.id),
+            ruled=ruled,
         )
         for place in rooms.places.stations.values()
         if not wanted or place.id in wanted
@@ -210,6 +215,16 @@ def _able(rooms: Context, station: str) -> bool:
 def _judged(rooms: Context) -> bool:
     """Tell whether a place without a warning may be called one: else it is unknown."""
     return rooms.judgement()[0] is Judgement.CURRENT and not rooms.line.faults()
+
+
+def _ruled(rooms: Context) -> set[tuple[str, str]]:
+    """Return the channels whose values rules judge; silence is judged of any."""
+    return {
+        pair
+        for rule in rooms.places.rules
+        if not isinstance(rule.law, AbsenceLaw)
+        for pair in rule.channels
+    }
 
 
 def _answer(rooms: Context, items: Sequence[dict[str, Any]], left_out: int) -> Response:

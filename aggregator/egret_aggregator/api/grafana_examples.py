@@ -37,6 +37,8 @@ _TABLES: dict[str, dict[str, Any]] = {
         "condition": "active",
         "holding_level": "blue",
         "phase": "settled",
+        "basis": "observed",
+        "retrospective": False,
         "hazard": "level",
         "station": "st0007",
         "station_name": "Luoling bridge",

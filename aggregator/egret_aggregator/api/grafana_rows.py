@@ -14,7 +14,7 @@ from egret_aggregator.warnings.state import OBSERVED, State
 from egret_core.quality import Flag, counts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from egret_aggregator.catalogue import Catalogue, Station
     from egret_aggregator.store.model import StoredReading
@@ -80,6 +80,8 @@ def warning(state: WarningState, places: Catalogue, now_ms: int) -> Row:
         "condition": str(state.condition),
         "holding_level": state.holding_level,
         "phase": state.phase,
+        "basis": state.basis,
+        "retrospective": state.retrospective,
         "hazard": state.hazard,
         "station": state.station,
         "station_name": _name(places, state.station),
@@ -112,14 +114,21 @@ def station(
     now_ms: int,
     *,
     judged: bool,
+    ruled: Collection[tuple[str, str]] = (),
 ) -> Row:
-    """Return a station with its level, and how recent what is known of it is."""
+    """Return a station with its level, and how recent what is known of it is.
+
+    One silent channel of those that rules judge (`ruled`; all, where they judge none here) leaves
+    the level unknown.
+    """
     rows = [
         latest[place.id, channel] for channel in place.channels if (place.id, channel) in latest
     ]
     newest = max((as_of_ms(row) for row in rows), default=None)
     good = [row for row in rows if _judged(row)]
-    heard = any(now_ms - as_of_ms(row) <= SILENT_S * 1000 for row in good)
+    lately = {row.channel for row in good if now_ms - as_of_ms(row) <= SILENT_S * 1000}
+    needed = {one for one in place.channels if (place.id, one) in ruled} or set(place.channels)
+    heard = bool(lately) and needed <= lately
     level, rank = standing_level(standing, judged=judged and heard)
     return {
         "id": place.id,

@@ -63,6 +63,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "changed_meanwhile": (412, "the warning is no longer the one of `If-Match`"),
     "body_too_large": (413, "the body is larger than a request may be"),
     "http_error": (400, "another error of HTTP itself; `status` says which"),
+    "backtest_too_large": (413, "catalogue and observed events are more than one may take"),
     "batch_too_large": (413, "the readings are larger than one batch may be"),
     "not_taking": (503, "the journal takes no readings now; try after `Retry-After`"),
     "internal": (500, "the centre failed to answer; its log names the error"),

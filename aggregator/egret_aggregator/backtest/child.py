@@ -61,7 +61,8 @@ async def _work(path: Path, asked: request.Request, tell: Callable[[Told], None]
         found = await Backtest(store, asked.catalogue, asked.span, tell).run()
     rules, windows = asked.catalogue.rules, asked.windows
     scored = scores(found, asked.observed, rules, asked.span, windows) if asked.observed else []
-    return result.body(found, asked.span, scored, offset_min=0, most=request.EVENTS_MAX)
+    most = request.EVENTS_MAX
+    return request.cut(result.body(found, asked.span, scored, offset_min=0, most=most))
 
 
 def _say(body: dict[str, Any]) -> None:

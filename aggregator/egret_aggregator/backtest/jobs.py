@@ -49,6 +49,15 @@ class BusyError(AggregatorError):
         super().__init__(f"backtest {job} is running", "wait for it, or cancel it")
 
 
+class TooLargeError(AggregatorError):
+    """A request is more than its process reads."""
+
+    def __init__(self, size: int) -> None:
+        most = request.REQUEST_MAX_B
+        remedy = f"catalogue and observed events may take {most} bytes: take fewer stations"
+        super().__init__(f"the request has {size} bytes", remedy)
+
+
 @dataclass(slots=True)
 class Job:
     """One backtest; times in ms of the centre's clock.
@@ -93,17 +102,23 @@ class Backtests:
         """Begin one and return it.
 
         Raises:
-            BusyError: one is running.
+            BusyError: one is running, or its process has not ended yet.
+            TooLargeError: its catalogue and events are more than a process reads.
         """
-        for job in self._jobs.values():
-            if job.state is State.RUNNING:
+        task = self._task
+        dying = task is not None and not task.done() and task.cancelling() > 0
+        for job in self.newest_first()[:1]:
+            if dying or job.state is State.RUNNING:
                 raise BusyError(job.id)
+        line = asked.line()
+        if len(line) > request.REQUEST_MAX_B:
+            raise TooLargeError(len(line))
         nothing = Told(0.0, asked.span.from_ms, 0, 0)._asdict()
         job = Job(uuid.uuid4().hex, by, shown, self._now_ms(), nothing)
         self._jobs[job.id] = job
         for old in list(self._jobs)[:-KEPT_MAX]:
             del self._jobs[old]
-        self._task = asyncio.create_task(self._run(job, asked.line()), name="backtest")
+        self._task = asyncio.create_task(self._run(job, line), name="backtest")
         _log.info("event=backtest_started id=%s by=%r", job.id, by)
         return job
 
@@ -175,9 +190,9 @@ class Backtests:
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    if not task.cancelling():  # a second one would leave its process alive
+        task.cancel()
+    await asyncio.wait([task])
 
 
 async def _gone(process: asyncio.subprocess.Process) -> None:
@@ -187,5 +202,8 @@ async def _gone(process: asyncio.subprocess.Process) -> None:
         try:
             await asyncio.wait_for(process.wait(), STOP_S)
         except TimeoutError:
-            process.kill()
+            pass
+        finally:
+            if process.returncode is None:
+                process.kill()
     await process.wait()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from egret_core.errors import ConfigError
 from egret_core.instants import parsed
 from egret_core.rules.model import AbsenceLaw
+from egret_core.rules.packs import meant
 from egret_core.rules.skill import Outcome as Skill
 from egret_core.rules.skill import outcome
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from egret_aggregator.backtest.replay import Outcome, Span
+    from egret_aggregator.catalogue import Catalogue
     from egret_core.rules.model import BoundRule
 
 OBSERVED_MAX = 20_000  # events of one file
@@ -89,6 +91,14 @@ def read_observed(lines: Iterable[str], file: str) -> list[Observed]:
     Raises:
         ConfigError: names file, line, what was seen and the remedy.
     """
+    try:
+        return _read(lines, file)
+    except csv.Error as error:
+        remedy = "write fields of less than 131072 characters, and quotes in pairs"
+        raise ConfigError(file, "file", str(error), remedy) from None
+
+
+def _read(lines: Iterable[str], file: str) -> list[Observed]:
     rows = csv.reader(lines)
     names = [word.strip().lstrip("\ufeff") for word in next(rows, [])]
     if "time" not in names and not {"start", "end"} <= set(names):
@@ -106,6 +116,18 @@ def read_observed(lines: Iterable[str], file: str) -> list[Observed]:
         remedy = "name a station in every line, or in none"
         raise ConfigError(file, "station", "", remedy)
     return sorted(out)
+
+
+def check_stations(observed: Sequence[Observed], places: Catalogue, file: str) -> None:
+    """Refuse an event at a station that is none: no warning could ever be its own.
+
+    Raises:
+        ConfigError: names the station and what was probably meant.
+    """
+    for one in observed:
+        if one.station and one.station not in places.stations:
+            remedy = meant(one.station, places.stations, "unknown station")
+            raise ConfigError(file, "station", one.station, remedy)
 
 
 def _observed(row: Mapping[str, str], file: str, number: int) -> Observed:
@@ -129,8 +151,9 @@ def scores(
 ) -> list[Score]:
     """Return a score for each level of each rule that warns of a hazard, lowest first."""
     inside = [one for one in observed if span.from_ms <= one.start_ms < span.to_ms]
+    starts = sorted(one.start_ms for one in inside)
     return [
-        _score(_held(found, rule, rank, span), inside, (rule, label), windows)
+        _score(_held(found, rule, rank, span, starts), inside, (rule, label), windows)
         for rule in rules
         if not isinstance(rule.law, AbsenceLaw)
         for rank, label in _levels(found, rule)
@@ -144,7 +167,9 @@ def _levels(found: Outcome, rule: BoundRule) -> list[tuple[int, str]]:
     return sorted(seen.items()) or [(1, "")]
 
 
-def _held(found: Outcome, rule: BoundRule, rank: int, span: Span) -> dict[str, list[int]]:
+def _held(
+    found: Outcome, rule: BoundRule, rank: int, span: Span, starts: Sequence[int]
+) -> dict[str, list[int]]:
     """Return the instants at which a rule held a rank, by station; every `STEP_MS` while it did."""
     since: dict[str, int] = {
         subject: span.from_ms
@@ -156,7 +181,10 @@ def _held(found: Outcome, rule: BoundRule, rank: int, span: Span) -> dict[str, l
     def stood(subject: str, until_ms: int) -> None:
         start_ms = since.pop(subject)
         times = range(start_ms, max(until_ms, start_ms + 1), STEP_MS)
-        out.setdefault(subject.partition("/")[0], []).extend(times)
+        here = out.setdefault(subject.partition("/")[0], [])
+        here.extend(times)
+        # It stands at an event's start, too, that lies between two steps.
+        here.extend(starts[bisect_left(starts, start_ms) : bisect_left(starts, until_ms)])
 
     for event in found.events:
         if event.rule != rule.name:

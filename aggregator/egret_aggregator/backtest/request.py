@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from egret_aggregator.backtest.observed import Observed, Windows
 from egret_aggregator.backtest.replay import Span
@@ -25,7 +25,18 @@ EVENTS_MAX = 2000  # of one result over the API: about 2 MB with their sentences
 LINE_MAX_B = 8 * 1024 * 1024  # of one answer: such a result, and room
 REQUEST_MAX_B = 4 * 1024 * 1024  # a catalogue of thousands of channels
 MEMORY_MAX_B = 1024 * 1024 * 1024  # address space of the process; a slice needs a tenth of it
+_ROOM_B = 64 * 1024  # of an answer: its own member, and to spare
 NICE = 19  # the last to get the processor: the judge and the API go first
+
+
+def cut(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a result that fits into one answer: events of large areas take some kB each."""
+    while len(json.dumps(body)) > LINE_MAX_B - _ROOM_B:
+        kept = {name: body[name][: len(body[name]) // 2] for name in ("standing", "events")}
+        body = {**body, **kept, "truncated": True}
+        if not any(kept.values()):
+            break
+    return body
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from egret_aggregator import catalogue, config
 from egret_aggregator.backtest import observed, result
-from egret_aggregator.cli.history import add_span, judged, length_of, span_of
+from egret_aggregator.cli.history import add_span, bad_of, judged, length_of, span_of
 from egret_aggregator.cli.verb import add_verb
 from egret_core.errors import ConfigError
 from egret_core.rules.explain import LANGUAGES
@@ -15,7 +15,6 @@ from egret_core.rules.explain import LANGUAGES
 if TYPE_CHECKING:
     import argparse
 
-    from egret_aggregator.backtest import CsvHistory
     from egret_aggregator.cli.output import Output
     from egret_aggregator.cli.verb import Verbs
 
@@ -44,11 +43,12 @@ def backtest(arguments: argparse.Namespace, output: Output) -> int:
         length_of("--before", arguments.before), length_of("--apart", arguments.apart)
     )
     happened = _observed(arguments.observed)
+    observed.check_stations(happened, places, str(arguments.observed))
     (found,), file = judged(arguments, settings, [places], span)
     scored = observed.scores(found, happened, places.rules, span, windows) if happened else []
     body = result.body(found, span, scored, offset_min=offset_min, most=EVENTS_JSON)
     told = result.body(found, span, scored, offset_min=offset_min, most=EVENTS_TOLD)
-    bad = _bad(arguments.csv, file)
+    bad = bad_of(arguments.csv, file)
     output.said([*bad["lines"], *result.lines(told, arguments.language)], {**body, **bad["body"]})
     return 1 if file is not None and file.bad else 0
 
@@ -63,14 +63,3 @@ def _observed(path: Path | None) -> list[observed.Observed]:
         raise ConfigError(str(path), "file", str(error), "write UTF-8") from None
     except OSError as error:
         raise ConfigError(str(path), "file", error.strerror, "name a readable file") from None
-
-
-def _bad(path: Path | None, file: CsvHistory | None) -> dict[str, Any]:
-    """Return what could not be read of a CSV, as lines and as JSON."""
-    if file is None:
-        return {"lines": [], "body": {}}
-    lines = [f"{path}: {text}" for text in file.shown]
-    if file.bad or file.duplicates:
-        lines.append(f"{path}: {file.bad} bad lines, {file.duplicates} of a time known already")
-    body = {"bad_lines": file.bad, "duplicates": file.duplicates, "lines": file.shown}
-    return {"lines": lines, "body": body}

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from egret_aggregator import data_folder
@@ -72,6 +72,17 @@ def judged(
 ) -> tuple[list[Outcome], CsvHistory | None]:
     """Return what each catalogue's rules say over the same history, and the file it came from."""
     return asyncio.run(_judged(arguments, settings, catalogues, span))
+
+
+def bad_of(path: Path | None, file: CsvHistory | None) -> dict[str, Any]:
+    """Return what could not be read of a CSV, as lines and as JSON."""
+    if file is None:
+        return {"lines": [], "body": {}}
+    lines = [f"{path}: {text}" for text in file.shown]
+    if file.bad or file.duplicates:
+        lines.append(f"{path}: {file.bad} bad lines, {file.duplicates} of a time known already")
+    body = {"bad_lines": file.bad, "duplicates": file.duplicates, "lines": file.shown}
+    return {"lines": lines, "body": body}
 
 
 async def _judged(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator import catalogue, config
 from egret_aggregator.backtest.result import counted, event_told
 from egret_aggregator.cli.commands import ARGUMENTS
-from egret_aggregator.cli.history import add_span, judged, length_of, span_of
+from egret_aggregator.cli.history import add_span, bad_of, judged, length_of, span_of
 from egret_core.errors import ConfigError
 from egret_core.instants import rfc3339
 from egret_core.rules.difference import difference
-from egret_core.rules.event import Phase
+from egret_core.rules.event import Change, Phase
 from egret_core.rules.explain import LANGUAGES, sentence
 from egret_core.rules.timeline import parse_timeline
 from egret_core.rules.timeline_play import play
@@ -20,6 +21,7 @@ from egret_core.rules.timeline_play import play
 if TYPE_CHECKING:
     import argparse
 
+    from egret_aggregator.backtest import Outcome, Span
     from egret_aggregator.catalogue import Catalogue
     from egret_aggregator.cli.output import Output
     from egret_aggregator.cli.verb import Verbs
@@ -94,17 +96,18 @@ def _catalogue(script: Script, path: Path) -> Catalogue:
 
 
 def run_diff(arguments: argparse.Namespace, output: Output) -> int:
-    """Judge the same history by both; 1 where a rise appears, vanishes or moves."""
+    """Judge the same history by both; 1 where a rise differs, or lines of a CSV are bad."""
     settings = config.load(arguments.config)
     both = [catalogue.load(settings.catalogue, path) for path in (arguments.old, arguments.new)]
     span, offset_min = span_of(arguments)
     within_ms = length_of("--within", arguments.within)
-    (old, new), _ = judged(arguments, settings, both, span)
-    found = difference(old.events, new.events, within_ms)
+    (old, new), file = judged(arguments, settings, both, span)
+    before, after = _rises(old, span), _rises(new, span)
+    found = difference(before, after, within_ms)
     kept = len(old.events) == old.settled and len(new.events) == new.settled
     body = {
-        "old": {"settled": old.settled, "rules": counted(old.events)},
-        "new": {"settled": new.settled, "rules": counted(new.events)},
+        "old": {"settled": old.settled, "rules": counted(before), "readings": old.readings},
+        "new": {"settled": new.settled, "rules": counted(after), "readings": new.readings},
         "same": found.same,
         "by_rule": found.by_rule(),
         "appears": [event_told(event, offset_min) for event in found.appears],
@@ -119,8 +122,26 @@ def run_diff(arguments: argparse.Namespace, output: Output) -> int:
         ],
         "complete": kept,
     }
-    output.said(_difference_lines(found, offset_min, arguments.language, complete=kept), body)
-    return 1 if found.appears or found.vanishes or found.moves else 0
+    bad = bad_of(arguments.csv, file)
+    lines = _difference_lines(found, offset_min, arguments.language, complete=kept)
+    lines.append(f"{old.readings} readings judged by the old rules, {new.readings} by the new")
+    output.said([*bad["lines"], *lines], {**body, **bad["body"]})
+    changed = bool(found.appears or found.vanishes or found.moves)
+    return 1 if changed or (file is not None and file.bad) else 0
+
+
+def _rises(found: Outcome, span: Span) -> list[ConditionEvent]:
+    """Return what was said; a level that stood at the start is a rise at it."""
+    standing = [
+        replace(
+            event,
+            change=Change.RAISED,
+            time_ms=span.from_ms,
+            evidence={**event.evidence, "stood_since_ms": event.time_ms},
+        )
+        for event in found.standing.values()
+    ]
+    return standing + found.events
 
 
 def _difference_lines(

@@ -159,8 +159,6 @@ def _risen(state: WarningState, event: ConditionEvent) -> WarningState:
     refuted = state.condition is Condition.REFUTED
     onset = event.time_ms if refuted else min(state.onset_ms, event.time_ms)
     steps = (*(step for step in state.steps if not _covers(event, step)), _step(event))
-    if event.rank >= before:
-        state = replace(state, basis=_basis(event))
     if state.state is not State.CLOSED and news:
         if event.rank > state.rank:
             peak = max(state.peak_rank, event.rank)
@@ -187,6 +185,7 @@ def _held(state: WarningState, steps: tuple[Step, ...], empty: Condition) -> War
         steps=steps,
         condition=Condition.EASED if top.rank < state.rank else Condition.ACTIVE,
         phase=top.phase,
+        basis=top.basis,
         holding_level=top.level,
         holding_rank=top.rank,
     )
@@ -215,4 +214,5 @@ def _step(event: ConditionEvent) -> Step:
         event.time_ms,
         event.reason,
         event.rule,
+        _basis(event),
     )

@@ -1,7 +1,7 @@
 """Events of the past: found in late readings by the second fold. Pure.
 
 None of them says that anything holds now, so none raises a live warning or takes one down. What
-belongs to a live warning (the same rise, or a level that stood all the while) goes on its record
+belongs to a live warning (the same rise, or a level that stood and holds) goes on its record
 and may only make its onset earlier. The rest opens a retrospective warning, one for each rule,
 subject and gap: its level is the highest that was reached, its onset is in the past, nothing holds
 it, and a person closes it. A rise that a person closed is not opened again.
@@ -46,7 +46,7 @@ def place(event: ConditionEvent, known: Sequence[WarningState]) -> WarningState 
             return state
     for state in live:
         stood = state.state is not State.CLOSED and state.onset_ms <= (gap_ms or 0)
-        if stood and state.rank >= event.rank:
+        if stood and any(step.rank >= event.rank for step in state.steps):
             return state
     for state in ours:
         if state.state is not State.CLOSED or state.peak_rank >= event.rank:

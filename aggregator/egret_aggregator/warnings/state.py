@@ -35,7 +35,7 @@ class Step(NamedTuple):
     Attributes:
         event: id of the event; rank, level: its level; phase: how sure it is.
         time_ms: event time at which it qualified; reason: the rule's named reason.
-        rule: rule id@version that judged.
+        rule: rule id@version that judged; basis: what it rests on, `observed` or `forecast`.
     """
 
     event: str
@@ -45,6 +45,7 @@ class Step(NamedTuple):
     time_ms: int
     reason: str
     rule: str
+    basis: str = OBSERVED
 
 
 class Mark(NamedTuple):
@@ -114,7 +115,7 @@ class WarningState:
 def to_json(state: WarningState) -> dict[str, Any]:
     """Return a state as JSON values; `from_json` is its inverse."""
     body = asdict(state)
-    body["steps"] = [list(step) for step in state.steps]
+    body["steps"] = [list(s if s.basis != OBSERVED else s[:-1]) for s in state.steps]
     for name in ("acknowledged", "lowered", "closed"):
         mark: Mark | None = getattr(state, name)
         body[name] = None if mark is None else list(mark)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core.errors import ConfigError
 from egret_core.rules.joining import KEYS as JOINT_KEYS
@@ -45,12 +45,31 @@ from egret_core.sources import FEED, GATEWAY, is_gateway, subject_of
 from egret_core.topics import is_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from egret_core.rules.model import ChannelPlace
 
 _KEYS = ("id", "pack", "channels", "parameters")
 _VERSION_DIGITS = 8
+
+
+class Known(NamedTuple):
+    """The places, and what rules name of them: made once, for a rule may list thousands."""
+
+    places: Mapping[tuple[str, str], ChannelPlace]
+    stations: Mapping[str, Mapping[str, tuple[str, str]]]
+    gateways: frozenset[str]
+    feeds: frozenset[str]
+
+    @classmethod
+    def of(cls, places: Mapping[tuple[str, str], ChannelPlace]) -> Known:
+        """Return these places, indexed."""
+        stations: dict[str, dict[str, tuple[str, str]]] = {}
+        for pair in places:
+            stations.setdefault(pair[0], {})[pair[1]] = pair
+        owners = frozenset(place.gateway for place in places.values())
+        gateways = frozenset(owner for owner in owners if is_gateway(owner))
+        return cls(places, stations, gateways, owners - gateways)
 
 
 def bind(
@@ -72,6 +91,7 @@ def bind(
     """
     body = parse_toml(text, file)
     refuse_unknown(file, "", body, ("rule",))
+    known = Known.of(places)
     order: dict[str, None] = {}
     drafts: list[Draft] = []
     out: dict[str, BoundRule] = {}
@@ -84,8 +104,8 @@ def bind(
         if draft.pack.family in JOINTS:
             drafts.append(draft._replace(given=_given(file, draft)))
         else:
-            out[draft.id] = _rule(file, draft, places)
-    out |= join(file, drafts, out, sorted({station for station, _ in places}), _version)
+            out[draft.id] = _rule(file, draft, known)
+    out |= join(file, drafts, out, sorted(known.stations), _version)
     return tuple(out[name] for name in order)
 
 
@@ -108,15 +128,15 @@ def _given(file: str, draft: Draft) -> dict[str, Any]:
     return parameters(file, at, draft.pack, table(file, at, draft.row.get("parameters", {})))
 
 
-def _rule(file: str, draft: Draft, places: Mapping[tuple[str, str], ChannelPlace]) -> BoundRule:
+def _rule(file: str, draft: Draft, known: Known) -> BoundRule:
     key, rule_id, pack, row, _ = draft
-    channels, gateways = _subjects(file, f"{key}.channels", row.get("channels"), places)
+    channels, gateways = _subjects(file, f"{key}.channels", row.get("channels"), known)
     if gateways and pack.family is not Family.ABSENCE:
         remedy = "name channels: only an absence rule judges a gateway or a feed"
         raise ConfigError(file, f"{key}.channels", subject_of(gateways[0]), remedy)
     given = _given(file, draft)
     law = law_of(
-        (file, f"{key}.parameters"), pack.family, given, [places[pair] for pair in channels]
+        (file, f"{key}.parameters"), pack.family, given, [known.places[pair] for pair in channels]
     )
     return BoundRule(
         id=rule_id,
@@ -180,7 +200,7 @@ def _scalar(file: str, at: str, parameter: Parameter, value: object) -> object:
 
 
 def _subjects(
-    file: str, key: str, value: object, places: Mapping[tuple[str, str], ChannelPlace]
+    file: str, key: str, value: object, known: Known
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     if not isinstance(value, list) or not value:
         raise ConfigError(file, key, value, 'list what it judges, e.g. ["st0007/wl"]')
@@ -190,34 +210,32 @@ def _subjects(
         where = f"{key}[{at}]"
         left, slash, right = text_of(file, where, name).partition("/")
         if not slash and left.startswith(FEED):
-            owners = {place.gateway for place in places.values()}
-            _known(file, where, left, {one for one in owners if not is_gateway(one)}, "feed")
+            _known(file, where, left, known.feeds, "feed")
             gateways[left] = None
             continue
         if not slash:
             raise ConfigError(file, where, name, "write station/channel, gateway/ID or feed:ID")
         if left == GATEWAY:
-            owners = {place.gateway for place in places.values() if is_gateway(place.gateway)}
-            _known(file, where, right, owners, GATEWAY)
+            _known(file, where, right, known.gateways, GATEWAY)
             gateways[right] = None
         else:
-            channels.update(dict.fromkeys(_matching(file, where, (left, right), places)))
+            channels.update(dict.fromkeys(_matching(file, where, (left, right), known)))
     return tuple(channels), tuple(gateways)
 
 
 def _matching(
-    file: str, key: str, pair: tuple[str, str], places: Mapping[tuple[str, str], ChannelPlace]
+    file: str, key: str, pair: tuple[str, str], known: Known
 ) -> Sequence[tuple[str, str]]:
     station, channel = pair
-    _known(file, key, station, {known for known, _ in places}, "station")
-    here = [known for known in places if known[0] == station]
+    _known(file, key, station, known.stations, "station")
+    here = known.stations[station]
     if channel == "*":
-        return here
-    _known(file, key, channel, {known for _, known in here}, "channel")
+        return tuple(here.values())
+    _known(file, key, channel, here, "channel")
     return [pair]
 
 
-def _known(file: str, key: str, word: str, names: set[str], what: str) -> None:
+def _known(file: str, key: str, word: str, names: Collection[str], what: str) -> None:
     if word not in names:
         raise ConfigError(file, key, word, meant(word, names, f"unknown {what}"))
 

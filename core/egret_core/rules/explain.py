@@ -46,6 +46,7 @@ _UNITS = {
     "_mm_d": "mm/d",
     "_m_h": "m/h",
     "_mm_per_day": "mm/d",
+    "_per_h": "/h",
     "_deg": "°",
     "_pct": "%",
     "_m3_s": "m3/s",

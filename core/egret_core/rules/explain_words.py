@@ -118,8 +118,12 @@ INDICES: Mapping[str, Both] = MappingProxyType(
         "nowcast": ("forecast level", "预报水位"),
         "routed_flow": ("routed flow", "演算流量"),
         "discharge": ("discharge", "流量"),
-        "velocity": ("velocity", "位移速率"),
-        "tangent_angle": ("improved tangent angle", "改进切线角"),
+        # What is judged is on the safe side of the estimate that the evidence tells beside it.
+        "velocity": ("velocity beyond noise", "超出噪声的位移速率"),
+        "tangent_angle": ("lowest improved tangent angle held", "持续的最低改进切线角"),
+        "slope": ("stage of the slope", "边坡变形阶段"),
+        "reach": ("level by its trend", "趋势外推水位"),
+        "rain_forecast": ("rain forecast", "预报雨量"),
     }
 )
 

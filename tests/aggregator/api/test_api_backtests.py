@@ -11,6 +11,8 @@ import pytest
 from rig.api_centre import api_centre
 from rig.events import event
 
+from egret_aggregator.backtest import request
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -121,6 +123,7 @@ async def test_a_backtest_stops_no_answer(centre: ApiCentre) -> None:
         ({**DAY, "rules": "rule = 1"}, "bad_rules"),
         ({**DAY, "rules": RULES.replace("st0008", "st0009")}, "bad_rules"),
         ({**DAY, "observed": [{"start": "noon"}]}, "bad_time"),
+        ({**DAY, "observed": [{"start": DAY["from"], "station": "St0007"}]}, "bad_observed"),
         ({**DAY, "observed": [{"start": DAY["to"], "end": DAY["from"]}]}, "from_after_to"),
     ],
 )
@@ -147,3 +150,12 @@ async def test_an_event_in_the_ledger_says_why_it_is(centre: ApiCentre) -> None:
     told = body["history"][0]["event"]["sentence"]
     assert told["en"].startswith("st0007/wl at 2017-08-18T00:00:00Z: 3.1 m ≥ 3 m (Luoling);")
     assert "触发蓝色" in told["zh"]
+
+
+async def test_a_catalogue_too_large_for_its_process_is_a_problem_with_a_name(
+    centre: ApiCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request, "REQUEST_MAX_B", 100)
+    answer = await centre.post(PATH, json=DAY)
+    assert (answer.status_code, answer.json()["code"]) == (413, "backtest_too_large")
+    assert (await centre.get(PATH)).json()["items"] == []

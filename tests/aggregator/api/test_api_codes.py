@@ -147,7 +147,7 @@ DONE: dict[str, Callable[[ApiCentre], Awaitable[Any]]] = {
 APART = {
     *("http_error", "database_unavailable", "store_unavailable", "too_far_behind"),
     "note_too_long",
-    *("not_taking", "batch_too_large"),
+    *("not_taking", "batch_too_large", "backtest_too_large"),
 }
 
 

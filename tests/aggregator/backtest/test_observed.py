@@ -6,10 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from rig.history import STATIONS
 from rig.rulebook import bound, ladder, place, rain, silence
 
+from egret_aggregator import catalogue
 from egret_aggregator.backtest import Outcome, Span
-from egret_aggregator.backtest.observed import Observed, Windows, read_observed, scores
+from egret_aggregator.backtest.observed import (
+    Observed,
+    Windows,
+    check_stations,
+    read_observed,
+    scores,
+)
 from egret_core.errors import ConfigError
 from egret_core.rules.event import Change, ConditionEvent, Phase
 from egret_core.rules.model import Family
@@ -212,3 +220,26 @@ def test_a_file_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("egret_aggregator.backtest.observed.OBSERVED_MAX", 2)
     with pytest.raises(ConfigError, match="at most 2 lines"):
         read("time\n" + "1970-01-02T00:00:00Z\n" * 3)
+
+
+def test_an_alarm_that_stands_at_the_event_is_a_hit_however_short_before_is() -> None:
+    events = spell(10 * HOUR, 12 * HOUR)
+    happened = [Observed(11 * HOUR + 540_000, 11 * HOUR + 540_000, "st1")]
+    for before_ms in (0, 300_000):
+        (row,) = scored(events, happened, windows=Windows(before_ms, DAY))
+        assert (row["hits"], row["false_episodes"]) == (1, 0)
+    (row,) = scored(events, [Observed(12 * HOUR, 12 * HOUR, "st1")], windows=Windows(0, DAY))
+    assert row["hits"] == 0, "it had ended"
+
+
+def test_an_unknown_station_is_refused_with_what_was_meant() -> None:
+    places = catalogue.of_texts(STATIONS, "", "f")
+    check_stations([Observed(1, 1, "st1"), Observed(1, 1, "")], places, "o.csv")
+    with pytest.raises(ConfigError, match="'st1'") as caught:
+        check_stations([Observed(1, 1, "St1")], places, "o.csv")
+    assert (caught.value.file, caught.value.key, caught.value.seen) == ("o.csv", "station", "St1")
+
+
+def test_a_field_without_an_end_is_named() -> None:
+    with pytest.raises(ConfigError, match="quotes in pairs"):
+        read_observed(["time\n", '"' + "x" * 200_000], "o.csv")

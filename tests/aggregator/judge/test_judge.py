@@ -345,4 +345,10 @@ async def test_a_saved_catalogue_that_is_no_longer_read_gives_way_to_todays(
     judge = judge_of(journal, sink, catalogue)
     await journal.readings(GATEWAY, at(0), [Reading("st1", "wl", at(0), 9.0)])
     await run_to_end(judge, journal)
-    assert [e.level for e in sink.events.values()] == ["red"]
+    await judge.flush()
+    assert [str(entry.kind) for entry in journal.entries] == ["batch", "change"]
+    assert sink.events == {}, "today's rules begin at their entry, not in the past"
+    assert judge.health()["catalogue"] == catalogue.version
+    await journal.readings(GATEWAY, at(60), [Reading("st1", "wl", at(60), 9.0)])
+    await run_to_end(judge, journal)
+    assert {e.level for e in sink.events.values()} == {"red"}

@@ -166,6 +166,20 @@ async def test_what_stood_all_the_while_takes_it_on_its_record(tmp_path: Path) -
         assert [line.seq for line in await ledger.history(state.id)] == [1, 3]
 
 
+async def test_a_live_one_that_has_returned_does_not_swallow_a_flood_of_the_past(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path / "egret.db") as (ledger, database):
+        await ledger.take([event("raised", 4, 2), event("returned", 0, 5)])
+        (live,) = await found(ledger)
+        await ledger.act(Act(Kind.ACKNOWLEDGED, live.id, "officer:li"))
+        await ledger.take([past("raised", 4, 40), past("returned", 0, 60)])
+        live, old = await found(ledger)
+        assert (live.state, live.condition) == ("acknowledged", "returned")
+        assert (old.state, old.level, old.retrospective) == ("open", "red", True)
+        assert not (await audit.verify(database)).findings
+
+
 async def test_two_gaps_are_two_warnings_and_each_stands(tmp_path: Path) -> None:
     other = (100, 200)
     async with opened(tmp_path / "egret.db") as (ledger, database):

@@ -314,3 +314,13 @@ def test_an_event_comes_back_from_its_json() -> None:
     one = event("upgraded", 3, 4, names=guess("raised", 1))
     assert fold.event_of(fold.event_json(one)) == one
     assert fold.event_of(fold.event_json(one)).id == one.id
+
+
+def test_what_it_rests_on_follows_the_step_that_holds() -> None:
+    state = told(event("raised", 1), forecast("upgraded", 4, 1))
+    assert (state.holding_level, state.basis) == ("red", "forecast")
+    assert from_json(to_json(state)) == state
+    state = fold.after_event(state, event("eased", 1, 2), 3, 1003)
+    assert (state.level, state.holding_level, state.basis) == ("red", "blue", "observed")
+    assert "basis" not in to_json(state)
+    assert len(to_json(state)["steps"][0]) == 7, "rows from before there was another stay right"

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rig.rulebook import GATEWAY, place
 
 from egret_core.errors import ConfigError
 from egret_core.rules.binding import bind
-from egret_core.rules.model import AbsenceLaw, BoundRule, Family, LadderLaw, RainLaw
+from egret_core.rules.model import AbsenceLaw, BoundRule, ChannelPlace, Family, LadderLaw, RainLaw
 from egret_core.rules.packs import parse_pack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLDER = Path(__file__).parents[3] / "core" / "egret_core" / "packs"
 PACKS = {p.stem: parse_pack(p.read_text(), p.name) for p in sorted(FOLDER.glob("*.toml"))}
@@ -225,3 +228,24 @@ def test_a_wrong_pack_names_its_key(text: str, key: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_pack("\n".join([*lines, text]), "p.toml")
     assert (caught.value.file, caught.value.key) == ("p.toml", key)
+
+
+def test_a_rule_over_thousands_of_stations_reads_the_places_once() -> None:
+    class Counted(dict[tuple[str, str], ChannelPlace]):
+        walks = 0
+
+        def __iter__(self) -> Iterator[tuple[str, str]]:
+            self.walks += 1
+            return super().__iter__()
+
+        def values(self) -> Any:
+            self.walks += 1
+            return super().values()
+
+    one = next(iter(PLACES.values()))
+    many = Counted({(f"s{n}", "wl"): replace(one, station=f"s{n}") for n in range(500)})
+    listed = ", ".join(f'"s{n}/*"' for n in range(500))
+    text = f'[[rule]]\nid = "silent"\npack = "absence"\nchannels = [{listed}]\n'
+    (rule,) = bind(text, "rules.toml", PACKS, many)
+    assert len(rule.channels) == 500
+    assert many.walks < 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import string
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,14 @@ from rig.rulebook import (
     timeline,
 )
 
+from egret_core.rules import explain
 from egret_core.rules import explain_words as words
 from egret_core.rules.event import Change, ConditionEvent, Phase
 from egret_core.rules.explain import LANGUAGES, sentence, sentence_of
+from egret_core.rules.indices import INDICES
 from egret_core.rules.model import Cause, Family
 
+LAWS = tuple(INDICES.values())
 EAST = 480  # minutes: Beijing's offset
 
 
@@ -259,3 +263,26 @@ def test_the_ledgers_own_fields_give_the_same_sentence() -> None:
     one = event()
     kept = json.loads(json.dumps(dataclasses.asdict(one)))
     assert sentence_of(kept, EAST) == sentence(one, EAST)
+
+
+def test_a_slope_per_hour_is_no_length_of_time() -> None:
+    one = event(evidence={"value": 3, "threshold": 2, "slope_per_h": 1.68, "duration_h": 0.5})
+    told = sentence(one)["en"]
+    assert "slope 1.68 /h, duration 0.5 h" in told
+
+
+def test_every_index_has_words_in_both_languages() -> None:
+    folder = Path(explain.__file__).parent
+    text = "".join((folder / f"{m.__module__.rpartition('.')[2]}.py").read_text() for m in LAWS)
+    names = set(re.findall(r'IndexLaw\(\s*"(\w+)"', text))
+    assert len(names) == len(LAWS)
+    assert names <= words.INDICES.keys()
+    assert all(english != chinese for english, chinese in words.INDICES.values())
+
+
+def test_what_is_judged_and_its_estimate_have_names_of_their_own() -> None:
+    evidence = {"value": 0, "threshold": 0.8, "unit": "mm/d", "index": "velocity"}
+    evidence |= {"velocity_mm_per_day": 0.2954}
+    told = sentence(event(change=Change.RETURNED, reason="below_clear", evidence=evidence))["en"]
+    assert "velocity beyond noise 0 mm/d < 0.8 mm/d" in told
+    assert "; velocity 0.2954 mm/d" in told
