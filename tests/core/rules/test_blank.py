@@ -19,14 +19,15 @@ from egret_core.rules.step import detectors_of
 RIVER, GAUGE = place(), place("rn", "rain_total")
 SLOPE = ChannelPlace("st1", "dp", "displacement", "mm", "", GATEWAY, 30.0)
 TALUS = 'sigma_mm = 0.5\nlevels = [{ level = "yellow", raise = 5.0 }]\nv0_mm_per_day = 1\n'
+HOURS = """levels = [
+  { level = "yellow", window_h = 3, sum = 15, and = [{ window_h = 1, sum = 10 }] },
+]"""
 CASES = {
     "generic-level": (RIVER, 'unit = "m"\ndatum = "Local"\nlevels = [{ level = "b", raise = 12 }]'),
     "generic-rate-of-rise": (RIVER, 'levels = [{ level = "a", raise = 0.5 }]\nunit = "m/h"'),
     "cn-rain-signals": (GAUGE, ""),
-    "fujian-rain-signals": (GAUGE, 'place = "inland"'),
     "cn-rain-grades": (GAUGE, 'utc_offset = "+08:00"\nstarts_at = "00:00"'),
-    "generic-rain": (GAUGE, 'levels = [{ level = "yellow", window_h = 3, sum = 15, '
-    "and = [{ window_h = 1, sum = 10 }] }]"),
+    "generic-rain": (GAUGE, HOURS),
     "caine-1980": (GAUGE, ""),
     "usgs-seattle-intensity-duration": (GAUGE, ""),
     "usgs-seattle-p3-p15": (GAUGE, ""),
