@@ -231,6 +231,7 @@ class Judge:
             "looked_back": self._second.looked,
             "look_back_failed": self._second.failed,
             "looking_back": self._second.reading,
+            "capped": self._fold.capped(),
             "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
             "screened": {c.place.name: c.screen.counts for c in channels if c.screen is not None},
         }
