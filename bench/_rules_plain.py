@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from egret_core.rules.step import Receipt, Tick
 
 NM_PER_MM = 1_000_000
+REACH_PART = 20  # of a window: a gap that much longer still counts in it
 
 
 class Gauge:
@@ -57,11 +58,11 @@ class Gauge:
         if rain > 0:
             steps.append((time_ms, rain, gap))
         for at, length in enumerate(self.lengths_ms):
-            if rain > 0 and gap <= length:  # a jump over a gap counts in no shorter window
+            if rain > 0 and gap <= length + length // REACH_PART:  # a longer jump counts nowhere
                 sums[at] += rain
             tail, start = tails[at], time_ms - length
             while tail < len(steps) and steps[tail][0] <= start:
-                if steps[tail][2] <= length:
+                if steps[tail][2] <= length + length // REACH_PART:
                     sums[at] -= steps[tail][1]
                 tail += 1
             tails[at] = tail

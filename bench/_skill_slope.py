@@ -187,7 +187,7 @@ def figures() -> dict[str, float]:
     """Return all figures of the slope part, the bad ones too."""
     series = list(failures())
     steady = list(seasonal())
-    ruled = [by_rule(one, v_eq_mm_per_day=0.1) for one in steady]
+    ruled = [by_rule(one, v_eq_mm_per_day=0.2) for one in steady]
     plain = [by_gate(one, v_eq=0.2) for one in steady]
     return {
         **(synthetic() if DATA.exists() else {}),

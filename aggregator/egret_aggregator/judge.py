@@ -22,6 +22,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from egret_aggregator import judge_health
 from egret_aggregator.catalogue import Catalogue, from_payload
 from egret_aggregator.errors import JournalClosedError, JournalError
 from egret_aggregator.journal.entry import Entry, EntryKind
@@ -32,11 +33,12 @@ from egret_core.entries import Readings, read_metas, read_readings
 from egret_core.errors import ConfigError, EgretError
 from egret_core.messages import Batch, Kind
 from egret_core.progress import Pulse
-from egret_core.rules.screened import Shown
 from egret_core.rules.step import SLICE, Change, Facts, Fold, Receipt
 
 if TYPE_CHECKING:
     from egret_core.rules.event import ConditionEvent
+    from egret_core.rules.screened import Shown
+    from egret_core.rules.standings import Standings
 
 CONSUMER = "judge"
 ENTRIES_MAX = 64  # entries a read: at 200 readings each, a quarter of a second's work at most
@@ -212,36 +214,27 @@ class Judge:
 
     def health(self) -> Mapping[str, Any]:
         """Return what an operator may want to see: counts since start, and how far it is."""
-        channels = [c for here in self._fold.channels.values() for c in here.values()]
-        counts = self._fold.counts
         return {
+            **judge_health.of_fold(self._fold),
             "position": self._told_to,
             "judged_to_ms": self._judged_to_ms,
             "catalogue": self._in_force,
             "events": self._events,
-            "readings": counts.judged,
-            "foreign": counts.foreign,
-            "unknown": counts.unknown,
             "unreadable": self._unreadable,
-            "late": sum(channel.late for channel in channels),
-            "ahead": sum(channel.ahead for channel in channels),
             "warm": self._warmed.warm,
             "cold": self._warmed.cold,
-            "inputs_missing": self._fold.second.missing(),
             "looked_back": self._second.looked,
             "look_back_failed": self._second.failed,
             "looking_back": self._second.reading,
-            "capped": self._fold.capped(),
-            "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
-            "screened": {c.place.name: c.screen.counts for c in channels if c.screen is not None},
         }
 
     def screened(self, station: str, channel: str) -> Shown:
         """Return what the centre's screening says of a channel."""
-        known = self._fold.channels.get(station, {}).get(channel)
-        if known is None or known.screen is None:
-            return Shown((), {})
-        return Shown(known.screened(), known.screen.counts)
+        return judge_health.of_screening(self._fold, station, channel)
+
+    def standings(self, station: str) -> Mapping[str, Standings]:
+        """Return what each rule can say now, by channel of a station."""
+        return judge_health.of_station(self._fold, station)
 
     async def _announce(self) -> None:
         """Have the catalogue take effect at an entry; until then the saved one is in force."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from egret_aggregator.roller import Roller
     from egret_core.progress import Pulse
     from egret_core.rules.screened import Shown
+    from egret_core.rules.standings import Standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,10 @@ class RunningLine:
     def screened(self, station: str, channel: str) -> Shown:
         """Return what the centre's screening says of a channel."""
         return self.judge.screened(station, channel)
+
+    def standings(self, station: str) -> Mapping[str, Standings]:
+        """Return what each rule can say now, by channel of a station."""
+        return self.judge.standings(station)
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""

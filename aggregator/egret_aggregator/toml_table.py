@@ -31,7 +31,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(str(path), "file", f"{len(raw)} B", f"at most {FILE_MAX_B} B")
     try:
         return tomllib.loads(raw.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a thousand brackets
         raise ConfigError(str(path), "file", str(error), "write valid TOML in UTF-8") from None
 
 

@@ -107,6 +107,7 @@ class StillLine:
     heard: dict[str, dict[str, Any]] = field(default_factory=dict)
     behind: int = 0
     wrong: tuple[str, ...] = ()
+    stand: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     doubts: dict[tuple[str, str], Shown] = field(default_factory=dict)
     told: dict[str, float] = field(default_factory=lambda: {"egret_journal_head": 7.0})
 
@@ -124,6 +125,9 @@ class StillLine:
 
     def screened(self, station: str, channel: str) -> Shown:
         return self.doubts.get((station, channel), Shown((), {}))
+
+    def standings(self, station: str) -> dict[str, dict[str, str]]:
+        return self.stand.get(station, {})
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         return self.heard

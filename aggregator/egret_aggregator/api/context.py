@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from egret_aggregator.tokens import Tokens
     from egret_aggregator.warnings import Ledger
     from egret_core.rules.screened import Shown
+    from egret_core.rules.standings import Standings
 
 JUDGED_STALE_S = 60.0  # ticks come every 10 s: six missing are no coincidence
 
@@ -42,6 +43,9 @@ class Line(Protocol):
 
     def screened(self, station: str, channel: str) -> Shown:
         """Return what the centre's screening says of a channel."""
+
+    def standings(self, station: str) -> Mapping[str, Standings]:
+        """Return what each rule can say now, by channel of a station."""
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""

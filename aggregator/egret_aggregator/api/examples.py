@@ -53,12 +53,15 @@ _LATEST = {
     "reading": _READING,
     "age_s": 31.4,
 }
+_STANDINGS = {"river-level@5d41402a": "ok", "rise@7d793037": "warming_up"}
 _STATION = {
     "id": "st0007",
     "name": "Luoling bridge",
     "latitude": 24.5,
     "longitude": 118.1,
-    "channels": [{"id": "wl", "gateway": "XM-TA-0042", **_MEASURE}],
+    "channels": [
+        {"id": "wl", "gateway": "XM-TA-0042", **_MEASURE, "standings": _STANDINGS},
+    ],
 }
 _SUMMARY = {
     "id": _ID,
@@ -211,6 +214,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
         "station": "st0007",
         "channel": "wl",
         **_MEASURE,
+        "standings": _STANDINGS,
         "from": "2026-07-12T06:00:00.000Z",
         "to": "2026-07-12T07:00:00.000Z",
         "items": [_READING],

@@ -29,6 +29,7 @@ from egret_aggregator.api.times import parsed, rfc3339
 from egret_aggregator.api.warning_walk import standing, stood
 from egret_aggregator.warnings.state import State
 from egret_core.rules.model import Family
+from egret_core.rules.standings import is_blind
 from egret_core.sources import is_gateway
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ async def stations(rooms: Rooms, _seat: Viewer, asked: Annotated[AtStation, Quer
     newest = {(row.station, row.channel): row for row in await rooms.series.latest(None)}
     judged = _judged(rooms)
     items = [
-        rows.station(place, at.get(place.id, ()), newest, now_ms, judged=judged)
+        rows.station(
+            place, at.get(place.id, ()), newest, now_ms, judged=judged and _able(rooms, place.id)
+        )
         for place in rooms.places.stations.values()
         if not wanted or place.id in wanted
     ]
@@ -197,6 +200,11 @@ def _thresholds(rooms: Context, asked: OfChannel) -> list[dict[str, Any]]:
 
 def _most(rooms: Context, asked: Limited) -> int:
     return limit_of(rooms, rooms.settings.page_max if asked.limit is None else asked.limit)
+
+
+def _able(rooms: Context, station: str) -> bool:
+    """Tell whether any rule of a station can judge now; true where it has none."""
+    return not is_blind(rooms.line.standings(station))
 
 
 def _judged(rooms: Context) -> bool:

@@ -59,7 +59,7 @@ async def stations(
     limit = limit_of(rooms, paging.limit)
     after = "" if paging.cursor is None else str(position(paging.cursor, "stations"))
     ids = sorted(id_ for id_ in rooms.places.stations if id_ > after)
-    page = [_station(rooms.places.stations[id_]) for id_ in ids[:limit]]
+    page = [_station(rooms, rooms.places.stations[id_]) for id_ in ids[:limit]]
     more = cursor(ids[limit - 1], "stations") if len(ids) > limit else None
     return {**paged(rooms, page, more), "catalogue": rooms.places.version}
 
@@ -71,7 +71,7 @@ async def one_station(rooms: Rooms, _seat: Viewer, station: str) -> dict[str, An
     keys = [(station, channel) for channel in sorted(place.channels)]
     rows = {(row.station, row.channel): row for row in await rooms.series.latest(keys)}
     latest = [_latest(rooms, key, rows.get(key)) for key in keys]
-    return {**standing(rooms), "station": _station(place), "latest": latest}
+    return {**standing(rooms), "station": _station(rooms, place), "latest": latest}
 
 
 @router.get("/stations/{station}/channels/{channel}/readings")
@@ -92,6 +92,7 @@ async def readings(
         "station": station,
         "channel": channel,
         **measure(place),
+        "standings": rooms.line.standings(station).get(channel, {}),
         "from": rfc3339(from_ms),
         "to": rfc3339(to_ms),
         "items": items,
@@ -143,7 +144,8 @@ def _latest(rooms: Context, key: tuple[str, str], row: StoredReading | None) -> 
     }
 
 
-def _station(place: Station) -> dict[str, Any]:
+def _station(rooms: Context, place: Station) -> dict[str, Any]:
+    standings = rooms.line.standings(place.id)
     return {
         "id": place.id,
         "name": place.name,
@@ -152,6 +154,7 @@ def _station(place: Station) -> dict[str, Any]:
         "channels": [
             {"id": channel, "gateway": place.channels[channel].gateway}
             | measure(place.channels[channel])
+            | {"standings": standings.get(channel, {})}
             for channel in sorted(place.channels)
         ],
     }

@@ -99,6 +99,10 @@ def judge(room: Judge) -> dict[str, float | Histogram]:
     health = room.health()
     return {
         **_screened(health["screened"]),
+        **{
+            labelled("egret_judge_rules_standing", standing=word): float(count)
+            for word, count in health["standing_counts"].items()
+        },
         "egret_judge_position": float(health["position"]),
         "egret_judge_readings_total": float(health["readings"]),
         "egret_judge_events_total": float(health["events"]),

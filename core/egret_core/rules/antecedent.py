@@ -21,7 +21,7 @@ from egret_core.rules.index import Standing
 from egret_core.rules.model import IndexLaw
 from egret_core.rules.packs import number
 from egret_core.rules.rain_place import needs_total
-from egret_core.rules.rungs import index_ladder, ms
+from egret_core.rules.rungs import index_ladder, more_than_0, ms
 from egret_core.rules.total import NM_PER_MM
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     needs_total(at, places)
     half_life_ms = _half_life_ms(at, given)
     make = partial(Antecedent, half_life_ms, ms(given["step_s"]))
-    ladder = index_ladder(at, given, "mm")
+    ladder = index_ladder(at, given, "mm", more_than_0)
     return IndexLaw("antecedent_rain", make, ladder, warm_ms(half_life_ms), of_total=True)
 
 

@@ -138,7 +138,7 @@ def parameters(file: str, key: str, pack: Pack, given: Mapping[str, Any]) -> dic
         ConfigError: unknown, fixed or missing; a scalar of the wrong type.
     """
     refuse_unknown(file, key, given, pack.parameters)
-    out: dict[str, Any] = {}
+    out = _Given(file, key, pack)
     for name, parameter in pack.parameters.items():
         at = f"{key}.{name}"
         if parameter.fixed and name in given:
@@ -148,6 +148,19 @@ def parameters(file: str, key: str, pack: Pack, given: Mapping[str, Any]) -> dic
             raise ConfigError(file, at, None, f"{pack.id} needs it: write a {parameter.type}")
         out[name] = _scalar(file, at, parameter, value)
     return out
+
+
+class _Given(dict[str, Any]):
+    """Parameters by name; one that the family reads and the pack lacks is the pack's mistake."""
+
+    def __init__(self, file: str, key: str, pack: Pack) -> None:
+        super().__init__()
+        self._at = file, key, pack
+
+    def __missing__(self, name: str) -> object:
+        file, key, pack = self._at
+        remedy = f"pack {pack.id!r} lacks it, and its family reads it: add [parameters.{name}]"
+        raise ConfigError(file, f"{key}.{name}", None, remedy)
 
 
 def _scalar(file: str, at: str, parameter: Parameter, value: object) -> object:

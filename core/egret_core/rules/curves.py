@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from egret_core.errors import ConfigError
 from egret_core.rules.counting import reading_ms
 from egret_core.rules.packs import number, refuse_unknown, rows, text_of, word_of
-from egret_core.rules.rungs import LEVELS_MAX, index_ladder, ms
+from egret_core.rules.rungs import (
+    LEVELS_MAX,
+    index_ladder,
+    ladder_of,
+    more_than_0,
+    ms,
+    rungs,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,11 +75,11 @@ def terms_of(at: At, given: Mapping[str, Any]) -> tuple[Terms, LadderLaw]:
     from_h, to_h = _range(at, given)
     if "curves" in given:
         labels, curves = _curves(at, given, (from_h, to_h))
-        rungs = [{"level": label, "raise": n} for n, label in enumerate(labels, 1)]
-        ladder = index_ladder(at, {**given, "levels": rungs}, "curves")
+        listed = [{"level": label, "raise": n} for n, label in enumerate(labels, 1)]
+        ladder = ladder_of(given, rungs(at, {"levels": listed}), "curves")
     else:
         curves = (_curve(at, "", given),)
-        ladder = index_ladder(at, given, "ratio")
+        ladder = index_ladder(at, given, "ratio", more_than_0)
     terms = Terms(
         curves=curves,
         source=_source(at, given),

@@ -7,9 +7,11 @@ later as well where the period is 12 h. A reading at the boundary itself ends th
 increment is dated with its later reading; where it spans a boundary and is longer than `gap_ms`,
 nobody knows which part fell when: it counts in neither period and is told as `unplaced_mm`. A
 period seen in part gives a lower bound: it stands as warming up and may raise, but what is less
-than was said last is not said, so that nothing is lowered by it.
+than was said last is not said. Only where the silence before it was no longer than a period is its
+most known as well, sum and unplaced together: what was said of a period before is lowered to that,
+so that a rise in this one is a rise.
 Source: GB/T 28592-2012 for the grades (compared after rounding to 0.1 mm), SL 651 for 08:00.
-State: three sums in whole nanometres and three times. Cost: O(1) a reading.
+State: three sums in whole nanometres, two times, two facts. Cost: O(1) a reading.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
 from egret_core.rules.model import IndexLaw
 from egret_core.rules.rain_place import needs_total
-from egret_core.rules.rungs import index_ladder, ms
+from egret_core.rules.rungs import index_ladder, more_than_0, ms
 from egret_core.rules.total import NM_PER_MM
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class DaySum:
         self._last_ms: int | None = None
         self._begun_ms = 0  # boundary at which the period began
         self._partial = True
+        self._bounded = False  # whether a partial period's most is known
+        self._at_most = False  # whether what was said now is that most
         self.standing = Standing.WARMING_UP
 
     def take(self, time_ms: int, value: float) -> float | None:
@@ -68,21 +72,26 @@ class DaySum:
         elif begun_ms != self._begun_ms:
             whole = self._last_ms == begun_ms or time_ms - self._last_ms <= self._gap_ms
             self._partial = not whole
+            self._bounded = time_ms - self._last_ms <= self._period_ms
             self._sum_nm, self._unplaced_nm = (rain_nm, 0) if whole else (0, rain_nm)
             self._begun_ms, rain_nm = begun_ms, 0
         self._sum_nm += rain_nm
         self._last_ms = time_ms
         self.standing = Standing.WARMING_UP if self._partial else Standing.OK
-        if self._partial and self._sum_nm < self._said_nm:
-            return None
-        self._said_nm = self._sum_nm
-        return (self._sum_nm + _TENTH_NM // 2) // _TENTH_NM / 10
+        self._at_most = self._partial and self._sum_nm < self._said_nm
+        sum_nm = self._sum_nm
+        if self._at_most:
+            sum_nm += self._unplaced_nm
+            if not self._bounded or sum_nm > self._said_nm:
+                return None
+        self._said_nm = sum_nm
+        return (sum_nm + _TENTH_NM // 2) // _TENTH_NM / 10
 
     def evidence(self) -> Mapping[str, Any]:
         """Return when the period began and how long it is; what nobody could place in it, mm."""
         told: dict[str, Any] = {"begun_ms": self._begun_ms, "period_h": self._period_ms / MS_PER_H}
-        if self._partial:
-            told["at_least"] = True  # part of the period was not seen
+        if self._partial:  # part of the period was not seen
+            told["at_most" if self._at_most else "at_least"] = True
         if self._unplaced_nm:
             told["unplaced_mm"] = self._unplaced_nm / NM_PER_MM
         return told
@@ -90,11 +99,12 @@ class DaySum:
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         sums = [self._sum_nm, self._unplaced_nm, self._said_nm]
-        return [sums, self._last_ms, self._begun_ms, self._partial]
+        return [sums, self._last_ms, self._begun_ms, self._partial, self._bounded]
 
     def restore(self, saved: Sequence[Any]) -> None:
         """Take a state that `dump` returned."""
-        sums, self._last_ms, self._begun_ms, self._partial = saved
+        sums, self._last_ms, self._begun_ms, self._partial = saved[:4]
+        self._bounded = bool(saved[4:] and saved[4])  # a state of before has no bound
         self._sum_nm, self._unplaced_nm, self._said_nm = sums
         self.standing = Standing.WARMING_UP if self._partial else Standing.OK
 
@@ -117,5 +127,5 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     period_ms = PERIODS_MS[given["period"]]
     gap_ms = ms(given["boundary_gap_s"])
     make = partial(DaySum, first_ms, period_ms, gap_ms)
-    ladder = index_ladder(at, given, "mm")
+    ladder = index_ladder(at, given, "mm", more_than_0)
     return IndexLaw("day_sum", make, ladder, period_ms + gap_ms, of_total=True)

@@ -4,9 +4,10 @@
     a level R >= C holds while  #lines(R) >= 2  or  #sensors(R) >= 2   (or one of both, as chosen)
     otherwise it is capped at the highest level that holds, at most C - 1
 
-#lines(R) counts the lines of evidence with an input at R or above (`line` of an input; left out:
-the family of its rule), #sensors(R) the channels. Without a unit. An input that is missing keeps
-its last level, so that nothing is lowered by silence. Source: red of the improved tangent angle
+#lines(R) counts inputs at R or above whose lines of evidence are disjoint (`line` of an input; left
+out: the family of its rule; of a joint rule: all lines underneath it), #sensors(R) those whose
+channels are. Without a unit. An input that is missing keeps its last level, so that nothing is
+lowered by silence. Source: red of the improved tangent angle
 needs two independent lines (angle with inverse velocity, a second sensor, or rain and pore
 pressure; practice around Xu et al. 2009, paper not read). State: none beyond the inputs' levels.
 Cost: O(inputs x levels) an instant.
@@ -15,6 +16,7 @@ Cost: O(inputs x levels) an instant.
 from __future__ import annotations
 
 from functools import partial
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
@@ -23,13 +25,28 @@ from egret_core.rules.model import JointLaw
 from egret_core.rules.packs import meant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from egret_core.rules.joint import Held, Input
     from egret_core.rules.rungs import At
 
 CONFIRMS = 2  # independent lines, or sensors
 LINES, SENSORS, EITHER = "lines", "sensors", "either"
+RED = "red"  # no level above it may be the first that needs two
+
+
+def independent(sets: Sequence[frozenset[Hashable]]) -> int:
+    """Return how many of these have nothing in common: never too many, and 2 where a pair has."""
+    rows = sorted(dict.fromkeys(sets), key=len)
+    seen: frozenset[Hashable] = frozenset()
+    count = 0
+    for one in rows:
+        if seen.isdisjoint(one):
+            seen, count = seen | one, count + 1
+    # The first taken may meet both of a pair that is apart; one thing alone is in all that meet it.
+    if count == 1 and len(rows[0]) > 1:
+        return 1 + any(one.isdisjoint(other) for one, other in combinations(rows, CONFIRMS))
+    return count
 
 
 class Fusion:
@@ -37,8 +54,8 @@ class Fusion:
 
     Args:
         ranks: by input, the fusion's rank of each of its own ranks, from 0 on.
-        lines, sensors: by input, its line of evidence and its sensor.
-        confirm_from: the lowest rank that one alone does not give; 0 for none.
+        lines, sensors: by input, the lines of evidence and the channels underneath it.
+        confirm_from: the lowest rank that one alone does not give.
         by: `lines`, `sensors` or `either`.
     """
 
@@ -47,8 +64,8 @@ class Fusion:
     def __init__(
         self,
         ranks: Sequence[Sequence[int]],
-        lines: Sequence[str],
-        sensors: Sequence[str],
+        lines: Sequence[frozenset[Hashable]],
+        sensors: Sequence[frozenset[Hashable]],
         confirm_from: int,
         by: str,
     ) -> None:
@@ -64,11 +81,9 @@ class Fusion:
         """Return the highest level that holds, capped below what is not confirmed."""
         self._now = [ranks[one.rank] for ranks, one in zip(self._ranks, held, strict=True)]
         top = max(self._now)
-        first = self._confirm_from
         rank = top
-        if first:
-            while rank >= first and not self._confirmed(rank):
-                rank -= 1
+        while rank >= self._confirm_from and not self._confirmed(rank):
+            rank -= 1
         self._capped = rank < top
         return rank
 
@@ -79,11 +94,13 @@ class Fusion:
     def evidence(self, rank: int) -> Mapping[str, Any]:
         """Return how many independent lines and sensors hold the level, and what one alone says."""
         lines, sensors = self._counts(rank)
-        told: dict[str, Any] = {"lines": lines, "sensors": sensors}
-        if self._confirm_from:
-            told |= {"confirmed_by": self._by, "need": CONFIRMS}
-            told["unconfirmed"] = self._capped  # a higher level is said by one alone
-        return told
+        return {
+            "lines": lines,
+            "sensors": sensors,
+            "confirmed_by": self._by,
+            "need": CONFIRMS,
+            "unconfirmed": self._capped,  # a higher level is said by one alone
+        }
 
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
@@ -95,7 +112,8 @@ class Fusion:
 
     def _counts(self, rank: int) -> tuple[int, int]:
         at = [index for index, now in enumerate(self._now) if now >= rank > 0]
-        return len({self._lines[i] for i in at}), len({self._sensors[i] for i in at})
+        lines, sensors = [self._lines[i] for i in at], [self._sensors[i] for i in at]
+        return independent(lines), independent(sensors)
 
     def _confirmed(self, rank: int) -> bool:
         lines, sensors = self._counts(rank)
@@ -112,18 +130,24 @@ def law(at: At, given: Mapping[str, Any], inputs: Sequence[Input]) -> JointLaw:
     file, key = at
     levels = common_levels(at, given, inputs)
     ranks = own_ranks(at, levels, inputs)
-    lines = [one.line for one in inputs]
-    sensors = [one.subject for one in inputs]
+    lines: list[frozenset[Hashable]] = [one.evidence_lines for one in inputs]
+    sensors: list[frozenset[Hashable]] = [one.sensors for one in inputs]
     word, by = given["confirm"], given["confirm_by"]
-    if word and word not in levels:
-        raise ConfigError(file, f"{key}.confirm", word, meant(word, levels, "unknown level"))
-    confirm_from = levels.index(word) + 1 if word else 0
-    if word:
-        able = [i for i, own in enumerate(ranks) if max(own) >= confirm_from]
-        counts = {LINES: len({lines[i] for i in able}), SENSORS: len({sensors[i] for i in able})}
-        counts[EITHER] = max(counts.values())
-        if counts[by] < CONFIRMS:
-            remedy = f"name inputs of two {LINES if by == EITHER else by}: one alone never gives it"
-            raise ConfigError(file, f"{key}.confirm", word, remedy)
+    if word not in levels:
+        remedy = meant(word, levels, "write the lowest level that needs two")
+        raise ConfigError(file, f"{key}.confirm", word, remedy)
+    confirm_from = levels.index(word) + 1
+    if RED in levels[: confirm_from - 1]:
+        remedy = "write red, or a level below it: one alone never gives red"
+        raise ConfigError(file, f"{key}.confirm", word, remedy)
+    able = [i for i, own in enumerate(ranks) if max(own) >= confirm_from]
+    counts = {
+        LINES: independent([lines[i] for i in able]),
+        SENSORS: independent([sensors[i] for i in able]),
+    }
+    counts[EITHER] = max(counts.values())
+    if counts[by] < CONFIRMS:
+        remedy = f"name inputs of two {LINES if by == EITHER else by}: one alone never gives it"
+        raise ConfigError(file, f"{key}.confirm", word, remedy)
     make = partial(Fusion, ranks, lines, sensors, confirm_from, by)
     return JointLaw(levels, make, stale_ms(given))

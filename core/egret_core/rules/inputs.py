@@ -12,7 +12,8 @@ inputs = [
 | rule | id of the rule whose levels it takes; a joint rule too |
 | channels | of those that the rule judges; left out: all of them |
 | name | word by which conditions name it; left out: the rule's id |
-| line | line of evidence; left out: the family of the rule |
+| line | line of evidence; left out: the family of the rule. A joint rule stands on the lines of |
+|      | its inputs as well, whatever it is called here |
 | as | the rule's labels in words of this rule, where they differ |
 """
 
@@ -103,7 +104,12 @@ def _inputs(at: At, row: Mapping[str, Any], rule: BoundRule) -> list[Input]:
         if "channels" in row:
             remedy = f"leave it out: {rule.id} is about {rule.place}"
             raise ConfigError(file, f"{key}.channels", row["channels"], remedy)
-        return [Input(name, rule.name, rule.place, line, levels, None)]
+        # What it was joined from is what it rests on: a new name makes no second line or sensor.
+        sensors = frozenset[tuple[str, str]]().union(*(one.sensors for one in rule.inputs))
+        lines = frozenset([line] if "line" in row else []).union(
+            *(one.evidence_lines for one in rule.inputs)
+        )
+        return [Input(name, rule.name, rule.place, line, levels, None, sensors, lines)]
     return [
         Input(name, rule.name, "/".join(pair), line, levels, pair)
         for pair in _channels((file, f"{key}.channels"), row, rule)

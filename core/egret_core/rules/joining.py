@@ -22,8 +22,10 @@ from egret_core.topics import is_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from egret_core.rules.joint import Input
     from egret_core.rules.packs import Pack
 
+DEPTH_MAX = 8  # joint rules above one another: more, and nobody knows why one speaks
 AREA = "area"  # a reserved word: no station may bear it
 KEYS = ("id", "pack", "inputs", "area", "station", "hazard", "parameters")
 
@@ -60,10 +62,12 @@ def join(
     waiting = {draft.id: draft for draft in drafts}
     done = dict(rules)
     names = [*rules, *waiting]
+    depths: dict[str, int] = {}
 
     def put(draft: Draft, above: tuple[str, ...]) -> None:
         key = f"{draft.key}.inputs"
         listed = rule_rows(file, key, draft.row.get("inputs"))
+        depth = 1
         for at, (_, name) in enumerate(listed):
             where = f"{key}[{at}].rule"
             if name in (*above, draft.id):
@@ -73,31 +77,51 @@ def join(
             if name not in names:
                 raise ConfigError(file, where, name, meant(name, names, "unknown rule"))
             if name not in done:
+                _refuse_depth((file, where), name, len(above) + 2)
                 put(waiting[name], (*above, draft.id))
+            depth = max(depth, depths.get(name, 0) + 1)
+            _refuse_depth((file, where), name, depth)
+        depths[draft.id] = depth
         inputs = inputs_of(file, key, listed, done)
-        law = JOINTS[draft.pack.family]((file, f"{draft.key}.parameters"), draft.given, inputs)
-        decides = {
-            **draft.given,
-            "inputs": [[one.name, one.rule, one.subject, one.line, one.levels] for one in inputs],
-        }
-        done[draft.id] = BoundRule(
-            id=draft.id,
-            version=version(draft.pack, decides),
-            pack=f"{draft.pack.id}@{draft.pack.version}",
-            citation=draft.pack.citation,
-            family=draft.pack.family,
-            hazard=word_of(file, f"{draft.key}.hazard", draft.row.get("hazard", draft.pack.hazard)),
-            channels=(),
-            gateways=(),
-            law=law,
-            inputs=inputs,
-            place=_place(file, draft, places),
-        )
+        done[draft.id] = _bound(file, draft, inputs, places, version)
 
     for draft in drafts:
         if draft.id not in done:
             put(draft, ())
     return {draft.id: done[draft.id] for draft in drafts}
+
+
+def _bound(
+    file: str,
+    draft: Draft,
+    inputs: Sequence[Input],
+    places: Sequence[str],
+    version: Callable[[Pack, Mapping[str, Any]], str],
+) -> BoundRule:
+    law = JOINTS[draft.pack.family]((file, f"{draft.key}.parameters"), draft.given, inputs)
+    decides = {
+        **draft.given,
+        "inputs": [[one.name, one.rule, one.subject, one.line, one.levels] for one in inputs],
+    }
+    return BoundRule(
+        id=draft.id,
+        version=version(draft.pack, decides),
+        pack=f"{draft.pack.id}@{draft.pack.version}",
+        citation=draft.pack.citation,
+        family=draft.pack.family,
+        hazard=word_of(file, f"{draft.key}.hazard", draft.row.get("hazard", draft.pack.hazard)),
+        channels=(),
+        gateways=(),
+        law=law,
+        inputs=tuple(inputs),
+        place=_place(file, draft, places),
+    )
+
+
+def _refuse_depth(at: tuple[str, str], name: str, depth: int) -> None:
+    if depth > DEPTH_MAX:
+        remedy = f"let at most {DEPTH_MAX} joint rules stand above one another"
+        raise ConfigError(*at, name, remedy)
 
 
 def _place(file: str, draft: Draft, stations: Sequence[str]) -> str:

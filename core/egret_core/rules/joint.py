@@ -24,6 +24,8 @@ class Input:
         line: line of evidence it belongs to; inputs of one line are not independent.
         levels: the other rule's labels, lowest first, in this rule's words.
         channel: (station, channel) it rests on, None for another joint rule.
+        channels: all that it rests on, those under a joint rule too; left out: its own.
+        lines: the lines of evidence underneath it; left out: its own.
     """
 
     name: str
@@ -32,6 +34,18 @@ class Input:
     line: str
     levels: tuple[str, ...]
     channel: tuple[str, str] | None
+    channels: frozenset[tuple[str, str]] = frozenset()
+    lines: frozenset[str] = frozenset()
+
+    @property
+    def sensors(self) -> frozenset[tuple[str, str]]:
+        """The channels underneath it."""
+        return self.channels or frozenset([self.channel] if self.channel else [])
+
+    @property
+    def evidence_lines(self) -> frozenset[str]:
+        """The lines of evidence underneath it."""
+        return self.lines or frozenset([self.line])
 
 
 class Held(NamedTuple):

@@ -2,8 +2,10 @@
 
 On at or above a rung's raise value, off below its clear value, so that noise between the two
 changes nothing: one raise an episode. Persistence and hold are counted in event time between
-readings; a silence longer than `gap_ms` proves nothing and starts both counts again, so that one
-old reading fires no ten-minute rule. A rung may have a persistence and a hold of its own.
+readings. A silence longer than `gap_ms` proves no fall: the hold starts again. Persistence goes on
+over it where the values at both its ends are at or above the raise value: two readings over a level
+are no reason to stay silent, and one alone fires no ten-minute rule. A rung may have a persistence
+and a hold of its own.
 
 A level that rose `FLAPS` times within `flap_ms` flaps: it stays until the value was below its clear
 value for all of `flap_ms`. Only falls are delayed, no raise ever is.
@@ -127,7 +129,6 @@ class Ladder:
     def _count(self, time_ms: int, value: float, *, broken: bool) -> None:
         over, below = self._over, self._below
         if broken:
-            over.clear()
             below.clear()
         for rank, rung in enumerate(self._law.rungs, 1):
             if rank > self.rank and value >= rung.raise_at:

@@ -34,7 +34,9 @@ def law_of(at: At, family: Family, given: Mapping[str, Any], places: Sequence[Ch
     if family is Family.RAIN:
         return rain_levels.law(at, given, places)
     if family in INDICES:
-        return INDICES[family](at, given, places)
+        law = INDICES[family](at, given, places)
+        law.make()  # what its equation reads it reads now, and not at the first reading
+        return law
     return _absence(at, given)
 
 

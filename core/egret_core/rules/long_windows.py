@@ -1,7 +1,7 @@
 """Rolling rain sums over days to weeks, whole nanometres, in bounded state.
 
 The windows are those of `egret_core.rules.windows`: (end - w, end], and a jump over a gap counts
-only in windows at least as long as the gap. Increments less than `join_ms` after the first of
+only in windows that reach over it. Increments less than `join_ms` after the first of
 their group are joined to it, and the group is dated with its youngest: its rain counts up to
 `join_ms` longer than named, never shorter. Readings no closer than `join_ms` are never joined:
 their sums are exact. State: at most two groups for each `join_ms` of the longest window. Cost: O(1)
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from egret_core.rules.windows import Increment, Windows
+from egret_core.rules.windows import Increment, Windows, reach_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ class LongWindows:
         if group is None:
             return list(sums)
         return [
-            total + (group.rain_nm if group.gap_ms <= length else 0)
+            total + (group.rain_nm if group.gap_ms <= reach_ms(length) else 0)
             for total, length in zip(sums, self._lengths_ms, strict=True)
         ]
 
@@ -72,4 +72,4 @@ class LongWindows:
         self._windows.restore(steps, self._now_ms)
 
     def _grows(self, group: Increment, time_ms: int) -> bool:
-        return time_ms - self._first_ms < self._join_ms and group.gap_ms <= self._join_ms
+        return time_ms - self._first_ms < self._join_ms and group.gap_ms <= reach_ms(self._join_ms)

@@ -138,7 +138,7 @@ class LadderLaw:
         rungs: lowest first; unit, datum: of the values.
         persistence_ms: how long a value must stay at or above before it raises.
         hold_ms: how long it must stay below before it eases.
-        gap_ms: a longer silence proves nothing: both counts start again after it.
+        gap_ms: a longer silence proves no fall: the hold starts again after it.
         flap_ms: a level that rose thrice within it is held until below for all of it; 0 for never.
     """
 

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
 from egret_core.rules.level_place import in_canonical
-from egret_core.rules.model import IndexLaw, LadderLaw
-from egret_core.rules.rungs import ms, rungs
+from egret_core.rules.model import IndexLaw
+from egret_core.rules.rungs import ladder_of, ms, rungs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -165,15 +165,9 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         lead_ms=ms(given["lead_s"]),
         name=given["reach"],
     )
-    ladder = LadderLaw(
-        rungs=rungs(
-            at, given, lambda where, value: in_canonical(where, DISCHARGE, value, given["unit"])
-        ),
-        unit=places[0].unit,
-        datum="",
-        persistence_ms=ms(given["persistence_s"]),
-        hold_ms=ms(given["hold_s"]),
-        gap_ms=ms(given["gap_s"]),
+    flows = rungs(
+        at, given, lambda where, value: in_canonical(where, DISCHARGE, value, given["unit"])
     )
+    ladder = ladder_of(given, flows, places[0].unit)
     span_ms = round((WARM_TRAVELS + 1) * reach.travel_h * MS_PER_H)
     return IndexLaw("routed_flow", partial(Routing, reach), ladder, span_ms)

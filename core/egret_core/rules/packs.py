@@ -18,7 +18,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from math import inf, isfinite
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
@@ -27,6 +27,7 @@ from egret_core.rules.model import Family
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+NUMBER_MAX = 1e15  # no quantity is greater; a million of them still multiply without overflow
 WORD_MAX = 48  # characters of a level's or a hazard's word: as wide as its column
 TYPES = ("text", "choice", "unit", "seconds", "number", "ladder", "windows", "rows", "words")
 _KEYS = ("id", "version", "family", "hazard", "citation", "parameters")
@@ -112,7 +113,7 @@ def parse_toml(text: str, file: str) -> dict[str, Any]:
     """Return the table in a TOML text; ConfigError where it is none."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a date that is none, a thousand brackets
         raise ConfigError(file, "(file)", str(error), "make it valid TOML 1.0") from None
 
 
@@ -153,9 +154,14 @@ def rows(file: str, key: str, value: object) -> list[Mapping[str, Any]]:
 
 
 def number(file: str, key: str, value: object, least: float | None = None) -> float:
-    """Return a finite number, at least `least`; ConfigError where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    """Return a number within `NUMBER_MAX`, at least `least`; ConfigError where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124  (NaN)
         raise ConfigError(file, key, value, "write a number")
+    if abs(value) > NUMBER_MAX:
+        shown = value if isinstance(value, float) else f"an integer of {value.bit_length()} bits"
+        raise ConfigError(
+            file, key, shown, f"write a number from -{NUMBER_MAX:g} to {NUMBER_MAX:g}"
+        )
     if least is not None and value < least:
         raise ConfigError(file, key, value, f"write at least {least:g}")
     return float(value)

@@ -19,7 +19,7 @@ from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
 from egret_core.rules.level_place import in_canonical
 from egret_core.rules.model import IndexLaw
-from egret_core.rules.rungs import ladder_of, ms, rungs
+from egret_core.rules.rungs import ladder_of, more_than_0, ms, rungs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
             raise ConfigError(file, f"{key}.levels", place.quantity, remedy)
 
     def depth_mm(where: At, value: object) -> float:
-        return in_canonical(where, FORECAST, value, given["unit"])
+        return more_than_0(where, in_canonical(where, FORECAST, value, given["unit"]))
 
     ahead_ms = ms(given["ahead_s"])
     ladder = ladder_of(given, rungs(at, given, depth_mm), "mm")

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
-from egret_core.rules.model import IndexLaw, LadderLaw
+from egret_core.rules.model import IndexLaw
 from egret_core.rules.packs import number, refuse_unknown, rows
-from egret_core.rules.rungs import ms, rungs
+from egret_core.rules.rungs import ladder_of, rungs
 from egret_core.units import UnitError, convert, settle
 
 if TYPE_CHECKING:
@@ -110,14 +110,12 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     offset_m = _canonical((file, f"{key}.offset"), STAGE, given["offset"], unit)
     shift_m = _canonical((file, f"{key}.shift"), STAGE, given["shift"], unit)
     points = _points(at, given, offset_m)
-    ladder = LadderLaw(
-        rungs=rungs(at, given, lambda where, x: _canonical(where, FLOW, x, given["flow_unit"])),
-        unit="m3/s",
-        datum="",
-        persistence_ms=ms(given["persistence_s"]),
-        hold_ms=ms(given["hold_s"]),
-        gap_ms=ms(given["gap_s"]),
-    )
+    span_m = points[-1][0] - points[0][0]
+    if abs(shift_m) > span_m:
+        remedy = f"write at most what the table spans, {span_m:g} m: no stage would be in it"
+        raise ConfigError(file, f"{key}.shift", given["shift"], remedy)
+    flows = rungs(at, given, lambda where, x: _canonical(where, FLOW, x, given["flow_unit"]))
+    ladder = ladder_of(given, flows, "m3/s")
     for rank, rung in enumerate(ladder.rungs):
         if not points[0][1] <= rung.raise_at <= points[-1][1]:
             remedy = f"write a discharge of the table, {points[0][1]:g} to {points[-1][1]:g} m3/s"

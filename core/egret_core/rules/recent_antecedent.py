@@ -23,7 +23,7 @@ from egret_core.rules.index import Standing
 from egret_core.rules.long_windows import LongWindows
 from egret_core.rules.model import IndexLaw
 from egret_core.rules.rain_place import needs_total
-from egret_core.rules.rungs import index_ladder, ms
+from egret_core.rules.rungs import index_ladder, more_than_0, ms
 from egret_core.rules.total import NM_PER_MM
 from egret_core.rules.windows import Increment
 
@@ -143,7 +143,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     )
     _check(at, given, terms)
     make = partial(RecentAntecedent, terms)
-    ladder = index_ladder(at, given, "mm")
+    ladder = index_ladder(at, given, "mm", more_than_0)
     return IndexLaw("recent_antecedent", make, ladder, terms.span_ms, of_total=True)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LEVELS_MAX = 32  # rows of one rule; four colours by five windows are twenty
 _DELAYS = ("persistence_s", "hold_s")
+_NUMBERS = ("raise", "clear", *_DELAYS, "window_h", "sum", "over")  # keys that hold a number
 _RUNG_KEYS = ("level", "raise", "clear", *_DELAYS)
 # Rows that hold for one kind of site only: key of a row, and of the parameter that chooses.
 VARIANTS = {
@@ -29,6 +30,18 @@ Canonical = Callable[[At, object], float]
 def as_it_is(at: At, value: object) -> float:
     """Return a number that is in the index's own unit already; ConfigError where it is none."""
     return number(*at, value)
+
+
+def more_than_0(at: At, value: object) -> float:
+    """Return a number above 0: an index of rain is 0 at least, and at 0 a level would always hold.
+
+    Raises:
+        ConfigError: no number, or one that is not above 0.
+    """
+    found = number(*at, value)
+    if found <= 0:
+        raise ConfigError(*at, value, "write more than 0: without any rain the index is 0")
+    return found
 
 
 def rungs(at: At, given: Mapping[str, Any], canonical: Canonical = as_it_is) -> tuple[Rung, ...]:
@@ -63,9 +76,11 @@ def _own_ms(file: str, key: str, row: Mapping[str, Any], name: str) -> int | Non
     return ms(number(file, f"{key}.{name}", row[name], 0)) if name in row else None
 
 
-def index_ladder(at: At, given: Mapping[str, Any], unit: str) -> LadderLaw:
+def index_ladder(
+    at: At, given: Mapping[str, Any], unit: str, canonical: Canonical = as_it_is
+) -> LadderLaw:
     """Return the ladder over an index: `levels`, `persistence_s`, `hold_s`, `gap_s` of a pack."""
-    return ladder_of(given, rungs(at, given), unit)
+    return ladder_of(given, rungs(at, given, canonical), unit)
 
 
 def ladder_of(
@@ -101,12 +116,21 @@ def level_rows(
     for index, row in enumerate(levels):
         where = f"{key}.{name}[{index}]"
         refuse_unknown(file, where, row, (*keys, *here))
+        _check(file, where, row)
         if all(_holds_for(file, where, row, variant, given[variant]) for variant in here):
             out.append((where, row))
     if not out:
         remedy = f"list a level for {', '.join(str(given[variant]) for variant in here)}"
         raise ConfigError(file, f"{key}.{name}", len(levels), remedy)
     return out
+
+
+def _check(file: str, key: str, row: Mapping[str, Any]) -> None:
+    """Refuse a word or number that is none, of a row for another kind of site too."""
+    word_of(file, f"{key}.level", row.get("level"))
+    for name, value in row.items():
+        if name in _NUMBERS:
+            number(file, f"{key}.{name}", value, 0 if name in _DELAYS else None)
 
 
 def _holds_for(file: str, key: str, row: Mapping[str, Any], variant: str, chosen: object) -> bool:

@@ -17,7 +17,7 @@ TICKS_GAP_MS = 600_000  # longest time without ticks before it is said (DESIGN 7
 RULE = "centre-ticks@1"
 SUBJECT = "centre"
 HAZARD = "ticks"
-_LABEL = "fault"
+LABEL = "fault"
 
 
 class Running:
@@ -64,7 +64,7 @@ def _event(change: Change, time_ms: int, cause: Cause, evidence: dict[str, Any])
         hazard=HAZARD,
         change=change,
         phase=Phase.SETTLED,
-        level=_LABEL if here else "",
+        level=LABEL if here else "",
         rank=int(here),
         time_ms=time_ms,
         reason=str(cause),

@@ -28,7 +28,7 @@ from egret_core.errors import ConfigError
 from egret_core.rules.failure_time import FailureTime, evidence_of
 from egret_core.rules.index import Standing
 from egret_core.rules.model import IndexLaw
-from egret_core.rules.movement import SIGNS, nanometres, needs_movement
+from egret_core.rules.movement import SIGNS, nanometres, needs_movement, no_red
 from egret_core.rules.rungs import index_ladder, ms
 from egret_core.rules.tangent_angle import (
     Held,
@@ -152,7 +152,8 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     """Return the law of these parameters.
 
     Raises:
-        ConfigError: a channel that measures no movement; angles that do not rise; no noise given.
+        ConfigError: a channel that measures no movement; angles that do not rise; no noise given;
+            a stage that is none, or a red that one line reaches.
     """
     needs_movement(at, places)
     needs_floor(at, given)
@@ -164,5 +165,10 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         remedy = "write more than yellow_deg and less than 90"
         raise ConfigError(file, f"{key}.orange_deg", given["orange_deg"], remedy)
     ladder = index_ladder(at, given, "stage")
+    no_red(at, ladder, MIDDLE)
+    for rank, rung in enumerate(ladder.rungs):
+        if rung.raise_at > CRITICAL:
+            remedy = "write at most 4: there is no higher stage"
+            raise ConfigError(file, f"{key}.levels[{rank}].raise", rung.raise_at, remedy)
     span_ms = history_ms(given) + ms(2 * given["window_s"] + given["fit_s"]) + ladder.hold_ms
-    return IndexLaw("slope", partial(Slope, dict(given)), ladder, span_ms)
+    return IndexLaw("slope", partial(Slope, given), ladder, span_ms)

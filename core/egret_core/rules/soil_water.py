@@ -8,8 +8,8 @@ All right sides use the old S; R is the rain of the step, mm. Explicit Euler wit
 (10 min as JMA does), part of the definition: rain is spread evenly over the time since the reading
 before. Source: Okada et al. 2001, constants as in two public codes (ENCflow `test/swi`); Osanai
 et al. 2010, doi 10.1007/s10346-010-0229-5. State: 3 floats, the clock, and the rain of the step
-that is not over. Cost: O(steps since the reading before), at most `STEPS_MAX`; after a longer gap
-the tanks have drained to less than any level, and it warms up anew.
+that is not over. Cost: O(steps since the reading before), at most 30 days of them; after a longer
+gap the tanks have drained to less than any level, and it warms up anew.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from egret_core.rules.index import Standing
 from egret_core.rules.model import IndexLaw
 from egret_core.rules.rain_place import needs_total
-from egret_core.rules.rungs import index_ladder, ms
+from egret_core.rules.rungs import index_ladder, more_than_0, ms
 from egret_core.rules.total import NM_PER_MM
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ L1, L2, L3, L4 = 15.0, 60.0, 15.0, 15.0  # mm
 A1, A2, A3, A4 = 0.1, 0.15, 0.05, 0.01  # 1/h
 B1, B2, B3 = 0.12, 0.05, 0.01  # 1/h
 MS_PER_H = 3_600_000
-STEPS_MAX = 4320  # 30 days of 10 min
+SPAN_MAX_MS = 30 * 86_400_000  # of one silence: 4320 steps of 10 min
 WARM_MS = 3 * 86_400_000  # before it, rain that fell before the first reading would be missing
 
 Tanks = tuple[float, float, float]
@@ -71,7 +71,7 @@ class SoilWater:
 
     def take(self, time_ms: int, value: float) -> float | None:
         """Take what fell since the reading before; return the index of the last whole step, mm."""
-        if self._at_ms is None or time_ms - self._last_ms > STEPS_MAX * self._step_ms:
+        if self._at_ms is None or time_ms - self._last_ms > SPAN_MAX_MS:
             self._begin(time_ms)
         at_ms = self._at_ms if self._at_ms is not None else time_ms
         span_ms = time_ms - self._last_ms
@@ -116,4 +116,6 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     """Return the law of these parameters; ConfigError where a channel is no rain total."""
     needs_total(at, places)
     make = partial(SoilWater, ms(given["step_s"]), WARM_MS)
-    return IndexLaw("soil_water", make, index_ladder(at, given, "mm"), WARM_MS, of_total=True)
+    return IndexLaw(
+        "soil_water", make, index_ladder(at, given, "mm", more_than_0), WARM_MS, of_total=True
+    )

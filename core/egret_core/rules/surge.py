@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
 from egret_core.rules.level_place import in_canonical, one_quantity, same_datum
-from egret_core.rules.model import IndexLaw, LadderLaw
+from egret_core.rules.model import IndexLaw
 from egret_core.rules.packs import number, refuse_unknown, rows, text_of, word_of
-from egret_core.rules.rungs import ms, rungs
+from egret_core.rules.rungs import ladder_of, rungs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +35,8 @@ DECIMALS = 4  # of a metre: below any gauge's noise
 MS_PER_H = 3_600_000
 MS_PER_D = 86_400_000
 TURN_DEG = 360.0
+AMPLITUDE_MAX_M = 10.0  # the largest tides on earth range over 16 m, half of it one way
+SPEED_MAX_DEG_PER_H = 360.0  # a turn an hour: twice the fastest tide of shallow water
 _ROW_KEYS = ("name", "amplitude", "speed_deg_per_h", "phase_deg")
 
 
@@ -125,14 +127,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         constituents=_constituents(at, given["constituents"], given["unit"], quantity),
     )
     # The residual is a difference: the datum is in the mean, and the thresholds have none.
-    ladder = LadderLaw(
-        rungs=rungs(at, given, metres),
-        unit="m",
-        datum="",
-        persistence_ms=ms(given["persistence_s"]),
-        hold_ms=ms(given["hold_s"]),
-        gap_ms=ms(given["gap_s"]),
-    )
+    ladder = ladder_of(given, rungs(at, given, metres), "m")
     span_ms = ladder.persistence_ms + ladder.hold_ms + ladder.gap_ms
     return IndexLaw("surge_residual", partial(Surge, tide), ladder, span_ms)
 
@@ -151,12 +146,16 @@ def _constituents(at: At, table: object, unit: str, quantity: str) -> tuple[Cons
         if name in out:
             raise ConfigError(file, f"{where}.name", name, "name each constituent once")
         amplitude = number(file, f"{where}.amplitude", row.get("amplitude"), 0.0)
-        out[name] = Constituent(
-            name,
-            in_canonical((file, f"{where}.amplitude"), quantity, amplitude, unit),
-            number(file, f"{where}.speed_deg_per_h", row.get("speed_deg_per_h"), 0.0),
-            number(file, f"{where}.phase_deg", row.get("phase_deg")),
-        )
+        amplitude_m = in_canonical((file, f"{where}.amplitude"), quantity, amplitude, unit)
+        if amplitude_m > AMPLITUDE_MAX_M:
+            remedy = f"write at most {AMPLITUDE_MAX_M:g} m: no tide is larger"
+            raise ConfigError(file, f"{where}.amplitude", amplitude, remedy)
+        speed = number(file, f"{where}.speed_deg_per_h", row.get("speed_deg_per_h"), 0.0)
+        if speed > SPEED_MAX_DEG_PER_H:
+            remedy = f"write at most {SPEED_MAX_DEG_PER_H:g}: degrees an hour, as M2 is 28.98"
+            raise ConfigError(file, f"{where}.speed_deg_per_h", speed, remedy)
+        phase = number(file, f"{where}.phase_deg", row.get("phase_deg"))
+        out[name] = Constituent(name, amplitude_m, speed, phase)
     return tuple(out.values())
 
 

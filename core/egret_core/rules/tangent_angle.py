@@ -4,7 +4,8 @@
 
 v is the velocity over a window (`egret_core.rules.velocity`), v_eq that of uniform creep: given,
 or learnt by least squares over the first days and then frozen, for ever and shown; never below
-sigma / window, or every quiet point would turn red. The index is the lowest angle of the newest
+sigma / window, or every quiet point would turn red: one given below that is refused, one learnt is
+raised to it and says so. The index is the lowest angle of the newest
 `held` span, which three readings at least must fill: one steep reading is none. 45 degrees are
 v = v_eq, 80 are 5.6713 v_eq, 85 are 11.4301 v_eq. Alone the angle says at most orange: at the
 Outang slope, which never collapsed, it stood above 85 degrees for 93 to 309 days a point.
@@ -24,7 +25,14 @@ from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
 from egret_core.rules.line import CELLS, POINTS_MIN, Line
 from egret_core.rules.model import IndexLaw
-from egret_core.rules.movement import MS_PER_DAY, NM_PER_MM, SIGNS, nanometres, needs_movement
+from egret_core.rules.movement import (
+    MS_PER_DAY,
+    NM_PER_MM,
+    SIGNS,
+    nanometres,
+    needs_movement,
+    no_red,
+)
 from egret_core.rules.rungs import index_ladder, ms
 from egret_core.rules.velocity import Velocity
 
@@ -49,7 +57,7 @@ class Uniform:
     """The velocity of uniform creep, v_eq.
 
     Args:
-        given: mm/d, 0 to learn it; learn_ms: how long it learns; floor: mm/d, never below.
+        given: mm/d, 0 to learn it; learn_ms: how long it learns; floor: mm/d, of one learnt.
     """
 
     def __init__(self, given: float, learn_ms: int, floor: float) -> None:
@@ -58,7 +66,7 @@ class Uniform:
         self._line = Line(learn_ms)
         self._since_ms: int | None = None
         self.learnt = given <= 0
-        self.mm_per_day = max(given, floor) if given > 0 else None
+        self.mm_per_day = given if given > 0 else None
 
     def take(self, time_ms: int, moved_nm: int) -> float | None:
         """Take a reading; return v_eq, None while it is being learnt."""
@@ -80,6 +88,8 @@ class Uniform:
         if self.mm_per_day is None:
             return {}
         origin = "learnt" if self.learnt else "given"
+        if self.learnt and self.mm_per_day <= self._floor:
+            origin = "floor"
         return {"v_eq_mm_per_day": round(self.mm_per_day, 4), "v_eq_is": origin}
 
     def dump(self) -> list[Any]:
@@ -186,8 +196,11 @@ class TangentAngle:
 
 def uniform_of(given: Mapping[str, Any]) -> Uniform:
     """Return v_eq as the parameters want it: given, or to be learnt, with its floor."""
-    floor = given["sigma_mm"] / (given["window_s"] * 1000 / MS_PER_DAY)
-    return Uniform(given["v_eq_mm_per_day"], ms(given["learn_s"]), floor)
+    return Uniform(given["v_eq_mm_per_day"], ms(given["learn_s"]), _floor(given))
+
+
+def _floor(given: Mapping[str, Any]) -> float:
+    return float(given["sigma_mm"] / (given["window_s"] * 1000 / MS_PER_DAY))
 
 
 def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> IndexLaw:
@@ -203,15 +216,19 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         if rung.raise_at >= CRITICAL_DEG:
             remedy = "write less than 85: one angle proves no collapse, bind inverse-velocity"
             raise ConfigError(at[0], f"{at[1]}.levels[{rank}].raise", rung.raise_at, remedy)
-    make = partial(_made, dict(given))
+    no_red(at, ladder)
+    make = partial(_made, given)
     return IndexLaw("tangent_angle", make, ladder, history_ms(given) + ladder.hold_ms)
 
 
 def needs_floor(at: At, given: Mapping[str, Any]) -> None:
-    """Refuse a v_eq that nothing keeps above 0; ConfigError."""
+    """Refuse a v_eq that nothing keeps above 0, or one that noise alone reaches; ConfigError."""
     if given["sigma_mm"] <= 0:
         remedy = "write the standard deviation of one reading in mm: the floor of v_eq"
         raise ConfigError(at[0], f"{at[1]}.sigma_mm", given["sigma_mm"], remedy)
+    if 0 < given["v_eq_mm_per_day"] < _floor(given):
+        remedy = f"write at least {_floor(given):.6g}: sigma / window; or a longer window_s"
+        raise ConfigError(at[0], f"{at[1]}.v_eq_mm_per_day", given["v_eq_mm_per_day"], remedy)
 
 
 def history_ms(given: Mapping[str, Any]) -> int:

@@ -7,7 +7,7 @@ catalogue ../catalogue               a folder of stations.toml and rules.toml, o
 stations:                            ... until a line `end`
 rules:                               ... until a line `end`; beside a catalogue: in its stead
 st1/wl [in UNIT] from TIME every STEP [received TIME]: VALUES
-centre down from TIME to TIME        no ticks: nobody was listening
+centre down from TIME to TIME        nobody listens: no ticks, and what comes waits for the end
 restart at TIME                      the judge is thrown away and goes on from its saved state
 play until TIME                      left out: until what was read last is settled
 expect LEVEL [of RULE] [on SUBJECT] at TIME [within LENGTH] [because REASON] [provisional|refuted]
@@ -275,6 +275,10 @@ class _Reader:
                 remedy = "write: expect nothing [of RULE] [on SUBJECT] [from TIME] until TIME"
                 raise self._error(text, remedy)
             span = from_ms, self._time(to_ms)
+            if span[0] >= span[1]:
+                raise self._error(text, "write an `until` after the `from`: this span is empty")
+            if phase != "settled":
+                raise self._error(text, f"leave out {phase}: nothing has no phase")
         else:
             span = self._around(clauses, text)
         who = {"rule": clauses.get("of", ""), "subject": clauses.get("on", "")}

@@ -1,9 +1,10 @@
 """Plays a timeline through the fold and compares what was said with what was expected. Pure.
 
-The centre ticks every 10 s but where the timeline says that it was down; readings that came
-together from one gateway are one receipt. After the last reading it is played on until all of it
-is settled. A rise that no `expect` names is a finding too, unless the timeline leaves others alone:
-a false alarm is as wrong as a warning that did not come.
+The centre ticks every 10 s but where the timeline says that it was down; what came meanwhile is
+taken at the end of that. Readings that came together from one gateway are one receipt. After the
+last reading it is played on until all of it is settled. A rise that no `expect` names is a finding
+too, unless the timeline leaves others alone: a false alarm is as wrong as a warning that did not
+come.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from egret_core.instants import length, rfc3339
 from egret_core.reading import Reading
-from egret_core.rules import running
 from egret_core.rules.event import Change, ConditionEvent, Phase
 from egret_core.rules.explain import sentence
 from egret_core.rules.model import CUT_S
@@ -21,6 +21,7 @@ from egret_core.rules.order import default_late_ms
 from egret_core.rules.packs import meant
 from egret_core.rules.step import Change as Rules
 from egret_core.rules.step import Fold, Item, Receipt, Tick, step
+from egret_core.rules.timeline_checks import refuse_idle
 from egret_core.units import UnitError, canonical, convert
 
 if TYPE_CHECKING:
@@ -61,11 +62,12 @@ def play(script: Script, places: Sequence[ChannelPlace], rules: Sequence[BoundRu
     """Return what the rules say over a timeline.
 
     Raises:
-        ConfigError: a channel, unit, rule or level that is not there; names file and line.
+        ConfigError: a channel, unit, rule, subject or level that is not there, or a line that
+            tests nothing (`timeline_checks`); names file and line.
     """
     by_key = {(place.station, place.channel): place for place in places}
-    _refuse_unknown(script, rules)
     receipts = _receipts(script, by_key)
+    refuse_idle(script, rules)
     end_ms = _end(script, places, receipts)
     events = _fold(script, (places, rules), _items(script, receipts, end_ms))
     return Played(events, _compared(script, events))
@@ -104,18 +106,20 @@ def _receipts(
             raise script.told(series.line, name, meant(name, known, "unknown channel"))
         try:
             for received_ms, reading in readings(series, place, script.start_ms):
-                out.setdefault((received_ms, place.gateway), []).append(reading)
+                heard_ms = _heard_ms(script, received_ms)
+                out.setdefault((heard_ms, place.gateway), []).append(reading)
         except UnitError as error:
             raise script.told(series.line, series.unit, str(error)) from None
     return out
 
 
-def _refuse_unknown(script: Script, rules: Sequence[BoundRule]) -> None:
-    """Refuse an expectation of a rule that is not there: nothing would ever meet it."""
-    ids = [*(rule.id for rule in rules), running.RULE.partition("@")[0]]
-    for one in script.expected:
-        if one.rule and one.rule not in ids:
-            raise script.told(one.line, one.rule, meant(one.rule, ids, "unknown rule"))
+def _heard_ms(script: Script, received_ms: int) -> int:
+    """Return when the centre takes what comes at an instant: while it is down, at its end."""
+    after_ms = received_ms - script.start_ms
+    for first_ms, last_ms in sorted(script.down):
+        if first_ms <= after_ms < last_ms:
+            after_ms = last_ms
+    return script.start_ms + after_ms
 
 
 def _end(

@@ -1,10 +1,11 @@
 """Velocity of a slope over a window, in bands of a steady velocity V0 (detector D9).
 
     v = OLS slope of u over the window, mm/d        noise = 4 sigma / sqrt(sum (t - mean)^2), mm/d
-    index = v, and 0 where v < noise                bands: V0 x (1, 5, 10)
+    index = v, and 0 where v < noise                bands: V0 x (1, 5)
 
 u is the displacement in mm, sigma the standard deviation of one reading in mm. A window shorter
-than 3 sigma / V0 could not tell V0 from noise: it is refused. The velocity belongs to the mean
+than 3 sigma / V0 could not tell V0 from noise: it is refused. So is the word red: a velocity is one
+line of evidence, and the band of 10 V0 belongs to a rule of two. The velocity belongs to the mean
 time of its readings, half a window back. Before readings span `FILLED` of the window, and after a
 gap that empties it, the index warms up. Source: least squares; bands of Chen et al. 2024, doi
 10.1007/s10064-024-03928-y, V0 = 1.5 mean + 2 sd of steady daily velocities (as a public program
@@ -22,7 +23,14 @@ from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
 from egret_core.rules.line import Line
 from egret_core.rules.model import IndexLaw
-from egret_core.rules.movement import MS_PER_DAY, NM_PER_MM, SIGNS, nanometres, needs_movement
+from egret_core.rules.movement import (
+    MS_PER_DAY,
+    NM_PER_MM,
+    SIGNS,
+    nanometres,
+    needs_movement,
+    no_red,
+)
 from egret_core.rules.rungs import index_ladder, ms
 
 if TYPE_CHECKING:
@@ -140,6 +148,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         remedy = f"write at least {need_s:.0f}: 3 sigma / V0, or noise alone would be movement"
         raise ConfigError(file, f"{key}.window_s", given["window_s"], remedy)
     ladder = index_ladder(at, given, "mm/d")
+    no_red(at, ladder)
     rungs = tuple(
         replace(rung, raise_at=rung.raise_at * slowest, clear_at=rung.clear_at * slowest)
         for rung in ladder.rungs

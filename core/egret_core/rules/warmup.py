@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from egret_core.quality import counts, is_base, is_good
 from egret_core.rules.model import AHEAD_MS, AbsenceLaw, IndexLaw, JointLaw, LadderLaw
+from egret_core.rules.windows import reach_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,9 +37,9 @@ def span_ms(law: Law) -> int:
         return law.span_ms + INDEX_SLACK_MS
     if isinstance(law, JointLaw):
         return 0  # it takes the levels that hold already
-    # A jump over a gap counts in a window as long as the gap: it began up to a window earlier.
+    # A jump over a gap counts in a window that reaches over it: it began so much earlier.
     longest_ms = max(one.window_ms for level in law.levels for one in level.sums)
-    return 2 * longest_ms + law.dry_ms
+    return longest_ms + reach_ms(longest_ms) + law.dry_ms
 
 
 def longest_wait_ms(law: LadderLaw) -> int:

@@ -139,7 +139,14 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         warm_ms=ms(given["warm_s"]),
         reading_ms=reading_ms(given),
     )
-    ladder = index_ladder(at, given, "m")
+
+    def above_driest(where: At, value: object) -> float:
+        found = number(*where, value)
+        if found <= -ground.capacity_m:
+            raise ConfigError(*where, value, "write more than -capacity_m: it is never drier")
+        return found
+
+    ladder = index_ladder(at, given, "m", above_driest)
     return IndexLaw("wetness", partial(Wetness, ground), ladder, ground.warm_ms, of_total=True)
 
 
@@ -167,7 +174,7 @@ def _evaporation(at: At, given: Mapping[str, Any]) -> tuple[float, ...]:
         raise ConfigError(file, where, len(table), "list twelve months, January first")
     for index, row in enumerate(table):
         refuse_unknown(file, f"{where}[{index}]", row, _EVAPORATION_KEYS)
-        if row.get("month") != index + 1:
+        if row.get("month") is True or row.get("month") != index + 1:
             remedy = f"write {index + 1}: twelve months, January first"
             raise ConfigError(file, f"{where}[{index}].month", row.get("month"), remedy)
     return tuple(

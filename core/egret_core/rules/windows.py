@@ -1,8 +1,8 @@
 """Rolling sums over several windows of time, in whole nanometres, O(1) amortised.
 
 A window of length w ends at the newest reading and holds the increments dated in (end - w, end].
-An increment is known only over the time since the reading before it: it counts in a window at
-least as long as that gap, and in no shorter one. Whole numbers, so that no drift builds up.
+An increment is known only over the time since the reading before it: it counts in a window that
+reaches over that gap (`reach_ms`), and in no shorter one. Whole numbers: no drift builds up.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 STEPS_MAX = 4096  # increments kept: 24 h at one every 21 s without a pause
 _JOIN = 1024  # how many of the oldest are joined, two by two, when the list is full
+# Readings jitter by seconds. A gap longer than a window by this part of it still counts there: 5 %
+# more time may bring that much more rain, on the safe side.
+REACH_PART = 20
 _TRIM_AT = 512  # spent increments before the list is cut: trimming stays O(1) amortised
 
 
@@ -27,6 +30,11 @@ class Increment(NamedTuple):
     gap_ms: int
 
 
+def reach_ms(length_ms: int) -> int:
+    """Return the longest gap whose increment counts in a window of this length."""
+    return length_ms + length_ms // REACH_PART
+
+
 class Windows:
     """Sums of one series over a fixed set of windows; times never go back.
 
@@ -35,11 +43,16 @@ class Windows:
         next_ms: before this time no window loses anything (inf when all are empty).
     """
 
-    __slots__ = ("_head", "_lengths_ms", "_shortest_ms", "_steps", "_tails", "next_ms", "sums_nm")
+    __slots__ = (
+        *("_head", "_least_reach_ms", "_lengths_ms", "_reaches_ms", "_shortest_ms", "_steps"),
+        *("_tails", "next_ms", "sums_nm"),
+    )
 
     def __init__(self, lengths_ms: tuple[int, ...]) -> None:
         self._lengths_ms = lengths_ms
         self._shortest_ms = min(lengths_ms)
+        self._reaches_ms = tuple(reach_ms(length) for length in lengths_ms)
+        self._least_reach_ms = min(self._reaches_ms)
         self._steps: list[Increment] = []
         self._head = 0  # index, in the series, of the first increment kept
         self._tails = [0] * len(lengths_ms)  # index of the first one inside each window
@@ -52,11 +65,11 @@ class Windows:
             self._join_oldest()
         self._steps.append(step)
         rain_nm = step.rain_nm
-        if step.gap_ms <= self._shortest_ms:  # the common case: it counts in every window
+        if step.gap_ms <= self._least_reach_ms:  # the common case: it counts in every window
             self.sums_nm = [total + rain_nm for total in self.sums_nm]
         else:
-            for at, length in enumerate(self._lengths_ms):
-                if step.gap_ms <= length:
+            for at, reach in enumerate(self._reaches_ms):
+                if step.gap_ms <= reach:
                     self.sums_nm[at] += rain_nm
         self.next_ms = min(self.next_ms, step.time_ms + self._shortest_ms)
         if step.time_ms >= self.next_ms:
@@ -76,7 +89,7 @@ class Windows:
                     if leaves_ms < soonest:  # noqa: PLR1730  (a call would cost more)
                         soonest = leaves_ms
                     break
-                if gap_ms <= length:
+                if gap_ms <= self._reaches_ms[at]:
                     self.sums_nm[at] -= rain_nm
                 tail += 1
             tails[at] = tail
@@ -88,13 +101,13 @@ class Windows:
 
     def preview(self, step: Increment, at: int) -> int:
         """Return the sum of one window if this increment came now; nothing is changed."""
-        length = self._lengths_ms[at]
-        start = step.time_ms - length
-        total = self.sums_nm[at] + (step.rain_nm if step.gap_ms <= length else 0)
+        reach = self._reaches_ms[at]
+        start = step.time_ms - self._lengths_ms[at]
+        total = self.sums_nm[at] + (step.rain_nm if step.gap_ms <= reach else 0)
         for old in self._steps[self._tails[at] - self._head :]:
             if old.time_ms > start:
                 break
-            if old.gap_ms <= length:
+            if old.gap_ms <= reach:
                 total -= old.rain_nm
         return total
 
@@ -104,9 +117,9 @@ class Windows:
 
     def since_ms(self, at: int, least_nm: int) -> int:
         """Return the newest time from which one window's rain is `least_nm`; its sum is as much."""
-        length, total = self._lengths_ms[at], 0
+        reach, total = self._reaches_ms[at], 0
         for step in reversed(self._steps):
-            total += step.rain_nm if step.gap_ms <= length else 0
+            total += step.rain_nm if step.gap_ms <= reach else 0
             if total >= least_nm:
                 return step.time_ms
         return self._steps[0].time_ms
@@ -139,8 +152,8 @@ class Windows:
         self._head = 0
         self._tails = [0] * len(self._lengths_ms)
         self.sums_nm = [
-            sum(step.rain_nm for step in self._steps if step.gap_ms <= length)
-            for length in self._lengths_ms
+            sum(step.rain_nm for step in self._steps if step.gap_ms <= reach)
+            for reach in self._reaches_ms
         ]
         self.advance(time_ms)
 

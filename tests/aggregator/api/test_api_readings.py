@@ -161,9 +161,15 @@ async def test_stations_in_pages(centre: ApiCentre) -> None:
         "unit": "mm",
         "datum": None,
         "known": True,
+        "standings": {},
     }
     assert rest["next"] is None
+    words = {"river@1": "ok", "rise@1": "warming_up"}
+    centre.line.stand["st0007"] = {"wl": words}
     one = (await centre.get("/api/v1/stations/st0007")).json()
+    told = {row["id"]: row["standings"] for row in one["station"]["channels"]}
+    assert told == {"rain": {}, "wl": words}, "a rule that cannot judge is shown"
+    assert (await centre.get(f"{WL}?{DAY}")).json()["standings"] == words
     assert one["station"]["name"] == "Luoling bridge"
     assert [item["channel"] for item in one["latest"]] == ["rain", "wl"]
 

@@ -193,6 +193,26 @@ async def test_a_station_whose_sensors_all_fail_is_unknown(
     assert dam["newest"] == rfc3339(NOW_MS - 1000), "when it last said anything is shown"
 
 
+@pytest.mark.parametrize(
+    ("words", "level"),
+    [
+        ({"wl": {"rise@1": "warming_up"}}, "unknown"),
+        ({"wl": {"rise@1": "warming_up", "slope@1": "invalid"}}, "unknown"),
+        ({"wl": {"rise@1": "warming_up", "river@1": "ok"}}, "none"),
+    ],
+)
+async def test_a_station_of_which_no_rule_can_judge_is_unknown(
+    centre: ApiCentre, words: dict[str, dict[str, str]], level: str
+) -> None:
+    await centre.store.write([StoredReading("st0008", "wl", NOW_MS, 1.0, None, 1, 0, 0, 500)])
+    centre.line.stand["st0008"] = words
+    (dam,) = await table(centre, "stations?station=st0008")
+    assert dam["level"] == level
+    await centre.ledger.take([event("raised", 1, subject="st0008/wl")])
+    (dam,) = await table(centre, "stations?station=st0008")
+    assert dam["level"] == "blue", "what stands goes on standing"
+
+
 @pytest.mark.parametrize("how", ["never", "stale", "faults"])
 async def test_nothing_is_green_by_silence(centre: ApiCentre, how: str) -> None:
     await centre.store.write([StoredReading("st0007", "wl", NOW_MS, 1.0, None, 1, 0, 0, 500)])

@@ -107,6 +107,11 @@ async def test_the_figures_follow_what_comes(tmp_path: Path) -> None:
         assert figures["egret_recorder_set_aside_total"] == 2
         assert figures["egret_recorder_conflicts_total"] == 1
         assert figures["egret_judge_readings_total"] == 4
+        standings = all_of_it.line.standings("st0007")
+        assert [list(words.values()) for words in standings.values()] == [["ok"], []]
+        assert figures['egret_judge_rules_standing{standing="ok"}'] == 1
+        assert figures['egret_judge_rules_standing{standing="warming_up"}'] == 0
+        assert all_of_it.line.judge.health()["standings"] == {}
         assert figures["egret_judge_events_total"] == len(all_of_it.events) > 0
         assert (figures["egret_gateways"], figures["egret_gateways_online"]) == (1, 1)
         assert figures["egret_gateways_missing_batches"] == 0

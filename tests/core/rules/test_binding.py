@@ -55,7 +55,7 @@ def test_a_ladder_is_turned_into_canonical_units() -> None:
         ("blue", 3.0, 2.8),
         ("red", 5.0, 5.0),
     ]
-    assert (rule.law.unit, rule.law.persistence_ms, rule.law.gap_ms) == ("m", 60_000, 3_600_000)
+    assert (rule.law.unit, rule.law.persistence_ms, rule.law.gap_ms) == ("m", 60_000, 5_400_000)
     assert rule.channels == (("st1", "wl"),)
     assert rule.name == f"river@{rule.version}"
 
@@ -156,7 +156,7 @@ def test_a_wrong_rule_names_file_key_and_remedy(wrong: str, key: str, says: str)
 
 
 @pytest.mark.parametrize(
-    ("window", "says"), [(0, "more than 0"), (25, "at most 24"), ('"3"', "a number")]
+    ("window", "says"), [(0, "a minute"), (25, "at most 24"), ('"3"', "a number")]
 )
 def test_a_window_is_bounded(window: object, says: str) -> None:
     text = f"{STORM.replace('cn-rain-signals', 'generic-rain')}[rule.parameters]\n"
@@ -167,7 +167,7 @@ def test_a_window_is_bounded(window: object, says: str) -> None:
 def test_a_depth_of_nothing_is_refused() -> None:
     text = STORM.replace("cn-rain-signals", "generic-rain") + "[rule.parameters]\n"
     text += 'levels=[{level="red",window_h=3,sum=0}]'
-    assert "more than 0" in refused(text)[1]
+    assert "at least 0.001 mm" in refused(text)[1]
 
 
 @pytest.mark.parametrize("word", ["", "  ", "x" * 49, "red\\nblue", "\\u0000", "\\u202e"])

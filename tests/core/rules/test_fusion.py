@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rig.jointbook import COLOURS, again, held
 
 from egret_core.errors import ConfigError
-from egret_core.rules.fusion import Fusion, law
+from egret_core.rules.fusion import Fusion, independent, law
 from egret_core.rules.joint import Input
 
 AT = ("rules.toml", "rule[0].parameters")
@@ -27,6 +28,8 @@ def given_inputs(*rows: tuple[str, str]) -> list[Input]:
 
 # angle and inverse velocity on one crack meter, angle on a second one, rain
 SLOPE = given_inputs(("angle", "st1"), ("velocity", "st1"), ("angle", "st2"), ("rain", "st3"))
+
+BLACK = [replace(one, levels=("red", "black")) for one in SLOPE]
 
 
 def defined(ranks: tuple[int, ...], rows: list[Input], by: str) -> int:
@@ -83,11 +86,39 @@ def test_from_orange_on_each_level_needs_its_own_two() -> None:
     assert {ranks: joint.judge(n, held(*ranks)) for n, ranks in enumerate(table)} == table
 
 
-def test_without_a_level_to_confirm_the_highest_counts() -> None:
-    joint = law(AT, {**GIVEN, "confirm": ""}, SLOPE).make()
-    assert joint.judge(0, held(0, 0, 4, 1)) == RED
-    assert "confirmed_by" not in joint.evidence(RED)
-    assert joint.wakes(0) is None
+def under(*rows: tuple[str, str]) -> list[Input]:
+    """Return joint inputs by the lines and the stations underneath them."""
+    return [
+        Input(
+            f"j{n}",
+            f"j{n}@1",
+            f"area/j{n}",
+            "vote",
+            COLOURS,
+            None,
+            frozenset((station, "x") for station in stations),
+            frozenset(lines.split()),
+        )
+        for n, (lines, stations) in enumerate(rows)
+    ]
+
+
+def test_joint_inputs_over_one_sensor_and_one_line_confirm_nothing() -> None:
+    rows = [*given_inputs(("level", "1")), *under(("level", "12"), ("rain", "3"))]
+    joint = law(AT, GIVEN, rows).make()
+    assert joint.judge(0, held(4, 4, 0)) == RED - 1
+    assert (joint.evidence(3)["lines"], joint.evidence(3)["sensors"]) == (1, 1)
+    assert joint.judge(1, held(4, 0, 4)) == RED
+    assert (joint.evidence(4)["lines"], joint.evidence(4)["sensors"]) == (2, 2)
+
+
+def test_of_several_that_overlap_the_pair_that_is_apart_is_found() -> None:
+    sets = [frozenset("ab"), frozenset("acd"), frozenset("bef")]
+    assert independent(sets) == 2
+    assert independent([frozenset("ab"), frozenset("abc"), frozenset("bc")]) == 1
+    assert independent([frozenset("a"), frozenset("ab"), frozenset("a")]) == 1
+    assert independent([frozenset("a"), frozenset("b"), frozenset("abc"), frozenset("d")]) == 3
+    assert independent([]) == 0
 
 
 def test_a_restart_keeps_its_evidence() -> None:
@@ -101,6 +132,9 @@ def test_a_restart_keeps_its_evidence() -> None:
 @pytest.mark.parametrize(
     ("given", "rows", "key", "says"),
     [
+        ({"confirm": ""}, SLOPE, "confirm", "lowest level that needs two"),
+        ({"levels": ["red", "black"], "confirm": "black"}, BLACK, "confirm", "write red"),
+        ({}, under(("level", "12"), ("level", "23")), "confirm", "one alone never"),
         ({"confirm": "rad"}, SLOPE, "confirm", "did you mean 'red'?"),
         ({"confirm_by": "lines"}, [SLOPE[0], SLOPE[2]], "confirm", "two lines"),
         ({"confirm_by": "sensors"}, SLOPE[:2], "confirm", "two sensors"),
@@ -108,7 +142,7 @@ def test_a_restart_keeps_its_evidence() -> None:
     ],
 )
 def test_what_could_never_be_confirmed_is_refused(
-    given: dict[str, str], rows: list[Input], key: str, says: str
+    given: dict[str, Any], rows: list[Input], key: str, says: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         law(AT, {**GIVEN, **given}, rows)

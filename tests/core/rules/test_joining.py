@@ -183,6 +183,33 @@ def test_a_channel_nobody_knows_is_refused_in_the_first_stage() -> None:
     assert caught.value.key == "rule[0].channels[1]"
 
 
+RED_TWICE = """
+[[rule]]
+id = "j1"
+pack = "generic-vote"
+inputs = [{ rule = "river", channels = ["st1/wl"] }]
+parameters = { need = 1 }
+[[rule]]
+id = "top"
+pack = "two-families-red"
+inputs = [{ rule = "river", channels = ["st1/wl"] }, { rule = "j1", line = "other" }]
+parameters = { confirm_by = "sensors" }
+"""
+
+
+@pytest.mark.parametrize("by", ["sensors", "lines", "either"])
+def test_a_vote_over_the_same_sensor_is_no_second_one(by: str) -> None:
+    text = RED_TWICE.replace("sensors", by)
+    key, seen, remedy = refused(text)
+    assert (key, seen) == ("rule[3].parameters.confirm", "red")
+    assert "one alone never gives it" in remedy
+    if by != "lines":
+        apart = text.replace('"st1/wl"] }]', '"st2/wl"] }]')
+        (row,) = [one for one in rules(apart)[-1].inputs if one.channel is None]
+        assert row.sensors == {("st2", "wl")}
+        assert row.evidence_lines == {"level", "other"}
+
+
 def test_labels_of_every_law() -> None:
     bound = {rule.id: rule for rule in rules(SILENT + joint("a", "river"))}
     assert inputs.labels(bound["river"].law) == COLOURS

@@ -73,9 +73,13 @@ def test_one_reading_an_hour_old_does_not_fire_a_ten_minute_rule() -> None:
     assert play(fold, timeline(late, tail_s=3600)) == []
 
 
-def test_a_silence_longer_than_the_gap_starts_persistence_again() -> None:
+def test_persistence_goes_on_over_a_silence_with_readings_over_at_both_ends() -> None:
     law = ladder(*ONE, persistence_s=600, gap_s=900)
-    assert judged(law, [(0, 3.1), (1200, 3.1), (1500, 3.1)]) == []
+    raised = judged(law, [(0, 3.1), (1200, 3.1), (1500, 3.1)])
+    assert brief(raised, None) == [("raised", "blue", 1200)]
+    assert raised[0].evidence["since_ms"] == raised[0].time_ms - 1_200_000
+    assert judged(law, [(0, 2.9), (1200, 3.1), (1500, 3.1)]) == []
+    assert judged(law, [(0, 3.1), (1200, 2.9), (1500, 3.1)]) == []
     assert brief(judged(law, [(0, 3.1), (800, 3.1)]), None) == [("raised", "blue", 800)]
 
 

@@ -26,7 +26,7 @@ def groups(steps: list[Increment], join_ms: int) -> list[Increment]:
         if not step.rain_nm:
             continue
         near = out and step.time_ms - out[-1][0].time_ms < join_ms
-        if near and out[-1][0].gap_ms <= join_ms:
+        if near and out[-1][0].gap_ms <= join_ms + join_ms // 20:
             out[-1].append(step)
         else:
             out.append([step])
@@ -36,7 +36,7 @@ def groups(steps: list[Increment], join_ms: int) -> list[Increment]:
 def total(steps: list[Increment], length_ms: int, now_ms: int) -> int:
     """The sum of a window, from its definition."""
     inside = [s for s in steps if now_ms - length_ms < s.time_ms <= now_ms]
-    return sum(s.rain_nm for s in inside if s.gap_ms <= length_ms)
+    return sum(s.rain_nm for s in inside if s.gap_ms <= length_ms + length_ms // 20)
 
 
 def played(rows: list[tuple[int, int]]) -> list[Increment]:

@@ -199,7 +199,7 @@ def test_the_town_is_warned_when_the_water_is_there_or_by_the_lead_before() -> N
     [
         (("parts = 8", "parts = 2.5"), "parts", "whole number"),
         (("parts = 8", "parts = 65"), "parts", "at most 64"),
-        (("parts = 8", "weight = 0.6"), "weight", "at most 0.5"),
+        (("parts = 8", "weight = 0.46"), "weight", "at most 0.45"),
         (("travel_h = 2", "travel_h = 0"), "travel_h", "at least 0.05"),
         (("parts = 8", 'unit = "m"'), "levels[0].raise", "m"),
         (('reach = "dam to town"', ""), "reach", "needs it"),

@@ -46,7 +46,7 @@ def test_a_ladder_without_delays_is_the_textbook_one(values: list[float]) -> Non
 
 
 @given(st.lists(st.tuples(st.sampled_from([60, 300, 700]), st.sampled_from([2.0, 2.9, 3.1, 4.1]))))
-def test_persistence_is_an_unbroken_stretch_of_event_time(rows: list[tuple[int, float]]) -> None:
+def test_persistence_is_a_stretch_without_a_reading_below(rows: list[tuple[int, float]]) -> None:
     law = ladder(("blue", 3.0, 0.0), persistence_s=600, gap_s=650)
     machine, out = Ladder(bound(law, Family.LEVEL, place()), law, "st1/wl"), []
     now, readings = 0, []
@@ -60,8 +60,6 @@ def test_persistence_is_an_unbroken_stretch_of_event_time(rows: list[tuple[int, 
         while start >= 0 and readings[start][1] >= 3.0:
             if ms - readings[start][0] >= 600_000:
                 expected = ms
-                break
-            if start and readings[start][0] - readings[start - 1][0] > 650_000:
                 break
             start -= 1
         if expected is not None:
@@ -89,7 +87,9 @@ def test_rain_levels_are_the_sums_of_their_windows(rows: list[tuple[int, int]]) 
         top = 0
         for _, level, hours, depth in SIGNALS:
             length = hours * HOUR_MS
-            inside = sum(f for ms, f, gap in falls if ms > now - length and gap <= length)
+            inside = sum(
+                f for ms, f, gap in falls if ms > now - length and gap <= length + length // 20
+            )
             if inside >= depth:
                 top = max(top, level)
         if top > rank or (top < rank and now - wet_ms >= HOUR_MS):

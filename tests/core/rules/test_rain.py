@@ -98,7 +98,8 @@ def test_it_does_not_ease_while_it_still_rains() -> None:
 def test_a_jump_over_a_gap_counts_only_in_windows_at_least_as_long() -> None:
     assert levels(judged([60.0], step_s=3.5 * 3600)) == ["yellow"]
     assert levels(judged([60.0], step_s=6.5 * 3600)) == ["blue"]
-    assert levels(judged([60.0], step_s=12.5 * 3600)) == []
+    assert levels(judged([60.0], step_s=12.6 * 3600)) == ["blue"]
+    assert levels(judged([60.0], step_s=12.61 * 3600)) == []
 
 
 def test_a_total_that_falls_is_a_new_base_and_the_evidence_says_so() -> None:

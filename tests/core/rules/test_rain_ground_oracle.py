@@ -113,7 +113,7 @@ def joined(wet: list[Increment]) -> list[Increment]:
     out: list[Increment] = []
     first_ms = 0
     for one in wet:
-        if out and one.time_ms - first_ms < HOUR_MS and out[-1].gap_ms <= HOUR_MS:
+        if out and one.time_ms - first_ms < HOUR_MS and out[-1].gap_ms <= HOUR_MS + HOUR_MS // 20:
             out[-1] = Increment(one.time_ms, out[-1].rain_nm + one.rain_nm, out[-1].gap_ms)
         else:
             out.append(one)
@@ -126,7 +126,7 @@ def window_sums(steps: list[Increment], length_ms: int) -> list[int]:
     wet = [s for s in steps if s.rain_nm]
     groups = joined(wet)
     # Rain of a group up to now, and of those before it that are dated inside the window.
-    counted = sums([g for g in groups if g.gap_ms <= length_ms])
+    counted = sums([g for g in groups if g.gap_ms <= length_ms + length_ms // 20])
     ends = [g.time_ms for g in groups]
     done, out = sums(wet), []
     for step_ in steps:
@@ -137,7 +137,7 @@ def window_sums(steps: list[Increment], length_ms: int) -> list[int]:
             growing = groups[at]
             before = ends[at - 1] if at else -1
             so_far = done.up_to(now) - done.up_to(before)
-            total += so_far if growing.gap_ms <= length_ms else 0
+            total += so_far if growing.gap_ms <= length_ms + length_ms // 20 else 0
         out.append(total)
     return out
 

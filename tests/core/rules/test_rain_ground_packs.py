@@ -81,7 +81,29 @@ def test_of_curves_each_is_a_level() -> None:
     assert ladder.unit == "curves"
 
 
+NOTHING = LEVELS.replace("100", "0")
+BELOW = LEVELS.replace("100", "-1")
+NO_CLEAR = LEVELS.replace("100", "9, clear = 0")
+DAY = 'starts_at = "08:00"\nutc_offset = "+08:00"\n'
 WRONG = [
+    *(
+        (pack, f"{more}{levels}", f"levels[0].{key}", "more than 0")
+        for pack, more in (
+            ("generic-api", "k_day = 0.85\n"),
+            ("jma-effective-rainfall", ""),
+            ("jma-soil-water", ""),
+            ("usgs-seattle-p3-p15", ""),
+            ("caine-1980", ""),
+            ("cn-rain-grades", DAY),
+        )
+        for levels, key in ((NOTHING, "raise"), (BELOW, "raise"), (NO_CLEAR, "clear"))
+    ),
+    (
+        "usgs-seattle-wetness",
+        'utc_offset_h = 0\nlevels = [{ level = "red", raise = -0.18 }]',
+        "levels[0].raise",
+        "never drier",
+    ),
     ("caine-1980", "a = 15", "parameters.a", "fixes it"),
     ("usgs-seattle-intensity-duration", "dmin_h = 56", "dmax_h", "dmin_h < dmax_h"),
     ("usgs-seattle-intensity-duration", "dmax_h = 61", "dmax_h", "at most 60"),

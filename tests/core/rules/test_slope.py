@@ -260,6 +260,9 @@ def test_the_fold_raises_level_by_level_and_a_restart_says_the_same() -> None:
         ({"orange_deg": 90}, "orange_deg", "less than 90"),
         ({"sigma_mm": 0}, "sigma_mm", "floor of v_eq"),
         ({"r2_min": 1.5}, "r2_min", "at most 1"),
+        ({"v_eq_mm_per_day": 0.001}, "v_eq_mm_per_day", "sigma / window"),
+        ({"levels": [{"level": "red", "raise": 3}]}, "levels[0].level", "never red"),
+        ({"levels": [{"level": "red", "raise": 5}]}, "levels[0].raise", "at most 4"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(more: dict[str, Any], key: str, remedy: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rig.packbook import GAUGE, refused
 
 from egret_core.rules.index import Standing
 from egret_core.rules.soil_water import MS_PER_H, SoilWater, euler
@@ -84,3 +85,19 @@ def test_seattle_by_one_hour_euler_for_each_reading() -> None:
     peak, hour = max(found)
     assert (round(peak, 3), hour) == (81.377, "2011112305")
     assert [sum(x >= level for x, _ in found) for level in (40, 50, 60)] == [281, 136, 43]
+
+
+@pytest.mark.parametrize("step_s", [60, 599, 3601])
+def test_a_step_that_is_no_ten_minutes_to_an_hour_is_refused(step_s: int) -> None:
+    levels = 'levels = [{ level = "red", raise = 80 }]'
+    assert refused("jma-soil-water", GAUGE, f"step_s = {step_s}\n{levels}")[0] == "step_s"
+
+
+@pytest.mark.parametrize("step_s", [600, 3600])
+def test_the_longest_silence_is_thirty_days_whatever_the_step(step_s: int) -> None:
+    for late_ms, left in ((0, True), (1, False)):
+        index = SoilWater(step_s * 1000, 0)
+        index.take(0, 0)
+        index.take(MS_PER_H, 200 * NM_PER_MM)
+        found = index.take(MS_PER_H + 30 * 24 * MS_PER_H + late_ms, 0)
+        assert bool(found) is left

@@ -131,6 +131,8 @@ def test_the_same_table_in_feet_is_the_same_rule() -> None:
         (('"2026-01-01T08:00:00+08:00"', '"New Year"'), "epoch", "offset"),
         (('name = "K1"', 'name = "M2"'), "constituents[1].name", "once"),
         (("amplitude = 0.3", "amplitude = -0.3"), "constituents[1].amplitude", "at least 0"),
+        (("amplitude = 0.3", "amplitude = 10.1"), "constituents[1].amplitude", "at most 10 m"),
+        (("15.041069", "360.1"), "constituents[1].speed_deg_per_h", "at most 360"),
         (("phase_deg = 12.5", 'phase_deg = "G"'), "constituents[0].phase_deg", "number"),
         (("phase_deg = 12.5", "phase_deg = 1, nodal = 1"), "constituents[0].nodal", "unknown key"),
         (('datum = "Yellow Sea"', 'datum = "Luoling"'), "datum", "Yellow Sea"),

@@ -98,9 +98,9 @@ def test_a_quiet_point_stays_quiet_by_the_floor_of_v_eq() -> None:
         assert not [row for row in levels(quiet, v_eq_mm_per_day=0) if row[0] == "orange"]
     said = told(made(v_eq_mm_per_day=0), moving(lambda _: 0.0, 60))[-1]
     assert said["v_eq_mm_per_day"] == 0.1  # 0.5 mm over 5 d
-    assert made(v_eq_mm_per_day=0.01).take(0, 0) is None
-    given_low = told(made(v_eq_mm_per_day=0.01), moving(lambda _: 0.0, 60))[-1]
-    assert given_low["v_eq_mm_per_day"] == 0.1
+    assert said["v_eq_is"] == "floor"
+    least = told(made(v_eq_mm_per_day=0.1), moving(lambda _: 0.0, 60))[-1]
+    assert (least["v_eq_mm_per_day"], least["v_eq_is"]) == (0.1, "given")
 
 
 def test_v_eq_is_learnt_frozen_and_shown() -> None:
@@ -154,6 +154,10 @@ def test_the_lowest_of_a_span_needs_three_readings_that_fill_it() -> None:
     ("more", "key", "remedy"),
     [
         ({"levels": [{"level": "red", "raise": 85}]}, "levels[0].raise", "inverse-velocity"),
+        ({"levels": [{"level": "red", "raise": 80}]}, "levels[0].level", "never red"),
+        ({"levels": [{"level": " Red", "raise": 80}]}, "levels[0].level", "never red"),
+        ({"v_eq_mm_per_day": 0.099}, "v_eq_mm_per_day", "at least 0.1: sigma / window"),
+        ({"sigma_mm": 101}, "sigma_mm", "at most 100"),
         ({"sigma_mm": 0}, "sigma_mm", "floor of v_eq"),
         ({"direction": "down"}, "direction", "rising, falling"),
     ],

@@ -217,6 +217,22 @@ def test_a_file_that_lacks_something_is_told_what(text: str, key: str, remedy: s
     assert caught.value.key == key
 
 
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("expect nothing from 1h until 1h", "this span is empty"),
+        ("expect nothing from 2h until 1h", "this span is empty"),
+        ("expect nothing until 0", "this span is empty"),
+        ("expect nothing until 1h provisional", "leave out provisional"),
+        ("expect nothing until 1h refuted", "leave out refuted"),
+    ],
+)
+def test_nothing_has_a_span_and_no_phase(line: str, remedy: str) -> None:
+    with pytest.raises(ConfigError, match=remedy) as caught:
+        parse_timeline(f"{HEAD}{line}", "f")
+    assert (caught.value.key, caught.value.seen) == ("line 3", line)
+
+
 def test_a_file_has_a_limit_of_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "LINES_MAX", 2)
     with pytest.raises(ConfigError, match="at most 2 lines"):

@@ -15,6 +15,7 @@ from egret_core.rules.model import Family
 from egret_core.rules.step import Receipt, Tick
 from egret_core.rules.timeline import parse_timeline
 from egret_core.rules.timeline_play import TICK_MS, Played
+from egret_core.rules.timeline_play import _receipts as receipts
 from egret_core.rules.timeline_play import play as played
 
 ZERO_MS = 1_783_814_400_000
@@ -156,7 +157,7 @@ def test_nobody_listens_while_the_centre_is_down() -> None:
     text = "st1/wl from 0 every 1m: 1x5\nplay until 18m\n"
     assert run(f"{text}expect fault at 14m", RULES).findings == []
     # Five minutes are shorter than the fault of its own, and pause the count.
-    down = f"{text}centre down from 5m to 10m\nexpect nothing until 1h"
+    down = f"{text}centre down from 5m to 10m\nexpect nothing until 18m"
     assert run(down, RULES).findings == []
 
 
@@ -177,6 +178,12 @@ def test_readings_of_one_receipt_are_judged_together() -> None:
         ("st1/wx from 0 every 1m: 1", "line 3", "st1/wx", "did you mean 'st1/wl'?"),
         ("st1/wl in kPa from 0 every 1m: 1", "line 3", "kPa", "cannot measure water_level"),
         ("expect blue of leval at 1m", "line 3", "leval", "did you mean 'level'?"),
+        ("expect blue on st1/w1 at 1m", "line 3", "st1/w1", "did you mean 'st1/wl'?"),
+        ("expect nothing on st1/w1 until 1m", "line 3", "st1/w1", "did you mean 'st1/wl'?"),
+        ("expect nothing of level on st1/rn until 1m", "line 3", "st1/rn", "level says nothing"),
+        ("expect bleu at 1m", "line 3", "bleu", "did you mean 'blue'?"),
+        ("expect eased bleu at 1m", "line 3", "bleu", "did you mean 'blue'?"),
+        ("expect red of rain at 1m", "line 3", "red", "unknown level; known: blue"),
     ],
 )
 def test_what_the_catalogue_does_not_know_is_told(
@@ -185,6 +192,35 @@ def test_what_the_catalogue_does_not_know_is_told(
     with pytest.raises(ConfigError, match=re.escape(remedy)) as caught:
         run(f"{text}\nexpect nothing until 1h")
     assert (caught.value.file, caught.value.key, caught.value.seen) == ("f", key, seen)
+
+
+@pytest.mark.parametrize(
+    "line", ["expect nothing until 61m", "expect blue at 61m", "expect blue at 2h within 10m"]
+)
+def test_what_is_not_played_is_not_expected(line: str) -> None:
+    with pytest.raises(ConfigError, match="after the end of the play") as caught:
+        run(f"st1/wl from 0 every 1m: 1\nplay until 1h\n{line}")
+    assert (caught.value.key, caught.value.seen) == ("line 5", line)
+
+
+def test_rules_that_judge_values_are_not_tested_without_any() -> None:
+    with pytest.raises(ConfigError, match="give readings"):
+        run("expect nothing until 1h")
+    assert run("expect nothing until 5m", RULES).findings == []  # one of them judges silence
+    down = "centre down from 1m to 20m\nplay until 30m\nexpect others\n"
+    assert run(f"{down}expect fault of centre-ticks on centre at 10m50s").findings == []
+
+
+def test_what_comes_while_the_centre_is_down_is_taken_at_its_end() -> None:
+    text = "st1/wl from 0 every 1m: 1x6 3.0x3 1x20\ncentre down from 5m to 20m\nexpect others\n"
+    found = run(f"{text}expect blue at 6m")
+    assert found.findings == []
+    script = parse_timeline(
+        f"start 2026-07-12T08:00:00+08:00\ncatalogue x\n{text}expect blue at 6m", "f"
+    )
+    places = {(one.station, one.channel): one for one in (RIVER, GAUGE)}
+    taken = sorted({(at - script.start_ms) // 60_000 for at, _ in receipts(script, places)})
+    assert taken == [0, 1, 2, 3, 4, *range(20, 29)]
 
 
 def test_an_allowed_lateness_of_the_catalogue_is_waited_for() -> None:

@@ -82,9 +82,9 @@ def test_a_velocity_within_its_noise_counts_as_none() -> None:
 def test_bands_are_multiples_of_the_steady_velocity() -> None:
     fast = moving(lambda day: 2.1 * day if day < 20 else 42 + 21 * (day - 20), 40)
     rises = [(event.level, event.rank) for event in played(law_of(), fast)]
-    assert rises == [("yellow", 1), ("orange", 2), ("red", 3)]
+    assert rises == [("yellow", 1), ("orange", 2)], "a velocity alone is never red"
     evidence = played(law_of(), fast)[-1].evidence
-    assert (evidence["index"], evidence["unit"], evidence["threshold"]) == ("velocity", "mm/d", 20)
+    assert (evidence["index"], evidence["unit"], evidence["threshold"]) == ("velocity", "mm/d", 10)
     assert evidence["value"] == pytest.approx(evidence["velocity_mm_per_day"], abs=1e-4)
 
 
@@ -104,7 +104,16 @@ def test_a_window_too_short_for_its_noise_is_refused() -> None:
         law_of(v0_mm_per_day=0.5)
     assert refused.value.key == "rule[0].parameters.window_s"
     assert "518400" in refused.value.remedy
-    assert law_of(v0_mm_per_day=0.5, window_s=518_400).ladder.rungs[2].raise_at == 5
+    assert law_of(v0_mm_per_day=0.5, window_s=518_400).ladder.rungs[1].raise_at == 2.5
+
+
+def test_the_word_red_is_refused_for_one_line_of_evidence() -> None:
+    rows = [{"level": "orange", "raise": 5}, {"level": "red", "raise": 10}]
+    with pytest.raises(ConfigError) as refused:
+        law_of(levels=rows)
+    assert refused.value.key == "rule[0].parameters.levels[1].level"
+    assert "inverse-velocity" in refused.value.remedy
+    assert law_of(levels=[rows[0], {"level": "fast", "raise": 10}]).ladder.rungs[1].raise_at == 20
 
 
 def test_a_steady_velocity_of_none_and_a_channel_that_does_not_move_are_refused() -> None:
@@ -132,5 +141,5 @@ def test_any_finite_reading_is_taken_and_a_restart_says_the_same(
 
 
 def test_a_level_keeps_the_wait_of_its_own() -> None:
-    rows = [{"level": "yellow", "raise": 2}, {"level": "red", "raise": 9, "hold_s": 60}]
+    rows = [{"level": "yellow", "raise": 2}, {"level": "orange", "raise": 9, "hold_s": 60}]
     assert [rung.hold_ms for rung in law_of(levels=rows).ladder.rungs] == [None, 60_000]

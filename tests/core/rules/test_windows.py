@@ -17,7 +17,9 @@ STEPS = st.lists(
 
 def brute(steps: int, time_ms: int, length: int) -> int:
     return sum(
-        s.rain_nm for s in steps if time_ms - length < s.time_ms <= time_ms and s.gap_ms <= length
+        s.rain_nm
+        for s in steps
+        if time_ms - length < s.time_ms <= time_ms and s.gap_ms <= length + length // 20
     )
 
 
