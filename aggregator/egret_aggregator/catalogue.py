@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from egret_core.errors import ConfigError
 from egret_core.rules.binding import bind
 from egret_core.rules.joining import AREA
-from egret_core.rules.model import ChannelPlace
+from egret_core.rules.model import LATE_MAX_S, ChannelPlace
 from egret_core.rules.packs import (
     Pack,
     number,
@@ -67,7 +67,6 @@ __all__ = [
 
 STATIONS = "stations.toml"
 RULES = "rules.toml"
-LATE_MAX_S = 3600.0  # a channel that waits longer for its order warns too late
 _NEEDS_DATUM = ("water_level",)  # a depth or a rain total is its own zero
 _STATION_KEYS = ("id", "name", "latitude", "longitude", "channel", "extra")
 _CHANNEL_KEYS = ("id", "quantity", "datum", "gateway", "feed", "late_s", "screening")

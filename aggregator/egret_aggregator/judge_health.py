@@ -24,6 +24,7 @@ def of_fold(fold: Fold) -> Mapping[str, Any]:
         "late": sum(channel.late for channel in channels),
         "ahead": sum(channel.ahead for channel in channels),
         "inputs_missing": fold.second.missing(),
+        "capped": fold.capped(),
         "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
         "screened": {c.place.name: c.screen.counts for c in channels if c.screen is not None},
         "standings": unable(channels),

@@ -96,6 +96,7 @@ _JUDGE = (
     _gauge("egret_judge_missing_inputs", "Inputs of rules over rules that have fallen silent"),
     _counter("egret_judge_looked_back_total", "Gaps whose late readings were judged"),
     _counter("egret_judge_look_back_failed_total", "Gaps to be looked at again: no store"),
+    _gauge("egret_judge_capped_channels", "Channels whose cut is longer than judgement waits for"),
     _gauge(
         "egret_judge_rules_standing",
         "Pairs of rule and channel by what the rule can say now: only ok is a judgement",

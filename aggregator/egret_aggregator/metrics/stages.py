@@ -115,6 +115,7 @@ def judge(room: Judge) -> dict[str, float | Histogram]:
         "egret_judge_cold_channels_total": float(health["cold"]),
         "egret_judge_looked_back_total": float(health["looked_back"]),
         "egret_judge_look_back_failed_total": float(health["look_back_failed"]),
+        "egret_judge_capped_channels": float(len(health["capped"])),
         "egret_judge_misfit_channels": float(len(health["misfits"])),
         "egret_judge_missing_inputs": float(sum(map(len, health["inputs_missing"].values()))),
     }

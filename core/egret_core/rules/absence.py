@@ -5,12 +5,15 @@ that downtime of the centre pauses it and never resets it. Said provisionally at
 once the allowed lateness has gone by as well, or when what comes next proves the gap, said or not;
 refuted when a reading from inside the limit arrives after all. Event time: last good reading plus
 the limit. An old backlog clears nothing: a receipt is fresh while the reading is no older than
-limit plus lateness. Time that ends in a maintenance receipt is not counted. A rule may have further
-levels, each with a longer limit of its own: a fault after 10 minutes, an alarm after an hour.
+limit plus lateness. Time up to a maintenance reading is not counted. A copy changes nothing. Where
+the limit is at least the lateness, no order of receipt changes a settled event; below it, two gaps
+within one lateness may be told as one. A rule may have further levels, each with a longer limit of
+its own: a fault after 10 minutes, an alarm after an hour.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from egret_core.rules.model import AbsenceLaw, BoundRule
+
+SPELLS_MAX = 4  # returns that wait: two where the limit is at least the lateness
+KEPT_MAX = 16  # newest maintenance readings that are remembered
 
 
 def silence(absences: Iterable[Absence], running_ms: int, out: list[ConditionEvent]) -> float:
@@ -43,20 +49,17 @@ class Absence:
     """
 
     __slots__ = (
-        "_back_at",
-        "_back_ms",
         "_fresh_ms",
         "_hazard",
+        "_kept",
         "_last_ms",
         "_late_ms",
         "_levels",
         "_mark",
-        "_newest_ms",
         "_said",
-        "_seen",
         "_seen_good",
         "_settling_ms",
-        "_waited_ms",
+        "_spells",
         "limit_ms",
         "rank",
         "rule",
@@ -81,11 +84,10 @@ class Absence:
         self._last_ms = now_ms  # last good reading, or when the rule took effect
         self._seen_good = False
         self._mark = running_ms  # running time from which the silence counts
-        self._seen = running_ms  # running time of the last receipt of any quality
-        self._back_ms: int | None = None  # earliest good reading since it fell silent
-        self._newest_ms = now_ms
-        self._back_at = 0  # running time at which the first of them came
-        self._waited_ms = 0  # and how long it had been silent then
+        self._kept: list[int] = []  # times of maintenance readings since the last good one
+        # Good readings since it fell silent, near to each other: first, last, running time at
+        # which the first of them came, and how long it had been silent then.
+        self._spells: list[list[int]] = []
 
     def far(self, time_ms: int) -> bool:
         """Tell whether a time lies further than the first limit after the last good reading."""
@@ -109,11 +111,10 @@ class Absence:
 
     def follow(self, other: Absence) -> None:
         """Take over what another rule knows of the same subject: its last word, and the count."""
-        back = other._back_ms is not None
-        self._last_ms = max(other._last_ms, other._newest_ms) if back else other._last_ms
-        self._seen_good = other._seen_good or back
-        self._newest_ms = self._last_ms
-        self._mark, self._seen = other._mark, other._seen
+        spells = other._spells
+        self._last_ms = max(other._last_ms, spells[-1][1]) if spells else other._last_ms
+        self._seen_good = other._seen_good or bool(spells)
+        self._mark, self._kept = other._mark, list(other._kept)
 
     def known(self, time_ms: int) -> None:
         """Take the last good reading before the rule; the count goes on from where it is."""
@@ -125,50 +126,46 @@ class Absence:
     ) -> None:
         """Take the receipt of a good reading."""
         if received_ms - time_ms > self._fresh_ms:
-            self._seen = running_ms
             return
         if time_ms <= self._last_ms and self._seen_good:
-            self._seen = running_ms  # a copy, or older than what is known: nothing new
-            return
-        waited_ms = running_ms - self._mark
-        self._mark = running_ms
-        back = self._back_ms is not None or self.rank or self._said
+            return  # a copy, or older than what is known: nothing new
+        spells, waited_ms = self._spells, running_ms - self._mark
+        if not spells or time_ms > spells[-1][1]:
+            self._mark = running_ms
+        silent = spells or self.rank or self._said
         near = time_ms - self._last_ms <= self.limit_ms  # the common case, without a call
-        if not back and (near or not self._gap(time_ms, waited_ms)):
+        if not silent and (near or not self._gap(time_ms, waited_ms)):
             self._last_ms = time_ms
             self._seen_good = True
             return
-        if self._back_ms is None:
-            self._back_ms, self._back_at, self._newest_ms = time_ms, running_ms, time_ms
-            self._waited_ms = waited_ms
-        self._back_ms = min(self._back_ms, time_ms)
-        self._newest_ms = max(self._newest_ms, time_ms)
-        if self._newest_ms - self._back_ms >= self._late_ms:
-            self._resolve(self._back_ms, out)
+        self._spell(time_ms, running_ms, waited_ms)
+        spells = self._spells
+        while spells and spells[-1][1] - spells[0][0] >= self._late_ms:
+            self._resolve(out)
 
     def doubtful(self, time_ms: int, receipt: tuple[int, int], *, maintained: bool) -> None:
         """Take the receipt (its time, and running time) of a reading that is not good."""
         if maintained:
             self.maintained(time_ms, *receipt)
-        else:
-            self.bad(receipt[1])
-
-    def bad(self, running_ms: int) -> None:
-        """Take the receipt of a reading that ends no silence."""
-        self._seen = running_ms
 
     def maintained(self, time_ms: int, received_ms: int, running_ms: int) -> None:
         """Take a receipt from a site under maintenance: the time before it is not counted."""
-        if received_ms - time_ms > self._fresh_ms:
+        old = received_ms - time_ms > self._fresh_ms or time_ms <= self._last_ms
+        if old or time_ms in self._kept:
             return
-        self._mark += max(0, running_ms - max(self._mark, self._seen))
-        self._seen = running_ms
+        spells, kept = self._spells, self._kept
+        newest_ms = max([self._last_ms, *(spell[1] for spell in spells), *kept[-1:]])
+        if time_ms > newest_ms:
+            self._mark = min(running_ms, self._mark + time_ms - newest_ms)
+        insort(kept, time_ms)
+        del kept[:-KEPT_MAX]
 
     def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
         """Judge the silence at one tick."""
-        if self._back_ms is not None:
-            if running_ms - self._back_at >= self._late_ms:
-                self._resolve(self._back_ms, out)
+        spells = self._spells
+        if spells:
+            while spells and running_ms - spells[0][2] >= self._late_ms:
+                self._resolve(out)
             return
         silent = running_ms - self._mark
         levels, reached = self._levels, self.rank + len(self._said)
@@ -182,8 +179,8 @@ class Absence:
 
     def due_ms(self) -> float:
         """Return the running time before which a tick has nothing to say."""
-        if self._back_ms is not None:
-            return self._back_at + self._late_ms
+        if self._spells:
+            return self._spells[0][2] + self._late_ms
         levels, reached = self._levels, self.rank + len(self._said)
         due: float = levels[reached][1] + self._settling_ms if reached < len(levels) else inf
         if self._said:
@@ -196,23 +193,41 @@ class Absence:
 
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
-        back = [self._back_ms, self._newest_ms, self._back_at, self._waited_ms]
         last = [self._last_ms, self._seen_good]
-        return [self.rank, last, self._mark, self._seen, back, self._said]
+        return [self.rank, last, self._mark, self._kept, self._spells, self._said]
 
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
-        self.rank, last, self._mark, self._seen, back, said = saved
+        self.rank, last, self._mark, kept, back, said = saved
         if isinstance(said, str):  # a state of one level: absent was 2, provisional 1
             self.rank, said = self.rank // 2, [said] if said else []
         self._said = list(said)
         self._last_ms, self._seen_good = last
-        self._back_ms, self._newest_ms, self._back_at = back[:3]
-        self._waited_ms = back[3] if len(back) > 3 else 0  # noqa: PLR2004  (an older state)
+        self._kept, self._spells = [], [list(spell) for spell in back if isinstance(spell, list)]
+        if isinstance(kept, list):
+            self._kept = list(kept)
+        elif back[0] is not None:  # a state that knew one return: earliest, newest, since, waited
+            self._spells = [[*back, 0][:4]]
 
-    def _resolve(self, back_ms: int, out: list[ConditionEvent]) -> None:
+    def _spell(self, time_ms: int, running_ms: int, waited_ms: int) -> None:
+        """Put a good reading among those since it fell silent, with what it is near to."""
+        spells: list[list[int]] = []
+        for spell in sorted([*self._spells, [time_ms, time_ms, running_ms, waited_ms]]):
+            before = spells[-1] if spells else spell
+            crowded = len(spells) == SPELLS_MAX
+            if before is spell or (spell[0] - before[1] > self.limit_ms and not crowded):
+                spells.append(spell)
+                continue
+            before[1] = max(before[1], spell[1])
+            if spell[2] < before[2]:
+                before[2:] = spell[2:]
+        self._spells = spells
+
+    def _resolve(self, out: list[ConditionEvent]) -> None:
         """The subject speaks again and no earlier word of it can come any more."""
-        while self.rank < len(self._levels) and self._was_silent(back_ms):
+        spells = self._spells
+        back_ms, newest_ms, _, waited_ms = spells.pop(0)
+        while self.rank < len(self._levels) and self._was_silent(back_ms, waited_ms):
             self._settle(out)
         self._refute(Cause.NOT_CONFIRMED, out)
         if self.rank:
@@ -224,19 +239,27 @@ class Absence:
             self.rank = 0
             change, phase = Change.RETURNED, Phase.SETTLED
             out.append(self._event(change, phase, 0, end_ms, cause=cause, evidence=evidence))
-        self._last_ms, self._seen_good = self._newest_ms, True
-        self._back_ms = None
+        self._last_ms, self._seen_good = newest_ms, True
+        while spells and not self._gap(spells[0][0], spells[0][3]):
+            self._last_ms = spells.pop(0)[1]
+        self._kept = [time_ms for time_ms in self._kept if time_ms > self._last_ms]
+
+    def _counts_from(self, time_ms: int) -> int:
+        """Return from when silence up to a time counts: the last good reading or maintenance."""
+        return max([self._last_ms, *(kept_ms for kept_ms in self._kept if kept_ms < time_ms)])
 
     def _gap(self, time_ms: int, waited_ms: int) -> bool:
         """Tell whether a reading comes so late that no tick may have said so, and it was silent."""
         # Receipts may be as much nearer to each other than their readings as one may be late.
-        return self.far(time_ms) and waited_ms >= self._levels[0][1] - self._late_ms
+        limit_ms = self.limit_ms
+        far = time_ms - self._counts_from(time_ms) > limit_ms
+        return far and waited_ms >= limit_ms - self._late_ms
 
-    def _was_silent(self, back_ms: int) -> bool:
+    def _was_silent(self, back_ms: int, waited_ms: int) -> bool:
         """Tell whether the gap that is over reached the next level, by both clocks."""
         limit_ms = self._levels[self.rank][1]
-        heard = bool(self._said) or self._waited_ms >= limit_ms - self._late_ms
-        return heard and back_ms - self._last_ms > limit_ms
+        heard = bool(self._said) or waited_ms >= limit_ms - self._late_ms
+        return heard and back_ms - self._counts_from(back_ms) > limit_ms
 
     def _settle(self, out: list[ConditionEvent]) -> None:
         said = self._said.pop(0) if self._said else ""

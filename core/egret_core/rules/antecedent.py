@@ -78,6 +78,7 @@ class Antecedent:
     def restore(self, saved: Sequence[Any]) -> None:
         """Take a state that `dump` returned."""
         self._depth_mm, self._last_ms, self._since_ms = saved
+        self.standing = Standing.WARMING_UP
         if self._last_ms is not None:
             self.standing = self._stands(self._last_ms)
 

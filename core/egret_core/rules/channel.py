@@ -133,9 +133,9 @@ class Channel:
         self.wake_ms = min(self.wake_ms, running_ms + self._wake_in_ms)
         _, _, own_ms, value, _, flag, reasons = reading
         time_ms = own_ms
-        if own_ms > received_ms + AHEAD_MS:
+        if own_ms > received_ms + AHEAD_MS or own_ms in self._ahead:
             if own_ms in self._ahead:
-                return
+                return  # a copy, though it may be ahead no more
             time_ms = self._at_receipt(own_ms, received_ms)
         sound = flag == 1 and not reasons and not self._careful  # the common case
         if sound:
@@ -220,7 +220,6 @@ class Channel:
 
     def forget(self, blank: dict[str, Any]) -> None:
         """Go back to what `dump` said before history was taken in."""
-        self._ahead.clear()
         self.restore(blank)
         if self.newest_ms is None:
             self.backlog.snapshots = []
@@ -282,7 +281,7 @@ class Channel:
         self.presence.restore(saved.get("seen", ([], None)), screened=self.screen is not None)
         self.backlog.restore(saved.get("backlog") or [*NO_BACKLOG, *saved["late"]])
         self.ahead, ahead = saved["ahead"]
-        self._ahead.extend(ahead)
+        self._ahead = deque(ahead, AHEAD_MAX)
         for part in (*self.detectors, *self.absences):
             if part.rule in saved["rules"]:
                 part.restore(saved["rules"][part.rule])
@@ -349,8 +348,6 @@ class Channel:
             if bases and item[1] in bases:
                 bases.discard(item[1])
                 self._settle(item[0], item[2], out, base=True)
-                if self.screen is not None:
-                    self.screen.rebase(item[0], item[2])
             elif self.screen is None:
                 self._settle(item[0], item[2], out)
             else:
@@ -365,10 +362,12 @@ class Channel:
         if step_ms > SNAPSHOT_GAP_MS and step_ms > 3 * self._step_ms > 0:
             states = {part.rule: part.dump() for part in self.detectors}
             self.backlog.keep(self.taken_ms, time_ms, states, None if base else value)
+            step_ms = 3 * self._step_ms  # a gap is no usual step
         self.taken_ms, self._step_ms = time_ms, step_ms
         if base:
-            for total in self.sums:
-                total.rebase(time_ms, value)
+            screen = (self.screen,) if self.screen is not None else ()
+            for part in (*self.sums, *screen):
+                part.rebase(time_ms, value)
             return
         if time_ms - self.settled_ms > SNAPSHOT_GAP_MS:
             self.presence.gap(self.settled_ms, time_ms)

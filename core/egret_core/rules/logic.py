@@ -5,9 +5,9 @@
     level(t) = the highest true row, or a higher one that held and is unknown now
 
 A term `NAME = "LABEL"` is true while any input of that name holds at least that label, false while
-none does, and unknown while none does and one of them has never been seen. An input that is missing
-keeps its last level. Without a unit. Source: S. C. Kleene's strong three-valued logic. State: the
-rank that holds. Cost: O(terms) an instant.
+none does, and unknown while none does and one of them has never been seen; the first good reading
+of each is an instant. An input that is missing keeps its last level. Without a unit. Source: S. C.
+Kleene's strong three-valued logic. State: the rank that holds. Cost: O(terms) an instant.
 """
 
 from __future__ import annotations

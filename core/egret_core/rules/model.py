@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from egret_core.screening.law import ScreeningLaw
 
 LATE_S = 30.0  # allowed lateness beyond a channel's cut (DESIGN 7)
+LATE_MAX_S = 3600.0  # a channel that waits longer for its order warns too late
 CUT_S = 1.0  # a gateway's cut where its meta has not told otherwise
 AHEAD_MS = 60_000  # a reading further ahead of its receipt than this is judged at receipt time
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from egret_core.rules.model import LATE_S
+from egret_core.rules.model import LATE_MAX_S, LATE_S
 
 if TYPE_CHECKING:
     from egret_core.rules.model import ChannelPlace
@@ -30,6 +30,9 @@ def place_in(waiting: list[Waiting], item: Waiting) -> bool:
 
 
 def default_late_ms(place: ChannelPlace, cut_s: float) -> int:
-    """Return the allowed lateness: the catalogue's, else 30 s beyond the channel's cut."""
-    late_s = place.late_s if place.late_s is not None else LATE_S + cut_s
+    """Return the allowed lateness: the catalogue's, else 30 s beyond the channel's cut.
+
+    What a gateway tells of its cut makes it no longer than a catalogue may.
+    """
+    late_s = place.late_s if place.late_s is not None else min(LATE_S + cut_s, LATE_MAX_S)
     return round(late_s * 1000)

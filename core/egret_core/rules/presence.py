@@ -56,6 +56,17 @@ class Presence:
                 return before_ms
         return at_ms  # between two readings that are near each other
 
+    def first_ms(self, settled_ms: int) -> int | None:
+        """Return the first good reading that is remembered, None before there is one.
+
+        Args:
+            settled_ms: the channel's newest settled reading.
+        """
+        newest_ms = settled_ms if self._good_ms is None else self._good_ms
+        if newest_ms == NO_TIME:
+            return None
+        return self._gaps[0][1] if self._gaps else newest_ms
+
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         return [self._gaps, self._good_ms]

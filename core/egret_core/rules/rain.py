@@ -205,11 +205,12 @@ class Rain:
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
         self.rank, last, self._wet_ms, rebased, waiting, steps = saved[:6]
-        for (at, least_nm), (since_ms, sum_nm) in (saved[6:] or [[]])[0]:  # an older state has none
-            self._met[at, least_nm] = (since_ms, sum_nm)
+        met = (saved[6:] or [[]])[0]  # an older state has none
+        self._met = {(at, least): (since_ms, sum_nm) for (at, least), (since_ms, sum_nm) in met}
         self._last_ms, self._last_nm = last
         self.rebased, self._rebased_ms = rebased
         self._waiting = restored(waiting)
+        self._last_mm, self.alert_at, self._windows = nan, inf, self._windows.empty()
         if self._last_ms is not None:
             self.alert_at = nextafter(self._last_nm / NM_PER_MM, inf)
             self._windows.restore(steps, self._last_ms)

@@ -118,6 +118,7 @@ class RecentAntecedent:
         """Take a state that `dump` returned."""
         steps, self._now_ms, self._since_ms = saved
         self._windows.restore(steps)
+        self.standing = Standing.WARMING_UP
         if self._now_ms is not None:
             self.standing = self._stands(self._now_ms)
 

@@ -243,9 +243,7 @@ def _tell(
 ) -> None:
     """Tell what a receipt was, now that it is known."""
     for absence in absences:
-        if said.flag == FAIL:
-            absence.bad(receipt[1])
-        else:
+        if said.flag != FAIL:
             absence.good(said.time_ms, *receipt, out)
 
 

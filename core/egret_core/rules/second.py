@@ -51,6 +51,11 @@ class ChannelSource:
         """Return the newest good reading at or before an instant, no time for none."""
         return self._channel.presence.seen_ms(at_ms, self._channel.settled_ms)
 
+    @property
+    def first_ms(self) -> int | None:
+        """The first good reading that is remembered, None before there is one."""
+        return self._channel.presence.first_ms(self._channel.settled_ms)
+
     def level_of(self, rule: str) -> tuple[int, bool]:
         """Return the level that a rule holds on it now, and whether it is a forecast."""
         for part in self._channel.detectors:

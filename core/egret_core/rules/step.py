@@ -17,7 +17,15 @@ from egret_core.rules.channel import Channel, Detector
 from egret_core.rules.gateway import Gateway
 from egret_core.rules.index import Graded
 from egret_core.rules.ladder import Ladder
-from egret_core.rules.model import CUT_S, LATE_S, AbsenceLaw, IndexLaw, LadderLaw, RainLaw
+from egret_core.rules.model import (
+    CUT_S,
+    LATE_MAX_S,
+    LATE_S,
+    AbsenceLaw,
+    IndexLaw,
+    LadderLaw,
+    RainLaw,
+)
 from egret_core.rules.order import default_late_ms
 from egret_core.rules.rain import Rain
 from egret_core.rules.running import Running
@@ -216,6 +224,13 @@ class Fold:
                 subject.backlog.snapshots = json.loads(gaps) if gaps is not None else []
         self.second.restore(state)
         self.cold, self._unheard = [], []
+
+    def capped(self) -> list[str]:
+        """Return the channels whose gateway tells a longer cut than judgement waits for."""
+        channels = [channel for here in self.channels.values() for channel in here.values()]
+        most_ms = round(LATE_MAX_S * 1000)
+        free = [one for one in channels if one.place.late_s is None]
+        return sorted(one.place.name for one in free if one.late_ms >= most_ms)
 
     def _chill(self, change: Change, before: Mapping[str, Channel | Gateway]) -> None:
         """Find the rules that begin without state; hand on what elders know of a silence."""

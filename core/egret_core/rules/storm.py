@@ -106,6 +106,7 @@ class Storm:
     def restore(self, saved: Sequence[Any]) -> None:
         """Take a state that `dump` returned."""
         self._last_ms, self._since_ms, self._start_ms, self._sum_nm, self._dry_ms = saved
+        self.standing = Standing.WARMING_UP
         if self._last_ms is not None:
             self.standing = self._stands(self._last_ms)
 

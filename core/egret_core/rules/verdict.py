@@ -62,6 +62,10 @@ class Source(Protocol):
     def seen_ms(self, at_ms: int) -> int:
         """Return the newest good reading at or before an instant, no time for none."""
 
+    @property
+    def first_ms(self) -> int | None:
+        """The first good reading that is remembered, None before there is one."""
+
     def level_of(self, rule: str) -> tuple[int, bool]:
         """Return the level that a rule holds on it now, and whether it is a forecast."""
 
@@ -82,6 +86,7 @@ class Verdict:
         "_law",
         "_sources",
         "_told",
+        "_unseen",
         "at_ms",
         "dirty",
         "forecast",
@@ -102,6 +107,8 @@ class Verdict:
         self._sources = tuple(sources)
         self._told = [Told()] * len(self.inputs)
         self._held = [Held()] * len(self.inputs)
+        # Inputs whose first reading was not judged yet: what was unknown may be known by it.
+        self._unseen = set(range(len(self.inputs)) if self._joint.looks else ())
         self._facts: list[Fact] = []
         self._count = 0
         self.rank = 0
@@ -155,6 +162,12 @@ class Verdict:
         """Return the newest good reading of any source at or before an instant."""
         return max(source.seen_ms(at_ms) for source in self._sources)
 
+    @property
+    def first_ms(self) -> int | None:
+        """The first good reading of any source that is remembered, None before there is one."""
+        found = [source.first_ms for source in self._sources]
+        return min((one for one in found if one is not None), default=None)
+
     def level_of(self, rule: str) -> tuple[int, bool]:
         """Return the level that holds; it is its own only rule."""
         return (self.rank, self.forecast) if rule == self.rule else (0, False)
@@ -175,6 +188,7 @@ class Verdict:
             "inputs": self._told,
             "facts": self._facts,
             "law": self._joint.dump(),
+            "unseen": sorted(self._unseen),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -186,14 +200,14 @@ class Verdict:
         self._told = [Told(*row) for row in saved["inputs"]]
         self._facts = [Fact(*row) for row in saved["facts"]]
         self._joint.restore(saved["law"])
+        self._unseen = set(saved.get("unseen", self._unseen))  # an older state has none
         self._held = [_levels_of(told) for told in self._told]
 
     def _next_ms(self) -> int | None:
         wakes_ms = self._joint.wakes(self.at_ms) if self.at_ms != NO_TIME else None
-        first_ms = self._facts[0].time_ms if self._facts else None
-        if wakes_ms is None or first_ms is None:
-            return first_ms if wakes_ms is None else wakes_ms
-        return min(wakes_ms, first_ms)
+        due = [wakes_ms, self._facts[0].time_ms if self._facts else None]
+        due += [self._sources[index].first_ms for index in self._unseen]
+        return min((one for one in due if one is not None), default=None)
 
     def _judge(self, at_ms: int, out: list[ConditionEvent]) -> None:
         self.at_ms, self.dirty = at_ms, True
@@ -207,6 +221,7 @@ class Verdict:
         del self._facts[:count]
         if self._joint.looks:
             self._held = self._hold(at_ms)
+            self._unseen = {index for index in self._unseen if not self._held[index].seen}
         rank = self._joint.judge(at_ms, self._held)
         if rank is None or rank == self.rank:
             return

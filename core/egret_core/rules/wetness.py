@@ -115,6 +115,7 @@ class Wetness:
     def restore(self, saved: Sequence[Any]) -> None:
         """Take a state that `dump` returned."""
         self._index_m, self._last_ms, self._since_ms = saved
+        self.standing = Standing.WARMING_UP
         if self._last_ms is not None:
             self.standing = self._stands(self._last_ms)
 

@@ -15,8 +15,7 @@ from egret_core.rules.event import Phase
 from egret_core.rules.rain import Rain
 from egret_core.rules.warmup import span_ms
 
-INLAND = 'place = "inland"\nlevels = []'
-COAST = 'place = "coast"\nlevels = []'
+INLAND, COAST = (f'place = "{one}"\nlevels = []' for one in ("inland", "coast"))
 FUZHOU = f'{INLAND[:-2]}[{{ level = "orange", window_h = 1, sum = 60 }}]'
 JIANGHUA = {
     "blue": (35, 55, 70, 100),

@@ -22,7 +22,7 @@ from rig.jointbook import (
     rules,
     scene,
 )
-from rig.rulebook import GATEWAY, at, brief, fold_of, place, play, reading
+from rig.rulebook import GATEWAY, at, brief, fold_of, killed, place, play, reading
 
 from egret_core.rules.binding import bind
 from egret_core.rules.event import Change as Said
@@ -292,3 +292,28 @@ def test_many_instants_of_one_tick_come_in_slices() -> None:
 
 def bind_at(text: str, places: Sequence[Any]) -> tuple[BoundRule, ...]:
     return bind(text, "rules.toml", PACKS, {(one.station, one.channel): one for one in places})
+
+
+NOT_WORKS = """
+[[rule]]
+id = "log"
+pack = "generic-logic"
+inputs = [{ rule = "river", channels = ["st1/wl"] },
+          { rule = "river", name = "works", channels = ["st2/wl"] }]
+[rule.parameters]
+levels = [{ level = "red", all = { river = "blue" }, none = { works = "blue" } }]
+"""
+
+
+def first_seen(second: float) -> list[Item]:
+    return scene((0, 1, 1.0), (600, 1, 3.1), (second, 2, 1.0), until=1500)
+
+
+def test_a_row_that_is_known_only_since_an_input_was_first_seen_is_judged_then() -> None:
+    both = rules(NOT_WORKS, RIVER)
+    for second, expected in ((0, 600), (900, 900)):
+        items = first_seen(second)
+        assert brief(of(play(fold_of(PLACES, both), items), "log")) == [("raised", "red", expected)]
+        for cut in range(0, len(items), 7):  # a restart anywhere, before and after it was seen
+            said = of(killed(PLACES, both, items, {cut, cut + 3}), "log")
+            assert brief(said) == [("raised", "red", expected)]
