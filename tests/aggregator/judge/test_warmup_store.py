@@ -169,8 +169,8 @@ async def opened(folder: Path) -> AsyncIterator[House]:
         await journal.close()
 
 
-# The ladder looks back over an hour before the change: the first reading in it was over already.
-RIVER_SAID = [("raised", "blue", at(300 * 145))]
+# The ladder looks back over `gap_s` before the change, 90 minutes: its first reading was over.
+RIVER_SAID = [("raised", "blue", at(300 * 139))]
 # The rung of 3 h is at 50 mm and never reached; 12 h reaches 50 mm after 100 steps of 0.5 mm.
 RAIN_SAID = [("raised", "blue", at(300 * 100 + 7))]
 
