@@ -33,6 +33,7 @@ PERIOD_S = 60.0
 MONTH_S = 30 * 86_400.0
 RECONNECTIONS_A_DAY = 1.0
 ETHERNET_B = 14  # of a frame that is not IP's
+NETNS = "/run/netns"
 NETWORK = "10.213"  # of private use; the process's own number makes it one run's
 MTU = 1500
 START_S = 30.0
@@ -113,6 +114,7 @@ def wire(folder: Path) -> Iterator[Wire]:
     net = f"{NETWORK}.{os.getpid() % 256}"
     hosts = folder / "hosts"
     inside = ("ip", "netns", "exec", name)
+    mounted = netns_mounted()
     try:
         _ip("netns", "add", name)
         _ip(
@@ -141,6 +143,14 @@ def wire(folder: Path) -> Iterator[Wire]:
     finally:
         subprocess.run(["ip", "link", "del", near], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+        if not mounted:  # `ip netns add` leaves its folder mounted on itself
+            subprocess.run(["umount", NETNS], check=False, capture_output=True)
+
+
+def netns_mounted() -> bool:
+    """Tell whether the folder of named network namespaces is a mount of its own."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return any(line.split()[4] == NETNS for line in lines)
 
 
 def _ip(*words: str, led: tuple[str, ...] = ()) -> None:

@@ -109,6 +109,13 @@ def test_thingsboard_is_told_of_every_device_and_tag(tmp_path: Path) -> None:
     assert _thingsboard.cache().parent.name == "egret", "never in our own environment"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+def test_the_wire_leaves_no_mount_behind() -> None:
+    before = _gateway_uplink.netns_mounted()
+    _gateway_uplink.why_not()
+    assert _gateway_uplink.netns_mounted() == before
+
+
 async def test_cpu_time_counts_children(tmp_path: Path) -> None:
     busy = "import time\nwhile time.process_time() < 0.3: pass\nprint(1, flush=True)\ninput()"
     script = tmp_path / "parent.py"
