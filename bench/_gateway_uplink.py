@@ -114,7 +114,6 @@ def wire(folder: Path) -> Iterator[Wire]:
     net = f"{NETWORK}.{os.getpid() % 256}"
     hosts = folder / "hosts"
     inside = ("ip", "netns", "exec", name)
-    mounted = netns_mounted()
     try:
         _ip("netns", "add", name)
         _ip(
@@ -143,7 +142,8 @@ def wire(folder: Path) -> Iterator[Wire]:
     finally:
         subprocess.run(["ip", "link", "del", near], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-        if not mounted:  # `ip netns add` leaves its folder mounted on itself
+        # `ip netns add` leaves its folder mounted on itself, and mounts it again when it must.
+        if not list(Path(NETNS).glob("*")):
             subprocess.run(["umount", NETNS], check=False, capture_output=True)
 
 
