@@ -46,7 +46,7 @@ class Health:
         """
         held = self._outbox.held()
         now = self._clock.stamp(self._clock.mono_ms()) or 0
-        oldest = await self._outbox.reader.oldest_cut()
+        oldest = await self._outbox.oldest_cut()
         stats = self._outbox.stats()
         stats["oldest_ms"] = 0 if oldest is None else max(0, self._age_ms(oldest))
         status = GatewayStatus(

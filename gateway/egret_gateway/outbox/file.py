@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from egret_core import seqranges
 from egret_core.codec import decode_batch, payload_hash
 from egret_core.errors import WireError
-from egret_core.messages import LOG_B, Kind
+from egret_core.messages import LOG_B
 from egret_gateway.outbox.model import (
     HELD_LOGS_MAX,
     HELD_RANGES_MAX,
@@ -31,17 +31,21 @@ if TYPE_CHECKING:
     from egret_core.seqranges import Ranges
 
 PAGES_MAX = 1_073_741_823  # SQLite's own bound
-_PARCEL = "b.id, l.id, b.seq, b.hash, b.kind, b.urgent, b.cut_mono, b.boot, b.payload"
+IDS_FROM = "ids_from"  # fact: no batch before it was made has this id or a higher one
+LAST_REAL = "last_real_ms"  # fact: the latest unscaled time at which we committed until then
 _ISLANDS = """
-SELECT log, min(seq), max(seq) FROM (
-  SELECT log, seq, seq - row_number() OVER (PARTITION BY log ORDER BY seq) AS island
+SELECT log, min(seq), max(seq), min(id - seq), max(id - seq) FROM (
+  SELECT id, log, seq, seq - row_number() OVER (PARTITION BY log ORDER BY seq) AS island
   FROM batch WHERE state != 2)
 GROUP BY log, island
 """
 
 
 class LogRow(NamedTuple):
-    """One log of the file; the one with the highest number takes new batches."""
+    """One log of the file; the one with the highest number takes new batches.
+
+    In the file `next_seq` lags behind: it is written with a new log and with `OutboxFile.mark`.
+    """
 
     no: int
     id: str
@@ -72,6 +76,9 @@ class OutboxFile:
         self.ranges: dict[int, Ranges] = {}
         self.unsettled = 0
         self.drafts = 0
+        self.last_real = 0  # the latest unscaled time at which we committed, ms since 1970
+        self._next_id = 1
+        self._shifts: dict[int, tuple[int, int]] = {}  # least and most of id - seq, by log
         self.reload()
         if not self.logs:
             self.db.execute("BEGIN IMMEDIATE")
@@ -89,9 +96,12 @@ class OutboxFile:
             for row in self.db.execute("SELECT no, id, next_seq, meta FROM log")
         }
         pairs: dict[int, list[tuple[int, int]]] = {}
-        for log, low, high in self.db.execute(_ISLANDS):
+        self._shifts = {}
+        for log, low, high, *shifts in self.db.execute(_ISLANDS):
             pairs.setdefault(log, []).append((low, high))
+            self._widen(log, *shifts)
         self.ranges = {log: seqranges.normalised(found) for log, found in pairs.items()}
+        self._stand()
         row = self.db.execute(
             "SELECT count(*), coalesce(sum(hash = ''), 0) FROM batch WHERE state = 0"
         ).fetchone()
@@ -104,6 +114,8 @@ class OutboxFile:
 
     def open_log(self) -> LogRow:
         """Start a new log with a random id; seqs begin at 1."""
+        if self.logs:
+            self.mark()
         number = max(self.logs, default=0) + 1
         row = LogRow(number, secrets.token_hex(LOG_B), 1, "")
         self.adopt_log(row)
@@ -125,10 +137,12 @@ class OutboxFile:
         """Add a batch whose bytes already carry the current log's next seq."""
         log = self.current
         digest = "" if draft else payload_hash(payload)
-        at = self.db.execute(
-            "INSERT INTO batch (log, seq, kind, state, urgent, kept, readings, cut_mono, boot,"
-            " cut_real, hash, payload) VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+        row_id = self._next_id
+        self.db.execute(
+            "INSERT INTO batch (id, log, seq, kind, state, urgent, kept, readings, cut_mono, boot,"
+            " cut_real, hash, payload) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
+                row_id,
                 log.no,
                 log.next_seq,
                 *new[:1],
@@ -137,14 +151,17 @@ class OutboxFile:
                 digest,
                 payload,
             ),
-        ).lastrowid
-        self.db.execute("UPDATE log SET next_seq = next_seq + 1 WHERE no = ?", (log.no,))
+        )
+        self._next_id += 1
+        self._widen(log.no, row_id - log.next_seq, row_id - log.next_seq)
+        if not draft and new.cut_real > 0:
+            self.last_real = new.cut_real
         self.logs[log.no] = log._replace(next_seq=log.next_seq + 1)
         self._grow(log.no, log.next_seq)
         self.unsettled += 1
         self.drafts += draft
         return Parcel(
-            id=at or 0,
+            id=row_id,
             log=log.id,
             seq=log.next_seq,
             hash=digest,
@@ -186,10 +203,13 @@ class OutboxFile:
         number = next((row.no for row in self.logs.values() if row.id == log), None)
         held = self.ranges.get(number, ()) if number is not None else ()
         queued = seqranges.common(wanted, held)
+        least, most = self._shifts.get(number or 0, (0, 0))
         for low, high in queued:
+            # A log's rows lie in one row after another: its seqs need no index of their own.
             done = self.db.execute(
-                "UPDATE batch SET state = 0 WHERE log = ? AND seq BETWEEN ? AND ? AND state = 1",
-                (number, low, high),
+                "UPDATE batch SET state = 0 WHERE id BETWEEN ? AND ?"
+                " AND log = ? AND seq BETWEEN ? AND ? AND state = 1",
+                (low + least, high + most, number, low, high),
             )
             self.unsettled += done.rowcount
         return Requeued(queued, seqranges.minus(wanted, queued))
@@ -203,6 +223,20 @@ class OutboxFile:
                 self.drafts -= digest == ""
             if state != State.QUARANTINED:
                 self._shrink(log, seq)
+        if any(row[0] == self._next_id - 1 for row in rows):
+            self.mark()
+
+    def mark(self) -> None:
+        """Write down how far we are: the newest rows say it, but not when they are lost or go."""
+        row = self.current
+        self.db.execute("UPDATE log SET next_seq = ? WHERE no = ?", (row.next_seq, row.no))
+        self.set_fact(IDS_FROM, self._next_id)
+        self.set_fact(LAST_REAL, self.last_real)
+
+    def number_from(self, row_id: int) -> None:
+        """Give no id below this one to a new batch."""
+        self._next_id = max(self._next_id, row_id)
+        self.set_fact(IDS_FROM, self._next_id)
 
     def held(self) -> Held:
         """Return the seqs still in the file by log, newest first where not all can be told."""
@@ -228,7 +262,8 @@ class OutboxFile:
     def remember(self, memory: Mapping[str, str]) -> None:
         """Keep conversion state, in the transaction of the samples it belongs to."""
         self.db.executemany(
-            "INSERT INTO memory VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            "INSERT INTO memory VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+            " WHERE value != excluded.value",
             memory.items(),
         )
 
@@ -286,9 +321,9 @@ class OutboxFile:
         found = []
         for number in sorted(number for number, held in self.ranges.items() if held):
             row = self.db.execute(
-                "SELECT payload FROM batch WHERE log = ? AND state != ? AND hash != ''"
-                " ORDER BY seq DESC LIMIT 1",
-                (number, State.QUARANTINED),
+                "SELECT payload FROM batch WHERE id <= ? AND log = ? AND state != ? AND hash != ''"
+                " ORDER BY id DESC LIMIT 1",
+                (self.ranges[number][-1][1] + self._shifts[number][1], number, State.QUARANTINED),
             ).fetchone()
             with suppress(WireError):
                 if row is not None and decode_batch(row[0]).gateway != gateway:
@@ -303,6 +338,35 @@ class OutboxFile:
         )
         self.reload()
 
+    def _stand(self) -> None:
+        """Find the next id and seq and the last time: of what was marked and the newest rows."""
+        marked = self.fact(IDS_FROM)
+        (newest,) = self.db.execute("SELECT coalesce(max(id), 0) FROM batch").fetchone()
+        self._next_id = max(marked, newest + 1, self._sequence() + 1)
+        row = self.db.execute(
+            "SELECT id, cut_real FROM batch WHERE hash != '' AND cut_real > 0"
+            " ORDER BY id DESC LIMIT 1"
+        ).fetchone() or (0, 0)
+        self.last_real = row[1] if row[0] >= marked else self.fact(LAST_REAL) or row[1]
+        if self.logs:
+            log = self.current
+            found = self.db.execute(
+                "SELECT seq FROM batch WHERE log = ? ORDER BY id DESC LIMIT 1", (log.no,)
+            ).fetchone() or (0,)
+            self.logs[log.no] = log._replace(next_seq=max(log.next_seq, found[0] + 1))
+
+    def _sequence(self) -> int:
+        """Return the highest id of a file of version 1, where SQLite counted them."""
+        known = self.db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'")
+        if known.fetchone() is None:
+            return 0
+        row = self.db.execute("SELECT max(seq) FROM sqlite_sequence").fetchone()
+        return int(row[0] or 0)
+
+    def _widen(self, log: int, least: int, most: int) -> None:
+        known = self._shifts.get(log, (least, most))
+        self._shifts[log] = min(known[0], least), max(known[1], most)
+
     def _grow(self, log: int, seq: int) -> None:
         ranges = self.ranges.get(log, ())
         if ranges and ranges[-1][1] == seq - 1:
@@ -312,34 +376,3 @@ class OutboxFile:
 
     def _shrink(self, log: int, seq: int) -> None:
         self.ranges[log] = seqranges.minus(self.ranges.get(log, ()), ((seq, seq),))
-
-
-def parcels_query(where: str, state: int) -> str:
-    """Return the query for sealed batches in a state (-1: any); `where` is a clause below."""
-    # A literal state, so that SQLite may use the partial index of unsettled rows.
-    which = "" if state < 0 else f"b.state = {state:d} AND "
-    return (
-        f"SELECT {_PARCEL} FROM batch b JOIN log l ON l.no = b.log"  # noqa: S608  (ours)
-        f" WHERE {which}b.hash != '' AND {where}"
-    )
-
-
-def parcel_of(row: tuple[Any, ...], boot: str) -> Parcel:
-    """Return a row of `parcels_query` as a parcel."""
-    return Parcel(
-        id=row[0],
-        log=row[1],
-        seq=row[2],
-        hash=row[3],
-        kind=row[4],
-        urgent=bool(row[5]),
-        cut_mono_ms=row[6] if row[7] == boot else None,
-        payload=row[8],
-    )
-
-
-META_FIRST = f"b.kind = '{Kind.META}' ORDER BY b.id LIMIT ?"
-URGENT_FIRST = "b.urgent = 1 AND b.id > ? ORDER BY b.id LIMIT ?"
-OLDEST_FIRST = "b.id > ? ORDER BY b.id LIMIT ?"
-NEWEST_FIRST = "b.id > 0 ORDER BY b.id DESC LIMIT ?"
-OLDEST_CUT = "SELECT cut_mono, boot, cut_real FROM batch WHERE state = 0 ORDER BY id LIMIT 1"

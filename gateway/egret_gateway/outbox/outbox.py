@@ -26,7 +26,7 @@ from egret_gateway.outbox.load import Buffer, Load, Order
 from egret_gateway.outbox.lock import FileLock
 from egret_gateway.outbox.model import BATCH_READINGS_MAX, BUFFER_SAMPLES_MAX, Held, Requeued
 from egret_gateway.outbox.schema import is_full
-from egret_gateway.outbox.scribe import LAST_REAL, Scribe
+from egret_gateway.outbox.scribe import Scribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,9 +44,10 @@ T = TypeVar("T")
 FILE = "outbox.db"
 DAY_MS = 86_400_000
 MB = 1_000_000
-SETTLE_WAIT_MS = 2_000  # settled marks join a commit or wait so long: a lost mark costs a resend
+SETTLE_WAIT_MS = 90_000  # settled marks join a commit or wait so long: a lost mark costs a resend
+SETTLED_MAX = 1024  # marks that wait at most: a drain sends no more than so many again
 RETRY_MS = 5_000  # a disk that refuses is asked again so often
-AGE_LOOK_MS = 60_000  # how often the oldest rows are looked at
+AGE_LOOK_MS = 600_000  # how often the oldest rows are looked at: their pages are other ones
 DRAFT_LOOK_MS = 1_000  # how often waiting drafts ask for the time
 IDLE_MS = 60_000  # the thread wakes at least so often
 _log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class Outbox:
                 self.path, self._clock.boot, self._scribe, self._rotten, self._max_bytes
             )
             self._keeper.restock()
-            self._clock.raise_floor(self._keeper.file.fact(LAST_REAL))
+            self._clock.raise_floor(self._keeper.file.last_real)
         except sqlite3.Error as error:
             self._lock.give()
             raise OutboxError(
@@ -155,12 +156,14 @@ class Outbox:
         return emit
 
     def settle(self, ids: Sequence[int]) -> None:
-        """Mark batches as journalled by the centre, with a commit soon."""
+        """Mark batches as journalled by the centre, with the next commit."""
         with self._guard:
             if not self._settled:
                 self._settle_due_ms = self._clock.mono_ms() + SETTLE_WAIT_MS
-                self._guard.notify()
             self._settled.extend(ids)
+            if len(self._settled) >= SETTLED_MAX:
+                self._settle_due_ms = 0.0
+            self._guard.notify()
 
     async def flush(self) -> None:
         """Commit what is buffered now; durable when it returns."""
@@ -215,10 +218,16 @@ class Outbox:
         """Return bytes, rows that wait, drafts without a date, and samples not yet committed."""
         return {
             "bytes": self._keeper.summary.used_bytes,
-            "unsettled": self._keeper.summary.unsettled,
+            "unsettled": max(0, self._keeper.summary.unsettled - len(self._settled)),
             "drafts": self._keeper.summary.drafts,
             "buffered": self._committing + sum(len(buffer.samples) for buffer in self._buffers),
         }
+
+    async def oldest_cut(self) -> tuple[int | None, int] | None:
+        """Return when the oldest batch that waits was cut: monotonic of this boot, and real ms."""
+        with self._guard:
+            settled = frozenset(self._settled)
+        return await self._keeper.reader.oldest_cut(settled)
 
     def pulse(self) -> Pulse:
         """Return whether a commit is due or under way, and how many rounds of work were done."""
@@ -366,6 +375,7 @@ class Outbox:
             self._age_look_ms = now + AGE_LOOK_MS
             self._keeper.restock()
             space.drop_aged(file, space.age_limit(file, real - self._keep_ms, elapsed))
+            file.mark()
         return parcels, answers, sealed
 
     def _refused(self, load: Load, error: sqlite3.OperationalError, *, stopping: bool) -> bool:

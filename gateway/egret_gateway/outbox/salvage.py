@@ -66,18 +66,19 @@ def _salvage(old: sqlite3.Connection, file: OutboxFile) -> list[Loss]:
         for row in _readable(old, "SELECT no, id, next_seq, meta FROM log", "no")
         if is_log(row[1]) and isinstance(row[2], int) and isinstance(row[3], str)
     }
-    found: dict[int, list[int]] = {}
+    found: dict[int, set[int]] = {}
     for row in _readable(old, f"SELECT id, {_COLUMNS} FROM batch", "id"):  # noqa: S608
         log = _log_of(row, logs)
-        if log is None:
+        if log is None or row[2] in found.get(log.no, ()):
             continue
         logs[log.no] = log
-        found.setdefault(log.no, []).append(row[2])
+        found.setdefault(log.no, set()).add(row[2])
         file.db.execute(
             f"INSERT OR IGNORE INTO batch (id, {_COLUMNS})"  # noqa: S608  (ours)
             " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             row,
         )
+    logs = _with_waiting(old, logs)
     fresh = file.current
     file.db.execute("DELETE FROM log")
     file.logs.clear()
@@ -89,15 +90,12 @@ def _salvage(old: sqlite3.Connection, file: OutboxFile) -> list[Loss]:
             file.remember({key: value})
     file.db.execute("UPDATE batch SET kept = 0")
     # No id of the damaged file may come back for another batch: marks for it are still under way.
-    file.db.execute("DELETE FROM sqlite_sequence")
-    file.db.execute(
-        "INSERT INTO sqlite_sequence VALUES ('batch', ?)", ((1 + secrets.randbelow(2**20)) << 32,)
-    )
+    file.number_from((1 + secrets.randbelow(2**20)) << 32)
     file.reload()
     _log.error("outbox damaged salvaged=%d logs=%d", sum(map(len, found.values())), len(logs))
     if not logs:
         return [Loss(file.current.id, (), None, None, (), 0, "damaged")]
-    return [_missing(log, found.get(log.no, [])) for log in logs.values() if log.next_seq > 1]
+    return [_missing(log, found.get(log.no, ())) for log in logs.values() if log.next_seq > 1]
 
 
 def last_counts(file: OutboxFile, wanted: Collection[str]) -> dict[str, str]:
@@ -140,8 +138,18 @@ def _log_of(row: tuple[Any, ...], logs: Mapping[int, LogRow]) -> LogRow | None:
     return known._replace(next_seq=max(known.next_seq, seq + 1))
 
 
-def _missing(log: LogRow, found: list[int]) -> Loss:
-    lost = seqranges.minus(((1, log.next_seq - 1),), seqranges.of_numbers(found))
+def _with_waiting(old: sqlite3.Connection, logs: Mapping[int, LogRow]) -> dict[int, LogRow]:
+    """Return the logs with what was not settled, as the index knows it whatever the table says."""
+    out = dict(logs)
+    query = "SELECT id, log, seq FROM batch INDEXED BY unsettled WHERE state = 0"
+    for _, number, seq in _readable(old, query, "id"):
+        if number in out and isinstance(seq, int):
+            out[number] = out[number]._replace(next_seq=max(out[number].next_seq, seq + 1))
+    return out
+
+
+def _missing(log: LogRow, found: Collection[int]) -> Loss:
+    lost = seqranges.minus(((1, log.next_seq - 1),), seqranges.of_numbers(sorted(found)))
     return Loss(log.id, lost, None, None, (), 0, "damaged")
 
 

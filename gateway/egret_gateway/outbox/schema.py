@@ -1,7 +1,10 @@
 """The outbox file: one row per batch, its payload a blob; opened, refused or called damaged.
 
 WAL with synchronous=FULL: a commit that returned survives a power cut. Ids and seqs never come
-back, so a position in the file and an identity on the wire mean one thing for ever.
+back, so a position in the file and an identity on the wire mean one thing for ever. Flash wears by
+the page: a commit changes two, the table's and the index's, and what can be read from the newest
+rows is written nowhere else. A file of version 1 (a sequence and a second index, five pages more
+a commit) is used as it is.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPLICATION_ID = 0x45475242  # "EGRB": this file is ours
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_VERSIONS = (1, SCHEMA_VERSION)
 BUSY_S = 10.0  # only our own reader shares the file; its reads end within milliseconds
 WAL_MAX_B = 8 * 1024 * 1024  # what the write-ahead file is cut back to after a burst
+WAL_PAGES = 128  # then it is written into the file: less than the room laid by for a full disk
 CACHE_KIB = 2048  # page cache of one connection: a gateway has 64 MB for everything
 _CORRUPT = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 _FULL = 13  # SQLITE_FULL
@@ -25,11 +30,11 @@ _SCHEMA = """
 CREATE TABLE log (
   no INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,          -- 32 hex digits, random
-  next_seq INTEGER NOT NULL,
+  next_seq INTEGER NOT NULL,        -- at least: the newest row of the log knows better
   meta TEXT NOT NULL                -- version of the meta in force
 );
 CREATE TABLE batch (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY,
   log INTEGER NOT NULL,
   seq INTEGER NOT NULL,
   kind TEXT NOT NULL,
@@ -41,10 +46,10 @@ CREATE TABLE batch (
   boot TEXT NOT NULL,
   cut_real INTEGER NOT NULL,        -- ms since 1970, unscaled, 0 where unknown
   hash TEXT NOT NULL,               -- '' while a draft waits for its dates
-  payload BLOB NOT NULL,
-  UNIQUE (log, seq)
+  payload BLOB NOT NULL
 );
-CREATE INDEX unsettled ON batch (id) WHERE state = 0;
+-- With log and seq, so that it can still name what a damaged table has lost.
+CREATE INDEX unsettled ON batch (id, log, seq) WHERE state = 0;
 CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE fact (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
@@ -66,6 +71,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_MAX_B}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
             _lay_out(connection)
         _recognise(connection)
@@ -111,7 +117,7 @@ def _recognise(connection: sqlite3.Connection) -> None:
     if found != APPLICATION_ID:
         raise DamagedError(f"application id {found}")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
+    if version not in _VERSIONS:
         raise DamagedError(f"schema version {version}")
 
 

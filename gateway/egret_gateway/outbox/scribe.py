@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from egret_gateway.sample import Sample
 
 STEP_ROWS = 256  # rows sealed or cut anew in one transaction: the writer is never away for long
-LAST_REAL = "last_real_ms"  # fact: the latest unscaled time at which we committed readings
 
 
 class Scribe:
@@ -157,7 +156,6 @@ class Scribe:
         cut = self.clock.stamp(now)
         if dates is None or cut is None:
             return file.add(new, cutting.write_draft(draft), draft=True)
-        file.set_fact(LAST_REAL, real)
         payload = cutting.sealed(self._next(file), draft, dates, cut, self.clock.stamped())
         return file.add(new, payload, draft=False)
 

@@ -11,7 +11,7 @@ from egret_core.seqranges import normalised
 from egret_gateway.credentials import CERTIFICATE, PASSWORD, SECRET_MAX_B, is_account, keep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from egret_core.messages import Command
@@ -30,6 +30,7 @@ class Commands:
         outbox: where batches are; gateway: our id.
         credentials: folder for renewed credentials, None where the operator keeps them.
         pacer: sets stations' pace, None where nobody polls.
+        requeued: hears which seqs of a log are to be sent again.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Commands:
         gateway: str = "",
         credentials: Path | None = None,
         pacer: Pacer | None = None,
+        requeued: Callable[[str, Ranges], None] = lambda _log, _seqs: None,
     ) -> None:
         self._outbox = outbox
         self._pacer = pacer
         self._gateway = gateway
         self._credentials = credentials
+        self._requeued = requeued
         self._answers: dict[str, CommandAck] = {}
 
     async def answer(self, command: Command) -> CommandAck:
@@ -72,6 +75,7 @@ class Commands:
         except (KeyError, TypeError, ValueError, IndexError) as error:
             return CommandAck(command.id, Outcome.REFUSED, detail=f"resend: {error}"[:200])
         queued, gone = await self._outbox.requeue(log, wanted)
+        self._requeued(log, queued)
         outcome = Outcome.QUEUED if queued else Outcome.GONE
         return CommandAck(command.id, outcome, log, queued, gone)
 

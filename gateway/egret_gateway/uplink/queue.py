@@ -6,12 +6,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from egret_core.messages import Kind
+from egret_core.seqranges import contains
 from egret_core.topics import Leaf
 from egret_gateway.uplink.window import Verdict, Window, lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from egret_core.seqranges import Ranges
     from egret_gateway.outbox import Parcel
     from egret_gateway.outbox.reader import Reader
 
@@ -28,7 +30,7 @@ class Queue:
         self._urgent: deque[Parcel] = deque()
         self._fresh: deque[Parcel] = deque()
         self._ahead: deque[Parcel] = deque()
-        self._settled: dict[int, None] = {}
+        self._settled: dict[int, tuple[str, int]] = {}
         self._cursor = 0
         self._dry = False
         self._restart = True
@@ -59,14 +61,18 @@ class Queue:
         self._restart = True
         self.rewind(0)
 
-    def requeued(self) -> None:
-        """The file was changed by the centre's order: nothing remembered holds."""
-        self._settled.clear()
+    def requeued(self, log: str, seqs: Ranges) -> None:
+        """Send these again: the centre's order has put them back in the file."""
+        self._settled = {
+            row_id: (of, seq)
+            for row_id, (of, seq) in self._settled.items()
+            if of != log or not contains(seqs, seq)
+        }
         self.restart()
 
-    def settled(self, row_id: int) -> None:
-        """Do not send a batch again that the file will know as settled in a moment."""
-        self._settled[row_id] = None
+    def settled(self, parcel: Parcel) -> None:
+        """Do not send a batch again that the file will know as settled with its next commit."""
+        self._settled[parcel.id] = parcel.log, parcel.seq
         if len(self._settled) > SETTLED_MAX:
             del self._settled[next(iter(self._settled))]
 

@@ -78,7 +78,7 @@ class Uplink:
         self._queue = Queue(lambda: outbox.reader)
         self._credentials = Credentials(broker)
         self._account = ""
-        self._commands = Commands(outbox, gateway, broker.credentials, pacer)
+        self._commands = Commands(outbox, gateway, broker.credentials, pacer, self._queue.requeued)
         self._chores: asyncio.Queue[Callable[[Connection], Coroutine[None, None, None]]]
         self._chores = asyncio.Queue(CHORES_MAX)
         self._leaving: set[str] = set()
@@ -273,7 +273,7 @@ class Uplink:
             if flight is not None:
                 settled.append(flight.parcel.id)
                 asked = max(asked or 0, flight.first_ms)
-                self._queue.settled(flight.parcel.id)
+                self._queue.settled(flight.parcel)
         if settled:
             self._outbox.settle(settled)
             self._emptied.set()
@@ -301,7 +301,7 @@ class Uplink:
                 self._do_soon(lambda _: self._leave(parcel.log))
         elif item.why in set(Reject) and Reject(item.why).final:
             self._window.drop(key_of(parcel))
-            self._queue.settled(parcel.id)
+            self._queue.settled(parcel)
             self._do_soon(lambda _: self._outbox.quarantine(parcel.id))
         else:
             # Too old a centre, or a reason of a later one: the batch is good, so it is kept.
@@ -323,7 +323,6 @@ class Uplink:
 
         async def obey(connection: Connection) -> None:
             answer = await self._commands.answer(command)
-            self._queue.requeued()
             topic = topics.of(self._gateway, Leaf.CMDACK)
             connection.publish(topic, encode_command_ack(answer))
             _log.info("uplink cmd=%r do=%r outcome=%s", command.id, command.do, answer.outcome)

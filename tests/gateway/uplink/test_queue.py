@@ -75,7 +75,7 @@ class Line:
     def ack(self, item: Parcel) -> None:
         flight = self.window.acked(key_of(item), item.hash, self.now)
         assert flight is not None
-        self.queue.settled(flight.parcel.id)
+        self.queue.settled(flight.parcel)
 
     def commit(self, *items: Parcel) -> None:
         self.shelf.rows.extend(items)
@@ -101,8 +101,10 @@ async def test_what_is_settled_but_not_yet_marked_is_not_sent_again() -> None:
         line.ack(item)
     line.queue.restart()
     assert await line.all() == []
-    line.queue.requeued()
-    assert await line.all() == [1, 2, 3], "the centre asked for them again"
+    line.queue.requeued("f" * 32, ((1, 3),))
+    assert await line.all() == [], "another log's"
+    line.queue.requeued(line.shelf.rows[0].log, ((2, 3),))
+    assert await line.all() == [2, 3], "the centre asked for these again, and for no others"
 
 
 async def test_a_fresh_batch_that_found_no_place_goes_as_backlog_in_its_turn() -> None:
@@ -218,7 +220,7 @@ async def test_one_batch_larger_than_the_window_still_goes_alone() -> None:
 async def test_the_memory_of_settled_ids_is_bounded(count: int) -> None:
     line = Line()
     for row in range(1, count + 1):
-        line.queue.settled(row)
+        line.queue.settled(old(row))
     assert len(line.queue._settled) == rules.SETTLED_MAX
     assert next(iter(line.queue._settled)) == count - rules.SETTLED_MAX + 1
 
