@@ -225,9 +225,7 @@ class Outbox:
 
     async def oldest_cut(self) -> tuple[int | None, int] | None:
         """Return when the oldest batch that waits was cut: monotonic of this boot, and real ms."""
-        with self._guard:
-            settled = frozenset(self._settled)
-        return await self._keeper.reader.oldest_cut(settled)
+        return await self._keeper.reader.oldest_cut(frozenset(self._settled))
 
     def pulse(self) -> Pulse:
         """Return whether a commit is due or under way, and how many rounds of work were done."""
