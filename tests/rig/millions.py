@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -28,10 +28,10 @@ Row = TypeVar("Row")
 
 
 def times(
-    count: int, dice: random.Random, waits_ms: Sequence[int], gaps_ms: Sequence[int], gap: float
+    count: int, dice: random.Random, waits_ms: Sequence[int], gaps_ms: Sequence[int], silent: float
 ) -> list[int]:
-    """Return times in order; one wait in 1/`gap` is a silence."""
-    waits = (dice.choice(gaps_ms if dice.random() < gap else waits_ms) for _ in range(count))
+    """Return times in order; `silent` is the share of waits that are one of the gaps."""
+    waits = (dice.choice(gaps_ms if dice.random() < silent else waits_ms) for _ in range(count))
     return [START_MS + ms for ms in accumulate(waits)]
 
 
@@ -46,7 +46,7 @@ def feed(
         for _ in range(2 if dice.random() < TWICE else 1)
     ]
     arrivals.sort(key=lambda row: row[0])
-    mixed = sum(b.time_ms < a.time_ms for (_, a), (_, b) in zip(arrivals, arrivals[1:], strict=False))
+    mixed = sum(b.time_ms < a.time_ms for (_, a), (_, b) in pairwise(arrivals))
     assert mixed > len(rows) // 5, "shuffled at all"
     for at in range(0, len(arrivals), BATCH):
         batch = arrivals[at : at + BATCH]

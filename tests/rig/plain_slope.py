@@ -120,9 +120,9 @@ class Learnt:
         if self.found is None:
             self.cells.take(time_ms, um)
             line = self.cells.line()
-            if line and time_ms - self.began >= self.learn_ms and line.points >= 8:
-                if line.span_ms >= 0.8 * self.learn_ms:
-                    self.found = max(line.slope * PER_DAY, self.floor)
+            enough = time_ms - self.began >= self.learn_ms
+            if enough and line and line.points >= 8 and line.span_ms >= 0.8 * self.learn_ms:
+                self.found = max(line.slope * PER_DAY, self.floor)
         return self.found
 
 

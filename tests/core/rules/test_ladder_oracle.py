@@ -46,7 +46,11 @@ def stretch_ms(rows: Rows, at: int, holds: Callable[[float], bool], first: int, 
     if at < first or not holds(rows[at][1]):
         return -1
     start = at
-    while start > first and holds(rows[start - 1][1]) and rows[start][0] - rows[start - 1][0] <= gap_ms:
+
+    def joins(one: int) -> bool:
+        return holds(rows[one - 1][1]) and rows[one][0] - rows[one - 1][0] <= gap_ms
+
+    while start > first and joins(start):
         start -= 1
         if rows[at][0] - rows[start][0] > FLAP_MS + HOUR_MS:
             break

@@ -45,7 +45,8 @@ def river(count: int, seed: int) -> Rows:
         rise *= dice.choice((0.9, 1.0, 1.1)) if rise > 0 else 1.0
         level = max(1.0, level + max(-0.3, min(rise, 0.3)) + dice.choice((0.0, 0.0, 0.01, -0.01)))
         leap = dice.random()
-        out.append((now, round(level + (3.5 if leap < 0.0005 else 0.0), 3) if leap > 0.0001 else 2e4))
+        off = 3.5 if leap < 0.0005 else 0.0
+        out.append((now, 2e4 if leap < 0.0001 else round(level + off, 3)))
     return out
 
 
@@ -93,7 +94,7 @@ def test_a_reach_is_the_plain_slope_drawn_on(count: int) -> None:
 
 
 def samples_of(rows: Rows) -> Iterator[tuple[int, list[float] | None]]:
-    """Yield each time and the run of samples up to it, None between two and for what is no stage."""
+    """Yield each time and the samples up to it, None between two and for what is no stage."""
     run: list[float] = []
     last = 0
     for now, value in rows:

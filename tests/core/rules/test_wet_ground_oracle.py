@@ -7,7 +7,7 @@ within the lateness of an hour.
 from __future__ import annotations
 
 import random
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import exp, log

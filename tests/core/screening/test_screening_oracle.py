@@ -1,7 +1,7 @@
 """Every test of the centre's screening, through the fold, against its definition.
 
-A stage with gaps, nonsense, spikes and spells in which it sticks or drifts; a neighbour, and a gauge
-that gives a reason to expect movement; every tenth reading twice, all shuffled within the
+A stage with gaps, nonsense, spikes and spells in which it sticks or drifts; two neighbours, and a
+gauge that gives a reason to expect movement; every tenth reading twice, all shuffled within the
 lateness. The last word on every value is compared.
 """
 
@@ -220,7 +220,8 @@ def test_the_last_word_on_every_value_is_that_of_the_definitions(
     dice = random.Random(41)
     rows = stage(count, dice)
     last_ms = rows[-1][0]
-    near, far, rain = beside(last_ms, dice, 60_000), beside(last_ms, dice, 90_000), gauge(last_ms, dice)
+    near, far = (beside(last_ms, dice, step_ms) for step_ms in (60_000, 90_000))
+    rain = gauge(last_ms, dice)
     series = [(RIVER, rows), (BESIDE[0], near), (BESIDE[1], far), (MOVES, rain)]
     said = through_the_fold(series, monkeypatch)
     assert len(said) == len(rows)
@@ -230,7 +231,7 @@ def test_the_last_word_on_every_value_is_that_of_the_definitions(
         if now == open_ms:
             continue
         assert said[now] == word, (now - START_MS, said[now], word)
-        seen.update((word.flag, reason.name) for reason in Reason if word.reasons & reason and reason.name)
+        seen.update((word.flag, str(one.name)) for one in Reason if word.reasons & one)
     needs = {
         *((3, name) for name in ("RANGE", "NEIGHBOUR", "RATE", "FLAT_LINE", "SPIKE")),
         *((4, name) for name in ("RANGE", "RATE", "FLAT_LINE", "SPIKE")),
