@@ -36,7 +36,9 @@ Rows = list[tuple[int, float]]
 def river(count: int, seed: int) -> Rows:
     dice, level, out = random.Random(seed), 3.0, []
     for now in times(count, dice, WAITS_MS, GAPS_MS, 0.003):
-        level = max(0.5, level + dice.choice((-0.3, -0.1, 0.0, 0.1, 0.32)) + 0.02 * (3.2 - level))
+        leaps = dice.random() < 0.02  # over a rung or two at once
+        step = dice.choice((-1.3, 1.3) if leaps else (-0.3, -0.1, 0.0, 0.1, 0.32))
+        level = max(0.5, level + step + 0.02 * (3.2 - level))
         out.append((now, round(level, 3)))
     return out
 

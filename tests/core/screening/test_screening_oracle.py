@@ -114,12 +114,13 @@ def through_the_fold(
     series: Sequence[tuple[ChannelPlace, Rows]], monkeypatch: pytest.MonkeyPatch
 ) -> dict[int, Word]:
     """Return the last word on every value of the first channel, by its time."""
+    law = series[0][0].screening
     said: dict[int, Word] = {}
     take = Chain.take
 
     def noting(self: Chain, time_ms: int, value: float, *rest: Any, **more: Any) -> Any:
         now, corrected = take(self, time_ms, value, *rest, **more)
-        if self._law is LAW:
+        if self._law is law:
             said[time_ms] = Word(now.flag, now.reasons)
             if corrected is not None:
                 assert not corrected.provisional
@@ -238,3 +239,39 @@ def test_the_last_word_on_every_value_is_that_of_the_definitions(
         (1, "GAP"),
     }
     assert {key for key in needs if seen[key] < 30} == set(), seen
+
+
+TOTAL = replace(MOVES, screening=ScreeningLaw(sensor=Span(0.0, 1e6)))
+
+
+def totals(count: int, dice: random.Random) -> Rows:
+    """A rain total that falls now and then, and leaps as rain can, or as none can."""
+    out, tenths = [], 5000
+    for now in times(count, dice, WAITS_MS, GAPS_MS, 0.004):
+        odd = dice.random()
+        if odd < 0.002:
+            tenths = dice.randrange(tenths)
+        elif odd < 0.004:
+            tenths += dice.randrange(300, 4000)
+        else:
+            tenths += dice.choice((0, 0, 0, 1, 5))
+        out.append((now, tenths / 10))
+    return out
+
+
+@pytest.mark.parametrize("count", COUNTS, ids=IDS)
+def test_a_total_that_falls_or_leaps_is_told_by_its_step_alone(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = totals(count, random.Random(42))
+    said = through_the_fold([(TOTAL, rows)], monkeypatch)
+    assert len(said) == len(rows)
+    seen: Counter[Word] = Counter()
+    for (before, less), (now, more) in pairwise(rows):
+        most_mm = 422 * max((now - before) / 3_600_000, 1 / 60) ** 0.475  # Jennings 1950
+        word = Word(3, Reason.COUNTER_RESET) if more < less else Word(1, 0)
+        word = Word(3, Reason.RATE) if more - less > most_mm else word
+        assert said[now] == word, (now - START_MS, more - less)
+        seen[word] += 1
+    assert len(seen) == 3
+    assert min(seen.values()) > count // 5000, seen
