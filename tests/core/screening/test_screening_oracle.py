@@ -72,7 +72,8 @@ def stage(count: int, dice: random.Random) -> Rows:
             value += dice.choice((-0.02, -0.01, 0.0, 0.0, 0.01, 0.02))
         elif spell != "still":
             value += 0.05 * ((0.3 if spell == "low" else 6.3) - value)
-        odd = dice.random()
+        back = bool(out) and now - out[-1][0] > 50_000
+        odd = dice.random() * (0.03 if back else 1.0)  # much is odd when a sensor comes back
         off = dice.choice((-1.0, -0.5, 0.4, 0.6, 1.1)) if odd < 0.005 else 0.0
         nonsense = dice.choice((99.0, -5.0, 9.01)) if 0.005 <= odd < 0.007 else None
         out.append((now, nonsense or round(min(8.9, max(0.01, value + off)), 2)))
