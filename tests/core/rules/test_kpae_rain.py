@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def totals(hourly: list[tuple[int, int]]) -> list[Reading]:
 
 def test_the_file_is_the_one_that_was_described(hourly: list[tuple[int, int]]) -> None:
     assert (len(hourly), sum(n for _, n in hourly)) == (12_521, 4_978)
+    steps_h = [(b - a) // HOUR_MS for (a, _), (b, _) in pairwise(hourly)]
+    assert (sum(hours > 1 for hours in steps_h), sum(steps_h) - len(steps_h)) == (36, 103)
 
 
 def test_the_greatest_sums_by_the_clock(hourly: list[tuple[int, int]]) -> None:

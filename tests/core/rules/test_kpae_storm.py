@@ -43,6 +43,13 @@ def test_all_1546_wet_hours_are_the_program_s_by_readings() -> None:
         assert intensity_mm_h / MM_PER_IN == pytest.approx(row.intensity_in_h, abs=5.1e-4)
 
 
+def test_its_archive_was_written_afterwards() -> None:
+    """Dry hours between wet ones are of a storm; one that ends it is not: compare at wet hours."""
+    pairs = list(zip(hourly(), expected(), strict=True))
+    assert sum(not hour.hundredths and row.duration_h > 0 for hour, row in pairs) == 281
+    assert all(row.duration_h > 0 for hour, row in pairs if hour.hundredths)
+
+
 def test_the_longest_storm() -> None:
     wet = [(d, -hour.time_ms) for hour, d, *_ in run(storm(HOUR_MS)) if hour.hundredths]
     assert max(wet) == (57.0, -PEAK_MS)

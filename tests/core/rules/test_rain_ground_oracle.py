@@ -27,7 +27,8 @@ LADDER = LadderLaw((Rung("red", 1e9, 1e9),), "mm", "", 0, 0, HOUR_MS)
 WAITS_MIN = (1, 5, 10, 10, 10, 10, 30, 60)
 GAPS_MIN = (181, 600, 4400, 30_000)
 SUMS = recent_antecedent.Terms(72 * HOUR_MS, 360 * HOUR_MS, 0.67, HOUR_MS)
-STORM = Terms((Curve(14.82, 0.39),), "a test", 1, 500 * HOUR_MS, 3 * HOUR_MS)
+LONGEST_H = 20  # for which the curve holds
+STORM = Terms((Curve(14.82, 0.39),), "a test", 1, LONGEST_H * HOUR_MS, 3 * HOUR_MS)
 TENTH_NM = 100_000
 BATCH = 64
 
@@ -46,11 +47,11 @@ class Days(recent_antecedent.RecentAntecedent):
 class Storms(storm.Storm):
     """The same."""
 
-    said: list[tuple[int, float, float]]
+    said: list[tuple[int, float, float, float | None]]
 
     def take(self, time_ms: int, value: float) -> float | None:
         index = super().take(time_ms, value)
-        self.said.append((time_ms, self.duration_h, self.intensity_mm_h))
+        self.said.append((time_ms, self.duration_h, self.intensity_mm_h, index))
         return index
 
 
@@ -179,8 +180,17 @@ def test_as_the_plainest_reckoning_says(count: int) -> None:
         if index is not None:
             assert abs(index - ((a + 0.67 * (b - a)) / 1e6 if a else 0.0)) <= 1e-9
     assert sum(index is not None for *_, index in days) > count // 2
-    for (time_ms, hours, intensity), one, (h, i) in zip(
+    ratios = 0
+    for (time_ms, hours, intensity, index), one, (h, i) in zip(
         storms, steps, storms_of(steps), strict=False
     ):
         assert (time_ms, hours) == (one.time_ms, h)
         assert abs(intensity - i) <= 1e-9
+        if time_ms - steps[0].time_ms < STORM.gap_ms or h > LONGEST_H:
+            assert index is None
+        else:
+            assert index is not None
+            assert abs(index - (i / (14.82 * h**-0.39) if h else 0.0)) <= 1e-9
+            ratios += h > 0
+    assert ratios > count // 10
+    assert sum(hours > LONGEST_H for _, hours, *_ in storms) > 10

@@ -9,29 +9,12 @@ from math import isfinite
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rig.equations import solved
 
 from egret_core.rules.rls import RecursiveLeastSquares
 
 RIDGE = 1e-3
 Sample = tuple[list[float], float]
-
-
-def solved(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """Solve by elimination with pivots: another way to the same weights."""
-    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    size = len(rows)
-    for at in range(size):
-        best = max(range(at, size), key=lambda n: abs(rows[n][at]))
-        rows[at], rows[best] = rows[best], rows[at]
-        for below in rows[at + 1 :]:
-            part = below[at] / rows[at][at]
-            for to in range(at, size + 1):
-                below[to] -= part * rows[at][to]
-    out = [0.0] * size
-    for at in reversed(range(size)):
-        known = sum(rows[at][to] * out[to] for to in range(at + 1, size))
-        out[at] = (rows[at][size] - known) / rows[at][at]
-    return out
 
 
 def samples(count: int, size: int, seed: int = 1) -> list[Sample]:

@@ -106,6 +106,16 @@ def test_the_piezometers_of_a_public_record(tmp_path: Path, row: tuple[float, ..
     assert 0.1019977334 * (found.value or nan) + z == pytest.approx(level_m, abs=1e-4)
 
 
+def test_a_wire_told_in_whole_hertz_has_steps_of_57_mm_of_water(tmp_path: Path) -> None:
+    a, b, c, *_ = SENSOR[1]
+    sheet = f'formula = "vw-polynomial-hz"\na = {a}\nb = {b}\nc = {c}\n{PRESSURE}'
+    low, high = (converted(tmp_path, "wire", sheet, hz).value or nan for hz in (2923, 2922))
+    assert high - low == pytest.approx(0.56, abs=5e-3)
+    assert 1000 * 0.1019977334 * (high - low) == pytest.approx(57, abs=0.5)
+    digits = f'formula = "vw-linear-r1-r0"\ng = 1\nr0 = 0\n{PRESSURE}'
+    assert converted(tmp_path, "wire", digits, 2923).value == pytest.approx(8543.929)
+
+
 def test_the_polynomial_of_a_sheet_is_over_digits(tmp_path: Path) -> None:
     sheet = f'formula = "vw-polynomial"\na = -1e-7\nb = -0.04\nc = 400.0\n{PRESSURE}'
     assert converted(tmp_path, "wire_digits", sheet, 8000.0).value == 400.0 - 320.0 - 6.4
