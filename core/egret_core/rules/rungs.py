@@ -45,7 +45,10 @@ def more_than_0(at: At, value: object) -> float:
 
 
 def rungs(at: At, given: Mapping[str, Any], canonical: Canonical = as_it_is) -> tuple[Rung, ...]:
-    """Return the rungs of `levels`, lowest first; `clear` is `raise` where it is left out.
+    """Return the rungs of `levels`, lowest first.
+
+    Where `clear` is left out it is `raise`, or `clear_ratio` of it where the pack has one: what an
+    equation makes of noisy readings wanders across a line for hours, and only a distance stops it.
 
     Args:
         at: file and key of the parameters.
@@ -57,10 +60,13 @@ def rungs(at: At, given: Mapping[str, Any], canonical: Canonical = as_it_is) -> 
     """
     file, _ = at
     out: list[Rung] = []
+    keeps = given.get("clear_ratio", 1.0)
     for where, row in level_rows(at, given, _RUNG_KEYS):
         label = word_of(file, f"{where}.level", row.get("level"))
         on = canonical((file, f"{where}.raise"), row.get("raise"))
-        off = canonical((file, f"{where}.clear"), row["clear"]) if "clear" in row else on
+        off = on - (1 - keeps) * abs(on)
+        if "clear" in row:
+            off = canonical((file, f"{where}.clear"), row["clear"])
         if off > on:
             raise ConfigError(file, f"{where}.clear", row["clear"], "write at most the raise value")
         if out and not (on > out[-1].raise_at and off >= out[-1].clear_at):
