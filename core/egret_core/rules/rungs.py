@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
@@ -102,6 +103,19 @@ def ladder_of(
         gap_ms=ms(given["gap_s"]),
         flap_ms=ms(given.get("flap_s", 0)),
     )
+
+
+def within_reach(ladder: LadderLaw, least: float) -> LadderLaw:
+    """Return a ladder whose levels can be left: where no index is below a clear, it is the raise.
+
+    Args:
+        ladder: its levels.
+        least: the smallest index there is.
+    """
+    rungs = tuple(
+        one if one.clear_at > least else replace(one, clear_at=one.raise_at) for one in ladder.rungs
+    )
+    return replace(ladder, rungs=rungs)
 
 
 def level_rows(

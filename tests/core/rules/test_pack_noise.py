@@ -14,6 +14,8 @@ from rig.noise import WAYS
 from rig.noisy import (
     APART,
     JUDGING,
+    ON,
+    SITES,
     bare,
     crossings,
     judge,
@@ -25,7 +27,7 @@ from rig.noisy import (
     shares,
     with_ladder,
 )
-from rig.packbook import PACKS
+from rig.packbook import PACKS, RIVER, of_pack
 
 from egret_core.rules.ladder import FLAPS
 from egret_core.rules.model import IndexLaw
@@ -144,6 +146,19 @@ def test_a_distance_alone_holds_the_bar_however_slow_the_noise(pack: str) -> Non
         assert crossings(judge(alone, slow(rule, rank)), rank) == (1, 0)
 
 
+@pytest.mark.parametrize("per_h", [0.1, 0.5, 3.0])
+def test_a_rise_is_said_once_where_the_readings_are_noisy_themselves(per_h: float) -> None:
+    levels = f'unit = "m/h"\nlevels = [{{ level = "a", raise = {per_h} }}]'
+    rule = of_pack("generic-rate-of-rise", RIVER, levels)
+    short, most = of_pack("generic-rate-of-rise", RIVER, f"{levels}\nhold_s = 1800"), 0
+    for seed in range(8):
+        noise = shares(seed, bursts=False)
+        rows = [(n * MIN_MS, 2.0 * (1 + one) + per_h / 60 * n) for n, one in enumerate(noise)]
+        assert crossings(judge(rule, rows), 1) == (1, 0)
+        most = max(most, crossings(judge(short, rows), 1)[0])
+    assert most > 1 or per_h > 0.1, "a hold as long as the window is too short for a slow rise"
+
+
 @pytest.mark.parametrize(("ratio", "most"), [(0.95, (1, 0)), (1.0, (99, 99))])
 def test_of_several_curves_one_that_was_reached_counts_down_to_its_part(
     ratio: float, most: tuple[int, int]
@@ -166,6 +181,25 @@ def test_below_zero_the_distance_is_downwards_too() -> None:
     law = rule_of("usgs-seattle-wetness", 'levels = [{ level = "a", raise = -0.1 }]').law
     assert isinstance(law, IndexLaw)
     assert law.ladder.rungs[0].clear_at == pytest.approx(-0.105)
+
+
+@pytest.mark.parametrize(
+    ("pack", "raises", "clears"),
+    [
+        ("usgs-seattle-wetness", (-0.175, 0.1), (-0.175, 0.095)),  # never drier than -0.18 m
+        ("generic-rating", (20.5, 100.0), (20.5, 95.0)),  # nothing is judged below 20 m3/s
+    ],
+)
+def test_no_clear_is_out_of_reach(
+    pack: str, raises: tuple[float, float], clears: tuple[float, float]
+) -> None:
+    rows = ", ".join(
+        f'{{ level = "{word}", raise = {at} }}' for word, at in zip("ab", raises, strict=True)
+    )
+    site = SITES[pack].partition("levels")[0]
+    law = of_pack(pack, ON.get(PACKS[pack].family, RIVER), f"{site}\nlevels = [{rows}]").law
+    assert isinstance(law, IndexLaw)
+    assert [one.clear_at for one in law.ladder.rungs] == pytest.approx(clears)
 
 
 def test_every_ladder_has_a_hold_and_flaps_that_outlast_it() -> None:
