@@ -56,6 +56,7 @@ class Terms:
         curves: lowest first; source: where they come from.
         from_ms, to_ms: the durations for which they hold.
         gap_ms: dry time that ends a storm; reading_ms: what a reading stands for, 0: the clock.
+        clear_ratio: a curve that was reached counts down to so much of it.
     """
 
     curves: tuple[Curve, ...]
@@ -64,6 +65,7 @@ class Terms:
     to_ms: int
     gap_ms: int
     reading_ms: int = 0
+    clear_ratio: float = 1.0
 
 
 def terms_of(at: At, given: Mapping[str, Any]) -> tuple[Terms, LadderLaw]:
@@ -87,6 +89,7 @@ def terms_of(at: At, given: Mapping[str, Any]) -> tuple[Terms, LadderLaw]:
         to_ms=ms(to_h * 3600),
         gap_ms=ms(given["dry_s"]),
         reading_ms=reading_ms(given),
+        clear_ratio=given["clear_ratio"],
     )
     return terms, ladder
 

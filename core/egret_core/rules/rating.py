@@ -20,7 +20,7 @@ from egret_core.errors import ConfigError
 from egret_core.rules.index import Standing
 from egret_core.rules.model import IndexLaw
 from egret_core.rules.packs import number, refuse_unknown, rows
-from egret_core.rules.rungs import ladder_of, rungs
+from egret_core.rules.rungs import ladder_of, rungs, within_reach
 from egret_core.units import UnitError, convert, settle
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         remedy = f"write at most what the table spans, {span_m:g} m: no stage would be in it"
         raise ConfigError(file, f"{key}.shift", given["shift"], remedy)
     flows = rungs(at, given, lambda where, x: _canonical(where, FLOW, x, given["flow_unit"]))
-    ladder = ladder_of(given, flows, "m3/s")
+    ladder = within_reach(ladder_of(given, flows, "m3/s"), points[0][1])
     for rank, rung in enumerate(ladder.rungs):
         if not points[0][1] <= rung.raise_at <= points[-1][1]:
             remedy = f"write a discharge of the table, {points[0][1]:g} to {points[-1][1]:g} m3/s"

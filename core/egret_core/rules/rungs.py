@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from egret_core.errors import ConfigError
@@ -45,7 +46,10 @@ def more_than_0(at: At, value: object) -> float:
 
 
 def rungs(at: At, given: Mapping[str, Any], canonical: Canonical = as_it_is) -> tuple[Rung, ...]:
-    """Return the rungs of `levels`, lowest first; `clear` is `raise` where it is left out.
+    """Return the rungs of `levels`, lowest first.
+
+    Where `clear` is left out it is `raise`, or `clear_ratio` of it where the pack has one: what an
+    equation makes of noisy readings wanders across a line for hours, and only a distance stops it.
 
     Args:
         at: file and key of the parameters.
@@ -57,10 +61,13 @@ def rungs(at: At, given: Mapping[str, Any], canonical: Canonical = as_it_is) -> 
     """
     file, _ = at
     out: list[Rung] = []
+    keeps = given.get("clear_ratio", 1.0)
     for where, row in level_rows(at, given, _RUNG_KEYS):
         label = word_of(file, f"{where}.level", row.get("level"))
         on = canonical((file, f"{where}.raise"), row.get("raise"))
-        off = canonical((file, f"{where}.clear"), row["clear"]) if "clear" in row else on
+        off = on - (1 - keeps) * abs(on)
+        if "clear" in row:
+            off = canonical((file, f"{where}.clear"), row["clear"])
         if off > on:
             raise ConfigError(file, f"{where}.clear", row["clear"], "write at most the raise value")
         if out and not (on > out[-1].raise_at and off >= out[-1].clear_at):
@@ -96,6 +103,19 @@ def ladder_of(
         gap_ms=ms(given["gap_s"]),
         flap_ms=ms(given.get("flap_s", 0)),
     )
+
+
+def within_reach(ladder: LadderLaw, least: float) -> LadderLaw:
+    """Return a ladder whose levels can be left: where no index is below a clear, it is the raise.
+
+    Args:
+        ladder: its levels.
+        least: the smallest index there is.
+    """
+    rungs = tuple(
+        one if one.clear_at > least else replace(one, clear_at=one.raise_at) for one in ladder.rungs
+    )
+    return replace(ladder, rungs=rungs)
 
 
 def level_rows(

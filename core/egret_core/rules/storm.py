@@ -5,12 +5,13 @@
 A storm begins with its first wet step and is open until it has been dry for the gap (3 h). D runs
 by the clock from the beginning of that step to now, both counted, dry hours included; a live
 storm does not know whether its rain is over. With one curve the index is I / I_c; with several
-it is how many of them are reached (four colours as 5, 20, 50 and 80 % of probability). Outside
+it is how many of them are reached (four colours as 5, 20, 50 and 80 % of probability); one that was
+reached counts until I is below its `clear_ratio`, so that noise on a curve says it once. Outside
 Dmin..Dmax it is invalid: no curve is extrapolated. A storm that was measured to be over is 0. A
 silence as long as the gap ends a storm, and what fell in it is a new one that began with the
 silence. By readings (`egret_core.rules.counting`) only the dry gap differs: that is the rule of
 USGS `thresh` v1.0 (`track_storm` in dataanalysis.f90), which this reproduces at wet hours. The
-curve's own source is the pack's. State: five whole numbers. Cost: O(1), O(curves) while a storm is
+curve's own source is the pack's. State: six whole numbers. Cost: O(1), O(curves) while a storm is
 open.
 """
 
@@ -50,6 +51,7 @@ class Storm:
         self._start_ms: int | None = None  # of the open storm
         self._sum_nm = 0
         self._dry_ms = 0  # since it last rained in it
+        self._reached = 0  # curves of several that count
         self.standing = Standing.WARMING_UP
 
     @property
@@ -75,12 +77,14 @@ class Storm:
         if self.standing is not Standing.OK:
             return None
         if self._start_ms is None:
+            self._reached = 0
             return 0.0
-        intensity, hours = self.intensity_mm_h, self.duration_h
         curves = self._terms.curves
         if len(curves) == 1:
-            return intensity / curves[0].at(hours)
-        return float(sum(intensity >= curve.at(hours) for curve in curves))
+            return self.intensity_mm_h / curves[0].at(self.duration_h)
+        kept = min(self._reached, self._over(self._terms.clear_ratio))
+        self._reached = max(self._over(1.0), kept)
+        return float(self._reached)
 
     def evidence(self) -> Mapping[str, Any]:
         """Return intensity and duration, and the curve they are held against."""
@@ -92,8 +96,7 @@ class Storm:
         }
         if self._start_ms is not None and self.standing is Standing.OK:
             hours = self.duration_h
-            reached = sum(self.intensity_mm_h >= curve.at(hours) for curve in self._terms.curves)
-            curve = self._terms.curves[max(reached - 1, 0)]
+            curve = self._terms.curves[max(self._over(1.0) - 1, 0)]
             out["sum_mm"] = self._sum_nm / NM_PER_MM
             out["curve"] = f"I = {curve.a_mm_h:g} D^-{curve.b:g}"
             out["curve_mm_h"] = round(curve.at(hours), 4)
@@ -101,14 +104,21 @@ class Storm:
 
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
-        return [self._last_ms, self._since_ms, self._start_ms, self._sum_nm, self._dry_ms]
+        storm = [self._start_ms, self._sum_nm, self._dry_ms]
+        return [self._last_ms, self._since_ms, *storm, self._reached]
 
     def restore(self, saved: Sequence[Any]) -> None:
         """Take a state that `dump` returned."""
-        self._last_ms, self._since_ms, self._start_ms, self._sum_nm, self._dry_ms = saved
+        self._last_ms, self._since_ms, self._start_ms, self._sum_nm, self._dry_ms = saved[:5]
+        (self._reached,) = saved[5:] or (0,)  # a state of before has none
         self.standing = Standing.WARMING_UP
         if self._last_ms is not None:
             self.standing = self._stands(self._last_ms)
+
+    def _over(self, share: float) -> int:
+        """Return how many curves the storm is at or above a share of."""
+        hours, intensity = self.duration_h, self.intensity_mm_h
+        return sum(intensity >= share * curve.at(hours) for curve in self._terms.curves)
 
     def _follow(self, gap_ms: int, time_ms: int, rain_nm: int) -> None:
         step_ms = self._terms.reading_ms or gap_ms

@@ -26,7 +26,7 @@ from egret_core.rules.index import Standing
 from egret_core.rules.model import IndexLaw
 from egret_core.rules.packs import number, refuse_unknown, rows
 from egret_core.rules.rain_place import needs_total
-from egret_core.rules.rungs import index_ladder, ms
+from egret_core.rules.rungs import index_ladder, ms, within_reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,7 +146,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
             raise ConfigError(*where, value, "write more than -capacity_m: it is never drier")
         return found
 
-    ladder = index_ladder(at, given, "m", above_driest)
+    ladder = within_reach(index_ladder(at, given, "m", above_driest), -ground.capacity_m)
     return IndexLaw("wetness", partial(Wetness, ground), ladder, ground.warm_ms, of_total=True)
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from rig.packbook import GAUGE, PACKS, RIVER, judged, of_pack
 from rig.rulebook import brief
 
-from egret_core.rules.day_sum import DaySum
 from egret_core.rules.long_windows import LongWindows
-from egret_core.rules.total import NM_PER_MM
 from egret_core.rules.windows import Increment, Windows, reach_ms
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -103,20 +99,3 @@ def test_an_earlier_day_never_seen_to_end_swallows_no_new_rise(step_s: float) ->
     rises = [at for change, _, at in said if change in ("raised", "upgraded")]
     assert [at for at in rises if at > 29 * 86_400], said
     assert [change for change, _, at in said if at < 29 * 86_400][-1] == "returned"
-
-
-def test_a_day_seen_in_part_is_lowered_to_its_most_and_not_after_a_long_silence() -> None:
-    day = DaySum(0, DAY_MS, HOUR_MS)
-    day.take(0, 0)
-    day.take(HOUR_MS, 0)
-    assert day.take(23 * HOUR_MS, 100 * NM_PER_MM) == 100.0
-    assert day.take(26 * HOUR_MS, 12 * NM_PER_MM) == 12.0
-    assert day.evidence()["at_most"] is True
-    twin = DaySum(0, DAY_MS, HOUR_MS)
-    twin.restore(json.loads(json.dumps(day.dump())))
-    for one in (day, twin):
-        assert one.take(27 * HOUR_MS, 5 * NM_PER_MM) is None  # 5 to 17 mm: nothing is proved
-        assert one.take(28 * HOUR_MS, 55 * NM_PER_MM) == 60.0
-        assert one.evidence()["at_least"] is True
-        assert one.take(75 * HOUR_MS, 0) is None
-        assert one.take(76 * HOUR_MS, 10 * NM_PER_MM) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -160,3 +161,28 @@ def test_a_restart_anywhere_says_the_same(rows: list[tuple[int, int]]) -> None:
         assert parts.standing == whole.standing
         assert whole.take(now, mm * MM) == parts.take(now, mm * MM)
         assert (whole.standing, whole.evidence()) == (parts.standing, parts.evidence())
+
+
+def test_a_curve_that_was_reached_counts_until_it_is_left_by_its_part() -> None:
+    law = replace(terms(*FOUR), clear_ratio=0.9)
+    machine = dry_for(Storm(law), 4)
+    assert machine.take(5 * HOUR_MS, 2 * MM) == 1.0  # 2 mm/h in an hour: on the lowest curve
+    found = [machine.take(5 * HOUR_MS + minutes * MIN_MS, 0) for minutes in (6, 12, 20, 60)]
+    assert found == [1.0, 1.0, 0.0, 0.0], "at 20 min it is 0.87 of the curve"
+
+
+def test_an_ended_storm_leaves_the_next_one_nothing() -> None:
+    law = replace(terms(*FOUR), clear_ratio=0.9)
+    machine = dry_for(Storm(law), 4)
+    machine.take(5 * HOUR_MS, 2 * MM)
+    machine.take(8 * HOUR_MS, 0)
+    assert machine.take(9 * HOUR_MS, round(1.9 * MM)) == 0.0
+
+
+def test_a_state_from_before_curves_kept_their_distance_is_taken() -> None:
+    law = replace(terms(*FOUR), clear_ratio=0.9)
+    old, new = dry_for(Storm(law), 4), Storm(law)
+    old.take(5 * HOUR_MS, 2 * MM)
+    new.restore(old.dump()[:5])
+    assert old.take(5 * HOUR_MS + 6 * MIN_MS, 0) == 1.0
+    assert new.take(5 * HOUR_MS + 6 * MIN_MS, 0) == 0.0, "what it had reached it reaches again"
