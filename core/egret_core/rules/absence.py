@@ -50,7 +50,6 @@ class Absence:
 
     __slots__ = (
         "_fresh_ms",
-        "_hazard",
         "_kept",
         "_last_ms",
         "_late_ms",
@@ -60,6 +59,7 @@ class Absence:
         "_seen_good",
         "_settling_ms",
         "_spells",
+        "hazard",
         "limit_ms",
         "rank",
         "rule",
@@ -73,7 +73,7 @@ class Absence:
         now_ms, running_ms, late_ms = since
         self.rule = bound.name
         self.subject = subject
-        self._hazard = bound.hazard
+        self.hazard = bound.hazard
         self._levels = law.levels
         self.limit_ms = law.limit_ms
         self._late_ms = late_ms
@@ -88,6 +88,16 @@ class Absence:
         # Good readings since it fell silent, near to each other: first, last, running time at
         # which the first of them came, and how long it had been silent then.
         self._spells: list[list[int]] = []
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Its labels, the shortest silence first."""
+        return tuple(label for label, _ in self._levels)
+
+    def reached(self, running_ms: int) -> int:
+        """Return the level that the silence has reached, said or not; 0 for none."""
+        silent = running_ms - self._mark - self._settling_ms
+        return sum(silent >= limit_ms for _, limit_ms in self._levels)
 
     def far(self, time_ms: int) -> bool:
         """Tell whether a time lies further than the first limit after the last good reading."""
@@ -305,7 +315,7 @@ class Absence:
         return ConditionEvent(
             rule=self.rule,
             subject=self.subject,
-            hazard=self._hazard,
+            hazard=self.hazard,
             change=change,
             phase=phase,
             level=self._levels[rank - 1][0] if rank else "",

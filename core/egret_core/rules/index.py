@@ -104,6 +104,16 @@ class Graded:
         return self._ladder.rank
 
     @property
+    def hazard(self) -> str:
+        """Family of the rule, as on its events."""
+        return self._ladder.hazard
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Its labels, lowest first."""
+        return self._ladder.levels
+
+    @property
     def standing(self) -> Standing:
         """What the index can say now."""
         return self._index.standing

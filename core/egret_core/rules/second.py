@@ -15,6 +15,7 @@ from egret_core.rules.event import Phase, is_forecast
 from egret_core.rules.horizon import NO_TIME, Horizon
 from egret_core.rules.index import Graded
 from egret_core.rules.model import JointLaw
+from egret_core.rules.succession import id_of
 from egret_core.rules.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -80,9 +81,13 @@ class Second:
         rules: Sequence[BoundRule],
         channels: Mapping[str, Mapping[str, Channel]],
         now_ms: int,
-    ) -> None:
-        """Bind other rules: state goes on by ``id@version``; the new ones take what holds now."""
-        saved = {verdict.rule: verdict.dump() for verdict in self.verdicts}
+    ) -> list[ConditionEvent]:
+        """Bind other rules: state goes on by ``id@version``; the new ones take what holds now.
+
+        Returns:
+            What ends: levels of rules that nothing takes the place of.
+        """
+        before = {(id_of(verdict.rule), verdict.subject): verdict for verdict in self.verdicts}
         keys = {_key(verdict) for verdict in self.verdicts}
         self.verdicts, self._rows = [], {}
         made: dict[str, Verdict] = {}
@@ -98,14 +103,19 @@ class Second:
             verdict = Verdict(rule, rule.law, sources)
             made[rule.name] = verdict
             self.verdicts.append(verdict)
-            if rule.name in saved:
-                verdict.restore(saved[rule.name])
+            old = before.pop((rule.id, rule.place), None)
+            if old is not None and old.rule == rule.name:
+                verdict.restore(old.dump())
+            elif old is not None:
+                verdict.elder = old.on_record(now_ms)
             for index, one in enumerate(rule.inputs):
                 self._rows.setdefault((one.rule, one.subject), []).append((verdict, index))
             verdict.agree(now_ms)
         self._longest_ms = max((verdict.wait_ms for verdict in self.verdicts), default=0)
         self._gone = (self._gone | keys) - {_key(verdict) for verdict in self.verdicts}
         self._busy = True
+        gone = [verdict.on_record(now_ms) for verdict in before.values()]
+        return [event for elder in gone if elder is not None for event in elder.after()]
 
     def hear(self, events: Sequence[ConditionEvent], first: int) -> None:
         """Take the facts among events, from the first of them on."""
@@ -138,6 +148,8 @@ class Second:
                 out: list[ConditionEvent] = []
                 more = verdict.advance(self._horizon, out)
                 self.hear(out, 0)
+                if not more:
+                    out += verdict.succeed()
                 if out or more:
                     yield out
         self._busy = any(verdict.waits for verdict in self.verdicts)

@@ -17,6 +17,7 @@ from egret_core.rules.event import FORECAST, Change, ConditionEvent, Phase
 from egret_core.rules.horizon import NO_TIME
 from egret_core.rules.joint import Held
 from egret_core.rules.model import Cause
+from egret_core.rules.succession import elder_of, restored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from egret_core.rules.horizon import Horizon
     from egret_core.rules.joint import Input
     from egret_core.rules.model import BoundRule, JointLaw
+    from egret_core.rules.succession import Elder
 
 INSTANTS_MAX = 64  # judged between two breaths of the process: a tenth of a second at most
 FACTS_MAX = 4096  # that wait for their order: of a thousand inputs, four changes each in a minute
@@ -89,6 +91,7 @@ class Verdict:
         "_unseen",
         "at_ms",
         "dirty",
+        "elder",
         "forecast",
         "frontier_ms",
         "inputs",
@@ -116,6 +119,17 @@ class Verdict:
         self.at_ms = NO_TIME  # the newest instant that was judged
         self.frontier_ms = NO_TIME
         self.dirty = True
+        self.elder: Elder | None = None  # the level of its version before, until it may be ended
+
+    @property
+    def hazard(self) -> str:
+        """Word on its events."""
+        return self._bound.hazard
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Its labels, lowest first."""
+        return self._law.levels
 
     @property
     def waits(self) -> bool:
@@ -142,6 +156,19 @@ class Verdict:
             rank, forecast = source.level_of(one.rule)
             if rank != last[index]:
                 self.take(index, now_ms, rank, forecast=forecast)
+
+    def on_record(self, at_ms: int) -> Elder | None:
+        """Return the level on record as one whose rule is out of force from an instant on."""
+        pending = self.elder is not None and self.elder.after(self.rule, self.rank, self.levels)
+        return self.elder if pending else elder_of(self, at_ms)
+
+    def succeed(self) -> list[ConditionEvent]:
+        """Return what becomes of the elder's level, once all up to the change is judged."""
+        if self.elder is None or self.frontier_ms < self.elder.until_ms:
+            return []
+        said = self.elder.after(self.rule, self.rank, self.levels)
+        self.elder, self.dirty = None, True
+        return said
 
     def advance(self, horizon: Horizon, out: list[ConditionEvent]) -> bool:
         """Judge the instants that are in; tell whether there are more than a breath's worth."""
@@ -189,6 +216,7 @@ class Verdict:
             "facts": self._facts,
             "law": self._joint.dump(),
             "unseen": sorted(self._unseen),
+            "elder": self.elder,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -201,6 +229,8 @@ class Verdict:
         self._facts = [Fact(*row) for row in saved["facts"]]
         self._joint.restore(saved["law"])
         self._unseen = set(saved.get("unseen", self._unseen))  # an older state has none
+        elder = saved.get("elder")
+        self.elder = None if elder is None else restored(elder)
         self._held = [_levels_of(told) for told in self._told]
 
     def _next_ms(self) -> int | None:
