@@ -17,7 +17,8 @@ from bisect import insort
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from egret_core.rules.event import Change, ConditionEvent, Phase
+from egret_core.rules.event import Change, ConditionEvent, Phase, held_before
+from egret_core.rules.horizon import NO_TIME
 from egret_core.rules.model import Cause
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Absence:
 
     __slots__ = (
         "_fresh_ms",
+        "_in_force_ms",
         "_kept",
         "_last_ms",
         "_late_ms",
@@ -81,6 +83,7 @@ class Absence:
         self._fresh_ms = law.limit_ms + late_ms
         self.rank = 0  # settled
         self._said: list[str] = []  # ids of the provisional events of the ranks above, in order
+        self._in_force_ms = now_ms
         self._last_ms = now_ms  # last good reading, or when the rule took effect
         self._seen_good = False
         self._mark = running_ms  # running time from which the silence counts
@@ -204,11 +207,13 @@ class Absence:
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         last = [self._last_ms, self._seen_good]
-        return [self.rank, last, self._mark, self._kept, self._spells, self._said]
+        rest = [self._mark, self._kept, self._spells, self._said, self._in_force_ms]
+        return [self.rank, last, *rest]
 
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
-        self.rank, last, self._mark, kept, back, said = saved
+        self.rank, last, self._mark, kept, back, said = saved[:6]
+        self._in_force_ms = (saved[6:] or [NO_TIME])[0]  # an older state does not know it
         if isinstance(said, str):  # a state of one level: absent was 2, provisional 1
             self.rank, said = self.rank // 2, [said] if said else []
         self._said = list(said)
@@ -290,8 +295,10 @@ class Absence:
         cause = Cause.NO_GOOD_READING if self._seen_good else Cause.NEVER_SEEN
         limit_ms = self._levels[rank - 1][1]
         last_ms = self._last_ms if self._seen_good else None
-        evidence = {"last_good_ms": last_ms, "limit_s": limit_ms / 1000}
+        evidence: dict[str, Any] = {"last_good_ms": last_ms, "limit_s": limit_ms / 1000}
         time_ms = self._last_ms + limit_ms
+        if time_ms <= self._in_force_ms:
+            evidence |= held_before(self._in_force_ms)
         change = self._change(rank)
         return self._event(
             change, phase, rank, time_ms, cause=cause, evidence=evidence, named=named

@@ -106,13 +106,17 @@ LEVELS_ZH: Mapping[str, str] = MappingProxyType(
 
 # Why a level ends with its rule: nothing was measured, and the sentence must not sound as if.
 WITHDRAWN: Both = (
-    "the rule or its channel was withdrawn while {held_level} held, "
-    "and no value was judged to be below it",
+    (
+        "the rule or its channel was withdrawn while {held_level} held, "
+        "and no value was judged to be below it"
+    ),
     "{held_level}尚在持续时规则或其通道已撤销，并未判定数值已回落",
 )
 SUCCEEDED: Both = (
-    "the rule was changed while {held_level} held, which {successor} does not hold, "
-    "and no value was judged to be below it",
+    (
+        "the rule was changed while {held_level} held, which {successor} does not hold, "
+        "and no value was judged to be below it"
+    ),
     "{held_level}尚在持续时规则已更改，{successor} 不认定该级别，并未判定数值已回落",
 )
 GIVES_UP: Mapping[str, Both] = MappingProxyType(

@@ -101,6 +101,7 @@ class Second:
             if not isinstance(rule.law, JointLaw):
                 continue
             verdict = Verdict(rule, rule.law, sources)
+            verdict.in_force_ms = now_ms
             made[rule.name] = verdict
             self.verdicts.append(verdict)
             old = before.pop((rule.id, rule.place), None)

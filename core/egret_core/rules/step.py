@@ -169,8 +169,8 @@ class Fold:
             if isinstance(heir, Channel) and isinstance(subject, Channel):
                 heir.backlog.inherit(subject.backlog, goes_on=heir.continues(subject))
         self._gone -= set(now)
-        out += self.second.bind(change.rules, self.channels, change.now_ms)
         self._chill(change, {key_of(subject): subject for subject in before}, out)
+        out += self.second.bind(change.rules, self.channels, change.now_ms)
 
     def warmed(self, now_ms: int) -> None:
         """End the warming at a change: a gateway was last heard when its channels were."""

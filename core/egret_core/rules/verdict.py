@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import insort
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from egret_core.rules.event import FORECAST, Change, ConditionEvent, Phase
+from egret_core.rules.event import FORECAST, Change, ConditionEvent, Phase, held_before
 from egret_core.rules.horizon import NO_TIME
 from egret_core.rules.joint import Held
 from egret_core.rules.model import Cause
@@ -94,6 +94,7 @@ class Verdict:
         "elder",
         "forecast",
         "frontier_ms",
+        "in_force_ms",
         "inputs",
         "rank",
         "rule",
@@ -119,6 +120,7 @@ class Verdict:
         self.at_ms = NO_TIME  # the newest instant that was judged
         self.frontier_ms = NO_TIME
         self.dirty = True
+        self.in_force_ms = NO_TIME  # when it took effect
         self.elder: Elder | None = None  # the level of its version before, until it may be ended
 
     @property
@@ -216,6 +218,7 @@ class Verdict:
             "facts": self._facts,
             "law": self._joint.dump(),
             "unseen": sorted(self._unseen),
+            "in_force": self.in_force_ms,
             "elder": self.elder,
         }
 
@@ -229,6 +232,7 @@ class Verdict:
         self._facts = [Fact(*row) for row in saved["facts"]]
         self._joint.restore(saved["law"])
         self._unseen = set(saved.get("unseen", self._unseen))  # an older state has none
+        self.in_force_ms = saved.get("in_force", NO_TIME)
         elder = saved.get("elder")
         self.elder = None if elder is None else restored(elder)
         self._held = [_levels_of(told) for told in self._told]
@@ -285,6 +289,8 @@ class Verdict:
         evidence = dict(self._joint.evidence(rank if rises else rank + 1))
         if self.forecast:
             evidence["basis"] = FORECAST
+        if at_ms <= self.in_force_ms:
+            evidence |= held_before(self.in_force_ms)
         return ConditionEvent(
             rule=self.rule,
             subject=self.subject,

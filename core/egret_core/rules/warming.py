@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from egret_core.rules.event import Change, ConditionEvent, Phase
+from egret_core.rules.event import Change, ConditionEvent, Phase, held_before
 from egret_core.rules.horizon import NO_TIME
 from egret_core.rules.succession import Elder, restored
 
@@ -80,7 +80,7 @@ class Warming:
             rank=rise.rank,
             time_ms=rise.time_ms,
             reason=rise.reason,
-            evidence={**rise.evidence, "in_force_ms": self.in_force_ms},
+            evidence={**rise.evidence, **held_before(self.in_force_ms)},
         )
 
     def dump(self) -> list[Any]:

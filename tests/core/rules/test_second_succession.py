@@ -242,3 +242,16 @@ def test_the_other_verdicts_hear_nothing_of_it() -> None:
     at_once = step(fold, Change(moved, VOTED, at(CHANGE_S)))[1]
     assert [(one.subject, one.reason) for one in at_once] == [("st2/wl", "rule_withdrawn")]
     assert told(play(fold, AFTER)) == [("returned", "", "inputs_eased")]
+
+
+def test_a_joint_rule_that_was_put_back_says_its_level_anew() -> None:
+    fold = held()
+    first = [one for one in play(fold_of(PLACES, VOTED), ITEMS) if one.subject == "area/vote"]
+    after(fold, ())
+    step(fold, Change(PLACES, VOTED, at(CHANGE_S + 400)))
+    warmed(fold, PAST, at(CHANGE_S + 400))
+    said = of(play(fold, [Tick(at(CHANGE_S + 405 + 10 * n)) for n in range(40)]))
+    assert [(one.level, one.time_ms) for one in said] == [("orange", at(300))]
+    assert said[0].evidence["in_force_ms"] == at(CHANGE_S + 400)
+    assert (said[0].time_ms, said[0].rule) == (first[-1].time_ms, first[-1].rule)
+    assert said[0].id != first[-1].id, "the ledger would ignore it as known"

@@ -326,3 +326,40 @@ def test_what_holds_nothing_is_no_elder() -> None:
     fold = fold_of((RIVER,), [LEVEL])
     (detector,) = fold.channels["st1"]["wl"].detectors
     assert elder_of(detector, at(0)) is None
+
+
+def test_a_level_of_a_rule_that_was_put_back_is_said_anew() -> None:
+    fold = raised()
+    changed(fold, (), CHANGE_S, PAST)
+    changed(fold, [LEVEL], CHANGE_S + 60, PAST)
+    (said,) = play(fold, [Tick(at(CHANGE_S + 65 + 10 * n)) for n in range(9)])
+    assert (said.rule, said.change, said.time_ms) == ("level@v1", Is.RAISED, at(180))
+    assert said.evidence["held_before"] is True
+    assert said.evidence["in_force_ms"] == at(CHANGE_S + 60)
+    older = {k: v for k, v in said.evidence.items() if k not in ("held_before", "in_force_ms")}
+    assert replace(said, evidence=older).id != said.id, "the ledger would ignore it as known"
+
+
+def test_a_silence_of_a_rule_that_was_put_back_is_said_anew() -> None:
+    fold = silent()
+    past = prompt([reading(0, 1.0)])
+    changed(fold, (), 600, past, RIVER)
+    changed(fold, [SILENT], 650, past, RIVER)
+    said = play(fold, [Tick(at(650 + 10 * n)) for n in range(1, 60)])
+    mine = [one for one in said if one.subject == RIVER.name and one.phase is Phase.SETTLED]
+    assert brief(mine) == [("raised", "fault", 300)]
+    assert mine[0].evidence["in_force_ms"] == at(650)
+
+
+def test_a_silence_that_begins_later_held_before_nothing() -> None:
+    fold = fold_of((RIVER,), [SILENT])
+    step(fold, Receipt(GATEWAY, at(0), [reading(0, 1.0)]))
+    assert all("held_before" not in one.evidence for one in play(fold, QUIET))
+
+
+def test_a_silence_saved_by_an_older_program_does_not_know_since_when_it_is_in_force() -> None:
+    fold = silent()
+    (absence,) = fold.channels["st1"]["wl"].absences
+    absence.restore(absence.dump()[:6])
+    assert absence.dump()[6] < at(0)
+    assert absence.rank == 1
