@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
 
 class Standing(StrEnum):
-    """What an index can say now; only `ok` is a judgement, and none of the others is green."""
+    """What a rule can say now; only `ok` is a judgement, and none of the others is green."""
 
     OK = "ok"
     WARMING_UP = "warming_up"  # too little has been seen yet
     NOT_APPLICABLE = "not_applicable"  # the equation says nothing here, e.g. of a still slope
     INVALID = "invalid"  # outside the validity of its curve or parameters
+    INPUTS_MISSING = "inputs_missing"  # of a joint rule: an input is silent, or cannot judge
 
 
 class Index(Protocol):

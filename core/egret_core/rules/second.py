@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from egret_core.rules.event import Phase, is_forecast
 from egret_core.rules.horizon import NO_TIME, Horizon
-from egret_core.rules.index import Graded
+from egret_core.rules.index import Graded, Standing
 from egret_core.rules.model import JointLaw
 from egret_core.rules.succession import id_of
 from egret_core.rules.verdict import Verdict
@@ -64,6 +64,10 @@ class ChannelSource:
                 return part.rank, isinstance(part, Graded) and part.forecast
         return 0, False
 
+    def can_judge(self, rule: str) -> bool:
+        """Tell whether a rule on it can judge now."""
+        return not self._channel.misfit and rule not in self._channel.standings()
+
 
 class Second:
     """All joint rules, those that feed others first."""
@@ -75,6 +79,8 @@ class Second:
         self._longest_ms = 0
         self._gone: set[str] = set()
         self._busy = False
+        self._above: dict[tuple[str, str], list[str]] = {}  # joint rules by channel under them
+        self._standings: dict[str, str] | None = None  # as of the newest tick, once asked for
 
     def bind(
         self,
@@ -115,6 +121,7 @@ class Second:
         self._longest_ms = max((verdict.wait_ms for verdict in self.verdicts), default=0)
         self._gone = (self._gone | keys) - {_key(verdict) for verdict in self.verdicts}
         self._busy = True
+        self._above, self._standings = _above(self.verdicts), None
         gone = [verdict.on_record(now_ms) for verdict in before.values()]
         return [event for elder in gone if elder is not None for event in elder.after()]
 
@@ -141,6 +148,7 @@ class Second:
         """Judge what is in by a tick, in slices; the facts of its channels are here already."""
         if not self.verdicts:
             return
+        self._standings = None
         self._longest_ms = max(self._longest_ms, *(one.wait_ms for one in self.verdicts))
         self._horizon.tick(now_ms, running_ms, self._longest_ms)
         for verdict in self.verdicts:
@@ -165,6 +173,15 @@ class Second:
                 out[verdict.rule] = gone
         return out
 
+    def standings(self, pair: tuple[str, str]) -> dict[str, str]:
+        """Return what the joint rules over a (station, channel) could say at the newest tick."""
+        if self._standings is None:
+            self._standings = {
+                verdict.rule: str(Standing.OK if verdict.look() else Standing.INPUTS_MISSING)
+                for verdict in self.verdicts
+            }
+        return {rule: self._standings[rule] for rule in self._above.get(pair, ())}
+
     def changed(self) -> Iterator[tuple[str, bytes | None]]:
         """Yield what changed since the last call, by key; None for what is gone."""
         yield from dict.fromkeys(sorted(self._gone)).items()
@@ -187,7 +204,7 @@ class Second:
             if saved is not None:
                 verdict.restore(json.loads(saved))
                 verdict.dirty = False
-        self._busy = True
+        self._busy, self._standings = True, None
 
     def _advance(self, out: list[ConditionEvent]) -> None:
         """Judge what is in by a receipt, where facts wait."""
@@ -198,6 +215,14 @@ class Second:
                 more = verdict.advance(self._horizon, out)
                 self.hear(out, said)
         self._busy = any(verdict.waits for verdict in self.verdicts)
+
+
+def _above(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[str]]:
+    above: dict[tuple[str, str], list[str]] = {}
+    for verdict in verdicts:
+        for pair in sorted({pair for one in verdict.inputs for pair in one.sensors}):
+            above.setdefault(pair, []).append(verdict.rule)
+    return above
 
 
 def in_order(rules: Sequence[BoundRule]) -> list[BoundRule]:

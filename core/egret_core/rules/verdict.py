@@ -71,6 +71,9 @@ class Source(Protocol):
     def level_of(self, rule: str) -> tuple[int, bool]:
         """Return the level that a rule holds on it now, and whether it is a forecast."""
 
+    def can_judge(self, rule: str) -> bool:
+        """Tell whether a rule on it can judge now: else its level is unknown, and not low."""
+
 
 class Verdict:
     """One joint rule.
@@ -95,6 +98,7 @@ class Verdict:
         "forecast",
         "frontier_ms",
         "in_force_ms",
+        "informed",
         "inputs",
         "rank",
         "rule",
@@ -120,6 +124,7 @@ class Verdict:
         self.at_ms = NO_TIME  # the newest instant that was judged
         self.frontier_ms = NO_TIME
         self.dirty = True
+        self.informed = False  # when it was last looked at: no input missing, each can judge
         self.in_force_ms = NO_TIME  # when it took effect
         self.elder: Elder | None = None  # the level of its version before, until it may be ended
 
@@ -200,6 +205,20 @@ class Verdict:
     def level_of(self, rule: str) -> tuple[int, bool]:
         """Return the level that holds; it is its own only rule."""
         return (self.rank, self.forecast) if rule == self.rule else (0, False)
+
+    def can_judge(self, rule: str) -> bool:
+        """Tell whether it was informed when it was last looked at; it is its own only rule."""
+        return self.informed and rule == self.rule
+
+    def look(self) -> bool:
+        """Tell whether every input is heard and can judge; joint ones were looked at before."""
+        at_ms = max(self.frontier_ms, self.at_ms)
+        heard = at_ms != NO_TIME and not self.missing(at_ms)
+        self.informed = heard and all(
+            source.can_judge(one.rule)
+            for one, source in zip(self.inputs, self._sources, strict=True)
+        )
+        return self.informed
 
     def missing(self, at_ms: int) -> list[str]:
         """Return the inputs without a good reading that is recent enough, by subject."""
