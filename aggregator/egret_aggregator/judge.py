@@ -237,6 +237,10 @@ class Judge:
         """Return what each rule can say now, by channel of a station."""
         return judge_health.of_station(self._fold, station)
 
+    def standing_counts(self) -> Mapping[str, int]:
+        """Return how many pairs of rule and channel have each standing."""
+        return judge_health.standing_counts(self._fold)
+
     async def _announce(self) -> None:
         """Have the catalogue take effect at an entry; until then the saved one is in force."""
         if self._announced or self._time_s() < self._announce_from_s:

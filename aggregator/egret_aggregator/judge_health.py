@@ -27,15 +27,20 @@ def of_fold(fold: Fold) -> Mapping[str, Any]:
         "capped": fold.capped(),
         "misfits": {c.place.name: c.misfit for c in channels if c.misfit},
         "screened": {c.place.name: c.screen.counts for c in channels if c.screen is not None},
-        "standings": unable(channels),
-        "standing_counts": counted(channels),
+        "standings": unable(channels, fold.second),
+        "standing_counts": counted(channels, fold.second),
     }
 
 
 def of_station(fold: Fold, station: str) -> dict[str, Standings]:
     """Return the standing of each rule, by channel of a station."""
     here = fold.channels.get(station, {})
-    return {channel: standings_of(known) for channel, known in here.items()}
+    return {channel: standings_of(known, fold.second) for channel, known in here.items()}
+
+
+def standing_counts(fold: Fold) -> dict[str, int]:
+    """Return how many pairs of rule and channel have each standing, of the whole centre."""
+    return counted((c for here in fold.channels.values() for c in here.values()), fold.second)
 
 
 def of_screening(fold: Fold, station: str, channel: str) -> Shown:

@@ -66,6 +66,10 @@ class RunningLine:
         """Return what each rule can say now, by channel of a station."""
         return self.judge.standings(station)
 
+    def standing_counts(self) -> Mapping[str, int]:
+        """Return how many pairs of rule and channel have each standing, of the whole centre."""
+        return self.judge.standing_counts()
+
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
         return {view.id: _shown(view) for view in self.intake.gateways()}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from egret_core.rules.event import Change, ConditionEvent, Phase, settled_hash
+from egret_core.rules.event import Change, ConditionEvent, Phase, held_before, settled_hash
 
 EVENT = ConditionEvent(
     rule="river-level@1a2b3c4d",
@@ -40,6 +40,14 @@ def test_the_id_is_the_same_for_the_same_step_and_evidence_is_no_part_of_it() ->
 )
 def test_another_step_has_another_id(change: dict[str, object]) -> None:
     assert replace(EVENT, **change).id != EVENT.id  # type: ignore[arg-type]
+
+
+def test_what_held_before_its_rule_took_effect_has_an_id_of_that_instant() -> None:
+    taken_over = replace(EVENT, evidence={**EVENT.evidence, **held_before(1795340900000)})
+    again = replace(EVENT, evidence={**EVENT.evidence, **held_before(1795340900001)})
+    older = replace(EVENT, evidence={**EVENT.evidence, "in_force_ms": 1795340900000})
+    assert len({EVENT.id, taken_over.id, again.id}) == 3
+    assert older.id == EVENT.id, "ledgers of older programs keep their ids"
 
 
 def test_the_hash_sees_settled_events_in_any_order() -> None:

@@ -108,6 +108,7 @@ class StillLine:
     behind: int = 0
     wrong: tuple[str, ...] = ()
     stand: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    counted: dict[str, int] = field(default_factory=dict)
     doubts: dict[tuple[str, str], Shown] = field(default_factory=dict)
     told: dict[str, float] = field(default_factory=lambda: {"egret_journal_head": 7.0})
 
@@ -128,6 +129,9 @@ class StillLine:
 
     def standings(self, station: str) -> dict[str, dict[str, str]]:
         return self.stand.get(station, {})
+
+    def standing_counts(self) -> dict[str, int]:
+        return self.counted
 
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         return self.heard

@@ -47,6 +47,9 @@ class Line(Protocol):
     def standings(self, station: str) -> Mapping[str, Standings]:
         """Return what each rule can say now, by channel of a station."""
 
+    def standing_counts(self) -> Mapping[str, int]:
+        """Return how many pairs of rule and channel have each standing, of the whole centre."""
+
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
 

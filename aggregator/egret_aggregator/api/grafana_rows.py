@@ -12,6 +12,7 @@ from egret_aggregator.api.times import rfc3339
 from egret_aggregator.store.model import Note, as_of_ms
 from egret_aggregator.warnings.state import OBSERVED, State
 from egret_core.quality import Flag, counts
+from egret_core.rules.index import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -93,6 +94,11 @@ def warning(state: WarningState, places: Catalogue, now_ms: int) -> Row:
         "acknowledged_by": None if mark is None else mark.by,
         "age_s": (now_ms - state.onset_ms) / 1000,
     }
+
+
+def standing_counts(pairs: Mapping[str, int]) -> Row:
+    """Return a column for each standing: pairs of rule and channel; only `ok` is a judgement."""
+    return {f"standing_{standing}": pairs.get(str(standing), 0) for standing in Standing}
 
 
 def standing_level(standing: Sequence[WarningState], *, judged: bool) -> tuple[str, int]:

@@ -15,6 +15,7 @@ from egret_aggregator.warnings import lookback
 from egret_aggregator.warnings.record import Kind
 from egret_aggregator.warnings.state import OBSERVED, Condition, Mark, State, Step, WarningState
 from egret_core.rules.event import Change, ConditionEvent, Phase
+from egret_core.rules.model import Cause
 from egret_core.sources import is_gateway
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def after_event(state: WarningState, event: ConditionEvent, seq: int, time_ms: i
         return _held(state, _without(state.steps, event.provisional_id), Condition.REFUTED)
     if event.change in _RISING:
         return _risen(state, event)
+    if event.reason == Cause.RULE_WITHDRAWN:
+        return _withdrawn(state, event)
     if event.change is Change.RETURNED:
         return _held(state, (), Condition.RETURNED)
     kept = tuple(step for step in state.steps if step.rank < event.rank)
@@ -168,6 +171,17 @@ def _risen(state: WarningState, event: ConditionEvent) -> WarningState:
             # It had come down and is back: the acknowledgement was of the rise before.
             state = replace(state, state=State.OPEN)
     return _held(replace(state, onset_ms=onset), steps, Condition.ACTIVE)
+
+
+def _withdrawn(state: WarningState, event: ConditionEvent) -> WarningState:
+    """Return the state without what a version held that is out of force.
+
+    What its successor has said stays, be it provisional: that is in force.
+    """
+    kept = tuple(step for step in state.steps if step.rule != event.rule)
+    if event.rank and all(step.rank != event.rank for step in kept):
+        kept = (*kept, _step(event))
+    return _held(state, kept, Condition.RETURNED)
 
 
 def _held(state: WarningState, steps: tuple[Step, ...], empty: Condition) -> WarningState:

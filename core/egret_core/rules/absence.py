@@ -17,7 +17,8 @@ from bisect import insort
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from egret_core.rules.event import Change, ConditionEvent, Phase
+from egret_core.rules.event import Change, ConditionEvent, Phase, held_before
+from egret_core.rules.horizon import NO_TIME
 from egret_core.rules.model import Cause
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Absence:
 
     __slots__ = (
         "_fresh_ms",
-        "_hazard",
+        "_in_force_ms",
         "_kept",
         "_last_ms",
         "_late_ms",
@@ -60,6 +61,7 @@ class Absence:
         "_seen_good",
         "_settling_ms",
         "_spells",
+        "hazard",
         "limit_ms",
         "rank",
         "rule",
@@ -73,7 +75,7 @@ class Absence:
         now_ms, running_ms, late_ms = since
         self.rule = bound.name
         self.subject = subject
-        self._hazard = bound.hazard
+        self.hazard = bound.hazard
         self._levels = law.levels
         self.limit_ms = law.limit_ms
         self._late_ms = late_ms
@@ -81,6 +83,7 @@ class Absence:
         self._fresh_ms = law.limit_ms + late_ms
         self.rank = 0  # settled
         self._said: list[str] = []  # ids of the provisional events of the ranks above, in order
+        self._in_force_ms = now_ms
         self._last_ms = now_ms  # last good reading, or when the rule took effect
         self._seen_good = False
         self._mark = running_ms  # running time from which the silence counts
@@ -88,6 +91,16 @@ class Absence:
         # Good readings since it fell silent, near to each other: first, last, running time at
         # which the first of them came, and how long it had been silent then.
         self._spells: list[list[int]] = []
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Its labels, the shortest silence first."""
+        return tuple(label for label, _ in self._levels)
+
+    def reached(self, running_ms: int) -> int:
+        """Return the level that the silence has reached, said or not; 0 for none."""
+        silent = running_ms - self._mark - self._settling_ms
+        return sum(silent >= limit_ms for _, limit_ms in self._levels)
 
     def far(self, time_ms: int) -> bool:
         """Tell whether a time lies further than the first limit after the last good reading."""
@@ -194,11 +207,13 @@ class Absence:
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         last = [self._last_ms, self._seen_good]
-        return [self.rank, last, self._mark, self._kept, self._spells, self._said]
+        rest = [self._mark, self._kept, self._spells, self._said, self._in_force_ms]
+        return [self.rank, last, *rest]
 
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
-        self.rank, last, self._mark, kept, back, said = saved
+        self.rank, last, self._mark, kept, back, said = saved[:6]
+        self._in_force_ms = (saved[6:] or [NO_TIME])[0]  # an older state does not know it
         if isinstance(said, str):  # a state of one level: absent was 2, provisional 1
             self.rank, said = self.rank // 2, [said] if said else []
         self._said = list(said)
@@ -280,8 +295,10 @@ class Absence:
         cause = Cause.NO_GOOD_READING if self._seen_good else Cause.NEVER_SEEN
         limit_ms = self._levels[rank - 1][1]
         last_ms = self._last_ms if self._seen_good else None
-        evidence = {"last_good_ms": last_ms, "limit_s": limit_ms / 1000}
+        evidence: dict[str, Any] = {"last_good_ms": last_ms, "limit_s": limit_ms / 1000}
         time_ms = self._last_ms + limit_ms
+        if time_ms <= self._in_force_ms:
+            evidence |= held_before(self._in_force_ms)
         change = self._change(rank)
         return self._event(
             change, phase, rank, time_ms, cause=cause, evidence=evidence, named=named
@@ -305,7 +322,7 @@ class Absence:
         return ConditionEvent(
             rule=self.rule,
             subject=self.subject,
-            hazard=self._hazard,
+            hazard=self.hazard,
             change=change,
             phase=phase,
             level=self._levels[rank - 1][0] if rank else "",

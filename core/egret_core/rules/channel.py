@@ -58,7 +58,6 @@ class Channel:
         "_told",
         "_waiting",
         "_wake_in_ms",
-        "_warming",
         "absences",
         "ahead",
         "backlog",
@@ -75,6 +74,7 @@ class Channel:
         "sums",
         "taken_ms",
         "wake_ms",
+        "warming",
     )
 
     def __init__(
@@ -90,8 +90,8 @@ class Channel:
         self._bases: set[int] = set()  # identities of those waiting that only move a total's base
         self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
         self._waiting: list[Waiting] = []
-        self._warming = Warmings()
-        self._aside: Sized = self._warming.by_rule  # empty while detectors see readings as they are
+        self.warming = Warmings()
+        self._aside: Sized = self.warming.by_rule  # empty while detectors see readings as they are
         self.screen: Screened | None = None
         if place.screening is not None:
             self.screened_by(Screened(place))
@@ -160,13 +160,13 @@ class Channel:
             self._settle_to(due[-1], out)
         said = len(out)
         out += self.backlog.tell()
-        if self._warming.by_rule:
+        if self.warming.by_rule:
             self.dirty = True
-            self._warming.end(self.detectors, self._waiting[0][0] if self._waiting else None, out)
+            self.warming.end(self.detectors, self._waiting[0][0] if self._waiting else None, out)
         wake_ms = silence(self.absences, running_ms, out)
         for item in self._waiting:
             wake_ms = min(wake_ms, item[3] + self.late_ms)
-        self.wake_ms = -inf if self._warming.by_rule else wake_ms
+        self.wake_ms = -inf if self.warming.by_rule else wake_ms
         self.dirty = self.dirty or bool(due) or len(out) > said
 
     def continues(self, old: object) -> bool:
@@ -177,7 +177,7 @@ class Channel:
         """Let the detectors of these rules take history in silence; return until when, ms."""
         # What is older than the lateness is here by now, in whatever order it came.
         until_ms = max(change_ms - self.late_ms, self.frontier_ms)
-        self._warming.begin(rules, until_ms, change_ms)
+        self.warming.begin(rules, until_ms, change_ms)
         if self.screen is not None:
             self.screen.begin_past()
         self.dirty, self.wake_ms = True, -inf
@@ -188,12 +188,12 @@ class Channel:
         if time_ms > self.frontier_ms:
             return
         if self.screen is None or self.screen.past(time_ms, value):
-            self._warming.teach(self.detectors, time_ms, value)
+            self.warming.teach(self.detectors, time_ms, value)
 
     def teach_base(self, time_ms: int, value: float) -> None:
         """Show them a settled total that was read during maintenance."""
         if time_ms <= self.frontier_ms:
-            for detector in self._warming.of(self.sums):
+            for detector in self.warming.of(self.sums):
                 detector.rebase(time_ms, value)
 
     def recall(self, time_ms: int) -> None:
@@ -262,7 +262,7 @@ class Channel:
             "bases": sorted(self._bases),
             "backlog": self.backlog.dump(),
             "ahead": [self.ahead, list(self._ahead)],
-            "warming": self._warming.dump(),
+            "warming": self.warming.dump(),
             "screen": self.screen.dump() if self.screen is not None else None,
             "rules": {part.rule: part.dump() for part in (*self.detectors, *self.absences)},
         }
@@ -285,7 +285,7 @@ class Channel:
         for part in (*self.detectors, *self.absences):
             if part.rule in saved["rules"]:
                 part.restore(saved["rules"][part.rule])
-        self._warming.restore(saved.get("warming", {}), [part.rule for part in self.detectors])
+        self.warming.restore(saved.get("warming", {}), [part.rule for part in self.detectors])
         if self.screen is not None and saved.get("screen"):
             self.screen.restore(saved["screen"])
 
@@ -373,7 +373,7 @@ class Channel:
             self.presence.gap(self.settled_ms, time_ms)
         self.settled_ms = time_ms
         if self._aside:
-            self._warming.settle(self.detectors, time_ms, value, out)
+            self.warming.settle(self.detectors, time_ms, value, out)
             return
         for detector in self.detectors:
             if not detector.quiet_from <= value < detector.quiet_below:

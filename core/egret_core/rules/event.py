@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORECAST = "forecast"  # basis in the evidence of what no reading has reached yet
 RETROSPECTIVE = "retrospective"  # true in the evidence of an event of the past
+HELD_BEFORE = "held_before"  # true in the evidence of what held before its rule took effect
 _ID_B = 16  # bytes of SHA-256 in an event id: 2**64 events before a likely collision
 
 
@@ -75,13 +76,21 @@ class ConditionEvent:
     def id(self) -> str:
         """Deterministic id: the rule, subject, change, phase, level and event time.
 
-        One of the past has another than a live one has, whatever else is the same.
+        One of the past has another than a live one has, whatever else is the same; so has what
+        a rule that was put back says again of a level that was given up meanwhile.
         """
         parts = [self.rule, self.subject, self.change, self.phase, self.level, self.time_ms]
         if self.retrospective:
             parts.append(RETROSPECTIVE)
+        if self.evidence.get(HELD_BEFORE):
+            parts.append(self.evidence["in_force_ms"])
         text = json.dumps([str(part) for part in parts])
         return hashlib.sha256(text.encode()).digest()[:_ID_B].hex()
+
+
+def held_before(in_force_ms: int) -> dict[str, Any]:
+    """Return what the evidence says of a level that held before its rule took effect then."""
+    return {"in_force_ms": in_force_ms, HELD_BEFORE: True}
 
 
 def is_forecast(evidence: Mapping[str, Any]) -> bool:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from egret_core.instants import length, rfc3339
 from egret_core.rules import explain_words as words
+from egret_core.rules.event import Phase
+from egret_core.rules.model import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +31,7 @@ _TOLD = frozenset(
     (
         *("value", "threshold", "unit", "datum", "window_h", "since_ms", "dry_s", "limit_s"),
         *("silent_s", "last_good_ms", "last_tick_ms", "in_force_ms", "rebased_ms", "index", "over"),
+        *("held_level", "successor", "held_before"),
     )
 )
 _LISTS = ("inputs", "missing")
@@ -82,11 +85,18 @@ def _told(event: Mapping[str, Any], offset_min: int, language: int) -> str:
 
 
 def _why(event: Mapping[str, Any], evidence: Mapping[str, Any]) -> words.Both:
+    if _is_given_up(event):
+        return words.SUCCEEDED if "successor" in evidence else words.WITHDRAWN
     known = words.WHY.get(str(event["reason"]))
     if known is not None:
         return known
     compared = {"value", "threshold"} <= evidence.keys()
     return words.GENERIC_COMPARED if compared else words.GENERIC
+
+
+def _is_given_up(event: Mapping[str, Any]) -> bool:
+    """Tell whether a level ended with its rule: no all-clear, and never told as one."""
+    return str(event["reason"]) == Cause.RULE_WITHDRAWN and str(event["phase"]) == Phase.SETTLED
 
 
 def _parts(
@@ -119,17 +129,23 @@ def _parts(
         "last": words.NO_TIME[language] if last_ms is None else rfc3339(int(last_ms), offset_min),
         "since": "-" if since_ms is None else rfc3339(int(since_ms), offset_min),
         "held": "-" if since_ms is None else length(time_ms - since_ms),
+        "held_level": _level(evidence.get("held_level", "-"), language),
+        "successor": str(evidence.get("successor", "-"))[:TEXT_MAX],
     }
 
 
 def _act(event: Mapping[str, Any], language: int) -> str:
     refuted = str(event["phase"]) == "refuted"
-    level = str(event["level"])
-    if language:
-        level = words.LEVELS_ZH.get(level, level)
+    level = _level(event["level"], language)
     change = "refuted" if refuted else str(event["change"])
-    act = words.ACTS.get(change, (f"{change} {{level}}",) * 2)
+    acts = words.GIVES_UP if _is_given_up(event) else words.ACTS
+    act = acts.get(change) or words.ACTS.get(change, (f"{change} {{level}}",) * 2)
     return act[language].format(level=level)
+
+
+def _level(label: object, language: int) -> str:
+    level = str(label)[:TEXT_MAX]
+    return words.LEVELS_ZH.get(level, level) if language else level
 
 
 def _relation(event: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
@@ -199,8 +215,7 @@ def _inputs(evidence: Mapping[str, Any], offset_min: int, language: int) -> list
     out = []
     for name, form in (("inputs", words.INPUT), ("missing", words.MISSING)):
         for row in _rows(evidence, name)[:INPUTS_MAX]:
-            level = str(row.get("level") or "")
-            held = words.LEVELS_ZH.get(level, level) if language else level
+            held = _level(row.get("level") or "", language)
             at_ms = _number(row.get("since_ms", row.get("last_good_ms")))
             at = words.NO_TIME[language] if at_ms is None else rfc3339(int(at_ms), offset_min)
             told = {"level": held or words.NO_LEVEL[language], "at": at}

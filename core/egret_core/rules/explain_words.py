@@ -104,6 +104,34 @@ LEVELS_ZH: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# Why a level ends with its rule: nothing was measured, and the sentence must not sound as if.
+WITHDRAWN: Both = (
+    (
+        "the rule or its channel was withdrawn while {held_level} held, "
+        "and no value was judged to be below it"
+    ),
+    "{held_level}尚在持续时规则或其通道已撤销，并未判定数值已回落",
+)
+SUCCEEDED: Both = (
+    (
+        "the rule was changed while {held_level} held, which {successor} does not hold, "
+        "and no value was judged to be below it"
+    ),
+    "{held_level}尚在持续时规则已更改，{successor} 不认定该级别，并未判定数值已回落",
+)
+GIVES_UP: Mapping[str, Both] = MappingProxyType(
+    {
+        "eased": (
+            "gives way to {level}; this is no all-clear, a person lowers",
+            "让位于{level}；这不是解除，须由人员降级",
+        ),
+        "returned": (
+            "holds nothing any more; this is no all-clear, a person closes",
+            "不再认定任何级别；这不是解除，须由人员关闭",
+        ),
+    }
+)
+
 # What an index is called; one that is not here goes by its own word.
 INDICES: Mapping[str, Both] = MappingProxyType(
     {

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
 
 class Standing(StrEnum):
-    """What an index can say now; only `ok` is a judgement, and none of the others is green."""
+    """What a rule can say now; only `ok` is a judgement, and none of the others is green."""
 
     OK = "ok"
     WARMING_UP = "warming_up"  # too little has been seen yet
     NOT_APPLICABLE = "not_applicable"  # the equation says nothing here, e.g. of a still slope
     INVALID = "invalid"  # outside the validity of its curve or parameters
+    INPUTS_MISSING = "inputs_missing"  # of a joint rule: an input is silent, or cannot judge
 
 
 class Index(Protocol):
@@ -102,6 +103,16 @@ class Graded:
     def rank(self) -> int:
         """The level that holds, 0 for none."""
         return self._ladder.rank
+
+    @property
+    def hazard(self) -> str:
+        """Family of the rule, as on its events."""
+        return self._ladder.hazard
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Its labels, lowest first."""
+        return self._ladder.levels
 
     @property
     def standing(self) -> Standing:

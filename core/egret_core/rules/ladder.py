@@ -39,7 +39,6 @@ class Ladder:
         "_alerts",
         "_below",
         "_flapping",
-        "_hazard",
         "_holds",
         "_last_ms",
         "_law",
@@ -48,6 +47,7 @@ class Ladder:
         "_rose",
         "_waiting",
         "alert_at",
+        "hazard",
         "quiet_below",
         "quiet_from",
         "rank",
@@ -58,7 +58,7 @@ class Ladder:
     def __init__(self, bound: BoundRule, law: LadderLaw, subject: str) -> None:
         self.rule = bound.name
         self.subject = subject
-        self._hazard = bound.hazard
+        self.hazard = bound.hazard
         self._law = law
         self._needs = [_own(rung.persistence_ms, law.persistence_ms) for rung in law.rungs]
         self._alerts = [inf]  # by rank already said: from where one value alone says more
@@ -73,6 +73,11 @@ class Ladder:
         self._flapping: set[int] = set()  # ranks held for `flap_ms`
         self._waiting: list[Waiting] = []
         self._bounds()
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Its labels, lowest first."""
+        return tuple(rung.label for rung in self._law.rungs)
 
     def alert(self, time_ms: int, value: float) -> ConditionEvent | None:
         """Return the provisional event that this unsettled value decides, if any."""
@@ -231,7 +236,7 @@ class Ladder:
         return ConditionEvent(
             rule=self.rule,
             subject=self.subject,
-            hazard=self._hazard,
+            hazard=self.hazard,
             change=change,
             phase=phase,
             level=self._law.rungs[rank - 1].label if rank else "",

@@ -42,7 +42,6 @@ class Rain:
     of_total = True
     __slots__ = (
         "_dry_ms",
-        "_hazard",
         "_labels",
         "_last_mm",
         "_last_ms",
@@ -55,6 +54,7 @@ class Rain:
         "_windows",
         "_within",
         "alert_at",
+        "hazard",
         "quiet_below",
         "quiet_from",
         "rank",
@@ -66,7 +66,7 @@ class Rain:
     def __init__(self, bound: BoundRule, law: RainLaw, subject: str) -> None:
         self.rule = bound.name
         self.subject = subject
-        self._hazard = bound.hazard
+        self.hazard = bound.hazard
         lengths = tuple(sorted({one.window_ms for level in law.levels for one in level.sums}))
         self._levels = tuple(
             (
@@ -99,6 +99,11 @@ class Rain:
         self._waiting: list[Waiting] = []
         self.quiet_from, self.quiet_below = inf, -inf
         self.alert_at = inf
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Its labels, lowest first."""
+        return tuple(self._labels[rank] for rank in sorted(self._labels))
 
     def alert(self, time_ms: int, value: float) -> ConditionEvent | None:
         """Return the provisional event that this unsettled total decides, if any."""
@@ -320,7 +325,7 @@ class Rain:
         return ConditionEvent(
             rule=self.rule,
             subject=self.subject,
-            hazard=self._hazard,
+            hazard=self.hazard,
             change=change,
             phase=phase,
             level=self._labels[rank] if rank else "",

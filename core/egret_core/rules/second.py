@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from egret_core.rules.event import Phase, is_forecast
 from egret_core.rules.horizon import NO_TIME, Horizon
-from egret_core.rules.index import Graded
+from egret_core.rules.index import Graded, Standing
 from egret_core.rules.model import JointLaw
+from egret_core.rules.succession import id_of
 from egret_core.rules.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class ChannelSource:
                 return part.rank, isinstance(part, Graded) and part.forecast
         return 0, False
 
+    def can_judge(self, rule: str) -> bool:
+        """Tell whether a rule on it can judge now."""
+        return not self._channel.misfit and rule not in self._channel.standings()
+
 
 class Second:
     """All joint rules, those that feed others first."""
@@ -74,15 +79,21 @@ class Second:
         self._longest_ms = 0
         self._gone: set[str] = set()
         self._busy = False
+        self._above: dict[tuple[str, str], list[str]] = {}  # joint rules by channel under them
+        self._standings: dict[str, str] | None = None  # as of the newest tick, once asked for
 
     def bind(
         self,
         rules: Sequence[BoundRule],
         channels: Mapping[str, Mapping[str, Channel]],
         now_ms: int,
-    ) -> None:
-        """Bind other rules: state goes on by ``id@version``; the new ones take what holds now."""
-        saved = {verdict.rule: verdict.dump() for verdict in self.verdicts}
+    ) -> list[ConditionEvent]:
+        """Bind other rules: state goes on by ``id@version``; the new ones take what holds now.
+
+        Returns:
+            What ends: levels of rules that nothing takes the place of.
+        """
+        before = {(id_of(verdict.rule), verdict.subject): verdict for verdict in self.verdicts}
         keys = {_key(verdict) for verdict in self.verdicts}
         self.verdicts, self._rows = [], {}
         made: dict[str, Verdict] = {}
@@ -96,16 +107,23 @@ class Second:
             if not isinstance(rule.law, JointLaw):
                 continue
             verdict = Verdict(rule, rule.law, sources)
+            verdict.in_force_ms = now_ms
             made[rule.name] = verdict
             self.verdicts.append(verdict)
-            if rule.name in saved:
-                verdict.restore(saved[rule.name])
+            old = before.pop((rule.id, rule.place), None)
+            if old is not None and old.rule == rule.name:
+                verdict.restore(old.dump())
+            elif old is not None:
+                verdict.elder = old.on_record(now_ms)
             for index, one in enumerate(rule.inputs):
                 self._rows.setdefault((one.rule, one.subject), []).append((verdict, index))
             verdict.agree(now_ms)
         self._longest_ms = max((verdict.wait_ms for verdict in self.verdicts), default=0)
         self._gone = (self._gone | keys) - {_key(verdict) for verdict in self.verdicts}
         self._busy = True
+        self._above, self._standings = _above(self.verdicts), None
+        gone = [verdict.on_record(now_ms) for verdict in before.values()]
+        return [event for elder in gone if elder is not None for event in elder.after()]
 
     def hear(self, events: Sequence[ConditionEvent], first: int) -> None:
         """Take the facts among events, from the first of them on."""
@@ -130,6 +148,7 @@ class Second:
         """Judge what is in by a tick, in slices; the facts of its channels are here already."""
         if not self.verdicts:
             return
+        self._standings = None
         self._longest_ms = max(self._longest_ms, *(one.wait_ms for one in self.verdicts))
         self._horizon.tick(now_ms, running_ms, self._longest_ms)
         for verdict in self.verdicts:
@@ -138,6 +157,8 @@ class Second:
                 out: list[ConditionEvent] = []
                 more = verdict.advance(self._horizon, out)
                 self.hear(out, 0)
+                if not more:
+                    out += verdict.succeed()
                 if out or more:
                     yield out
         self._busy = any(verdict.waits for verdict in self.verdicts)
@@ -151,6 +172,15 @@ class Second:
             if gone:
                 out[verdict.rule] = gone
         return out
+
+    def standings(self, pair: tuple[str, str]) -> dict[str, str]:
+        """Return what the joint rules over a (station, channel) could say at the newest tick."""
+        if self._standings is None:
+            self._standings = {
+                verdict.rule: str(Standing.OK if verdict.look() else Standing.INPUTS_MISSING)
+                for verdict in self.verdicts
+            }
+        return {rule: self._standings[rule] for rule in self._above.get(pair, ())}
 
     def changed(self) -> Iterator[tuple[str, bytes | None]]:
         """Yield what changed since the last call, by key; None for what is gone."""
@@ -174,7 +204,7 @@ class Second:
             if saved is not None:
                 verdict.restore(json.loads(saved))
                 verdict.dirty = False
-        self._busy = True
+        self._busy, self._standings = True, None
 
     def _advance(self, out: list[ConditionEvent]) -> None:
         """Judge what is in by a receipt, where facts wait."""
@@ -185,6 +215,14 @@ class Second:
                 more = verdict.advance(self._horizon, out)
                 self.hear(out, said)
         self._busy = any(verdict.waits for verdict in self.verdicts)
+
+
+def _above(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[str]]:
+    above: dict[tuple[str, str], list[str]] = {}
+    for verdict in verdicts:
+        for pair in sorted({pair for one in verdict.inputs for pair in one.sensors}):
+            above.setdefault(pair, []).append(verdict.rule)
+    return above
 
 
 def in_order(rules: Sequence[BoundRule]) -> list[BoundRule]:

@@ -2,6 +2,8 @@
 
 Standings are those of `egret_core.rules.index.Standing`. A level or rain rule judges from its first
 reading on. A channel whose unit or datum does not fit is judged by none of its rules: `invalid`.
+A joint rule stands on every channel under it: `inputs_missing` as soon as one of its inputs is
+silent or cannot judge, for then it may raise a level, and its silence says nothing.
 """
 
 from __future__ import annotations
@@ -15,25 +17,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from egret_core.rules.channel import Channel
+    from egret_core.rules.second import Second
 
 SHOWN_MAX = 200  # channels of one answer about the whole centre; the counts are of all
 
 Standings = dict[str, str]  # rule id@version -> standing
 
 
-def standings_of(channel: Channel) -> Standings:
-    """Return the standing of every rule that judges the values of a channel."""
+def standings_of(channel: Channel, second: Second) -> Standings:
+    """Return the standing of every rule that judges the values of a channel, or rests on them."""
+    above = second.standings((channel.place.station, channel.place.channel))
     if channel.misfit:
-        return {part.rule: str(Standing.INVALID) for part in channel.detectors}
+        return {part.rule: str(Standing.INVALID) for part in channel.detectors} | above
     unable = channel.standings()
-    return {part.rule: unable.get(part.rule, str(Standing.OK)) for part in channel.detectors}
+    own = {part.rule: unable.get(part.rule, str(Standing.OK)) for part in channel.detectors}
+    return own | above
 
 
-def unable(channels: Iterable[Channel]) -> dict[str, Standings]:
+def unable(channels: Iterable[Channel], second: Second) -> dict[str, Standings]:
     """Return by channel the rules that cannot judge it now, of at most `SHOWN_MAX` channels."""
     out: dict[str, Standings] = {}
     for channel in channels:
-        found = {rule: word for rule, word in standings_of(channel).items() if word != Standing.OK}
+        words = standings_of(channel, second)
+        found = {rule: word for rule, word in words.items() if word != Standing.OK}
         if found:
             out[channel.place.name] = found
             if len(out) >= SHOWN_MAX:
@@ -41,9 +47,9 @@ def unable(channels: Iterable[Channel]) -> dict[str, Standings]:
     return out
 
 
-def counted(channels: Iterable[Channel]) -> dict[str, int]:
+def counted(channels: Iterable[Channel], second: Second) -> dict[str, int]:
     """Return how many pairs of rule and channel have each standing."""
-    found = Counter(word for channel in channels for word in standings_of(channel).values())
+    found = Counter(word for one in channels for word in standings_of(one, second).values())
     return {str(standing): found[str(standing)] for standing in Standing}
 
 

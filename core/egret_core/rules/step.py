@@ -31,6 +31,7 @@ from egret_core.rules.rain import Rain
 from egret_core.rules.running import Running
 from egret_core.rules.screened import join
 from egret_core.rules.second import Second
+from egret_core.rules.succession import Elder, id_of, lost
 from egret_core.rules.warmup import Warmup
 from egret_core.sources import subject_of
 
@@ -149,7 +150,7 @@ class Fold:
         yield from self.second.tick(now_ms, running_ms)
 
     def change(self, change: Change, out: list[ConditionEvent]) -> None:
-        """Bind other rules: state goes on by ``id@version``, the rest is refuted or begun."""
+        """Bind other rules: state goes on by ``id@version``, the rest is ended or begun."""
         saved = {key_of(subject): subject.dump() for subject in self._subjects}
         before, self._subjects = self._subjects, []
         self._bind(change)
@@ -158,6 +159,9 @@ class Fold:
             key = key_of(subject)
             heir = now.get(key)
             subject.withdraw(_inherited(subject, heir), out)
+            if heir is None or not heir.continues(subject):
+                for elder in _lost(subject, set(), change.now_ms):
+                    out += elder.after()
             if heir is None:
                 self._gone |= {key, _gaps_key(subject)}
                 continue
@@ -165,8 +169,8 @@ class Fold:
             if isinstance(heir, Channel) and isinstance(subject, Channel):
                 heir.backlog.inherit(subject.backlog, goes_on=heir.continues(subject))
         self._gone -= set(now)
-        self.second.bind(change.rules, self.channels, change.now_ms)
-        self._chill(change, {key_of(subject): subject for subject in before})
+        self._chill(change, {key_of(subject): subject for subject in before}, out)
+        out += self.second.bind(change.rules, self.channels, change.now_ms)
 
     def warmed(self, now_ms: int) -> None:
         """End the warming at a change: a gateway was last heard when its channels were."""
@@ -232,8 +236,13 @@ class Fold:
         free = [one for one in channels if one.place.late_s is None]
         return sorted(one.place.name for one in free if one.late_ms >= most_ms)
 
-    def _chill(self, change: Change, before: Mapping[str, Channel | Gateway]) -> None:
-        """Find the rules that begin without state; hand on what elders know of a silence."""
+    def _chill(
+        self,
+        change: Change,
+        before: Mapping[str, Channel | Gateway],
+        out: list[ConditionEvent],
+    ) -> None:
+        """Find the rules that begin without state; hand on what elders know and hold."""
         by_name = {rule.name: rule for rule in change.rules}
         at = (change.now_ms, self.running.at(change.now_ms))
         self.cold, self._unheard = [], []
@@ -248,6 +257,9 @@ class Fold:
             for part in new:
                 if isinstance(part, Absence) and elders:
                     part.follow(elders[0])
+            if old is not None:
+                gone = _lost(old, _inherited(old, subject), change.now_ms)
+                _succeed(subject, gone, at[1], out)
             if isinstance(subject, Gateway):
                 self._unheard += [(subject.name, p) for p in orphans if isinstance(p, Absence)]
             elif orphans:
@@ -318,6 +330,27 @@ def _parts(subject: Channel | Gateway) -> Sequence[Detector | Absence]:
     if isinstance(subject, Channel):
         return (*subject.detectors, *subject.absences)
     return subject.absences
+
+
+def _lost(subject: Channel | Gateway, kept: set[str], now_ms: int) -> list[Elder]:
+    """Return the levels on record that go out of force at a change."""
+    waiting = subject.warming.elders if isinstance(subject, Channel) else {}
+    return lost(_parts(subject), kept, waiting, now_ms)
+
+
+def _succeed(
+    subject: Channel | Gateway, gone: Iterable[Elder], running_ms: int, out: list[ConditionEvent]
+) -> None:
+    """Have levels that went out of force succeeded by the rules in their place, or ended."""
+    heirs = {id_of(part.rule): part for part in _parts(subject)}
+    for elder in gone:
+        heir = heirs.get(id_of(elder.rule))
+        if heir is None:
+            out += elder.after()
+        elif isinstance(heir, Absence):  # it knows already how long it has been silent
+            out += elder.after(heir.rule, heir.reached(running_ms), heir.levels)
+        elif isinstance(subject, Channel):
+            subject.warming.succeed(heir.rule, elder)
 
 
 def detectors_of(rules: Iterable[BoundRule], subject: str) -> list[Detector]:

@@ -13,10 +13,11 @@ from __future__ import annotations
 from bisect import insort
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from egret_core.rules.event import FORECAST, Change, ConditionEvent, Phase
+from egret_core.rules.event import FORECAST, Change, ConditionEvent, Phase, held_before
 from egret_core.rules.horizon import NO_TIME
 from egret_core.rules.joint import Held
 from egret_core.rules.model import Cause
+from egret_core.rules.succession import elder_of, restored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from egret_core.rules.horizon import Horizon
     from egret_core.rules.joint import Input
     from egret_core.rules.model import BoundRule, JointLaw
+    from egret_core.rules.succession import Elder
 
 INSTANTS_MAX = 64  # judged between two breaths of the process: a tenth of a second at most
 FACTS_MAX = 4096  # that wait for their order: of a thousand inputs, four changes each in a minute
@@ -69,6 +71,9 @@ class Source(Protocol):
     def level_of(self, rule: str) -> tuple[int, bool]:
         """Return the level that a rule holds on it now, and whether it is a forecast."""
 
+    def can_judge(self, rule: str) -> bool:
+        """Tell whether a rule on it can judge now: else its level is unknown, and not low."""
+
 
 class Verdict:
     """One joint rule.
@@ -89,8 +94,11 @@ class Verdict:
         "_unseen",
         "at_ms",
         "dirty",
+        "elder",
         "forecast",
         "frontier_ms",
+        "in_force_ms",
+        "informed",
         "inputs",
         "rank",
         "rule",
@@ -116,6 +124,19 @@ class Verdict:
         self.at_ms = NO_TIME  # the newest instant that was judged
         self.frontier_ms = NO_TIME
         self.dirty = True
+        self.informed = False  # when it was last looked at: no input missing, each can judge
+        self.in_force_ms = NO_TIME  # when it took effect
+        self.elder: Elder | None = None  # the level of its version before, until it may be ended
+
+    @property
+    def hazard(self) -> str:
+        """Word on its events."""
+        return self._bound.hazard
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Its labels, lowest first."""
+        return self._law.levels
 
     @property
     def waits(self) -> bool:
@@ -142,6 +163,19 @@ class Verdict:
             rank, forecast = source.level_of(one.rule)
             if rank != last[index]:
                 self.take(index, now_ms, rank, forecast=forecast)
+
+    def on_record(self, at_ms: int) -> Elder | None:
+        """Return the level on record as one whose rule is out of force from an instant on."""
+        pending = self.elder is not None and self.elder.after(self.rule, self.rank, self.levels)
+        return self.elder if pending else elder_of(self, at_ms)
+
+    def succeed(self) -> list[ConditionEvent]:
+        """Return what becomes of the elder's level, once all up to the change is judged."""
+        if self.elder is None or self.frontier_ms < self.elder.until_ms:
+            return []
+        said = self.elder.after(self.rule, self.rank, self.levels)
+        self.elder, self.dirty = None, True
+        return said
 
     def advance(self, horizon: Horizon, out: list[ConditionEvent]) -> bool:
         """Judge the instants that are in; tell whether there are more than a breath's worth."""
@@ -172,6 +206,20 @@ class Verdict:
         """Return the level that holds; it is its own only rule."""
         return (self.rank, self.forecast) if rule == self.rule else (0, False)
 
+    def can_judge(self, rule: str) -> bool:
+        """Tell whether it was informed when it was last looked at; it is its own only rule."""
+        return self.informed and rule == self.rule
+
+    def look(self) -> bool:
+        """Tell whether every input is heard and can judge; joint ones were looked at before."""
+        at_ms = max(self.frontier_ms, self.at_ms)
+        heard = at_ms != NO_TIME and not self.missing(at_ms)
+        self.informed = heard and all(
+            source.can_judge(one.rule)
+            for one, source in zip(self.inputs, self._sources, strict=True)
+        )
+        return self.informed
+
     def missing(self, at_ms: int) -> list[str]:
         """Return the inputs without a good reading that is recent enough, by subject."""
         held = self._hold(at_ms)
@@ -189,6 +237,8 @@ class Verdict:
             "facts": self._facts,
             "law": self._joint.dump(),
             "unseen": sorted(self._unseen),
+            "in_force": self.in_force_ms,
+            "elder": self.elder,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -201,6 +251,9 @@ class Verdict:
         self._facts = [Fact(*row) for row in saved["facts"]]
         self._joint.restore(saved["law"])
         self._unseen = set(saved.get("unseen", self._unseen))  # an older state has none
+        self.in_force_ms = saved.get("in_force", NO_TIME)
+        elder = saved.get("elder")
+        self.elder = None if elder is None else restored(elder)
         self._held = [_levels_of(told) for told in self._told]
 
     def _next_ms(self) -> int | None:
@@ -255,6 +308,8 @@ class Verdict:
         evidence = dict(self._joint.evidence(rank if rises else rank + 1))
         if self.forecast:
             evidence["basis"] = FORECAST
+        if at_ms <= self.in_force_ms:
+            evidence |= held_before(self.in_force_ms)
         return ConditionEvent(
             rule=self.rule,
             subject=self.subject,

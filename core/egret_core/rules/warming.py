@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from egret_core.rules.event import Change, ConditionEvent, Phase
+from egret_core.rules.event import Change, ConditionEvent, Phase, held_before
+from egret_core.rules.horizon import NO_TIME
+from egret_core.rules.succession import Elder, restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,13 +37,15 @@ class Warming:
 
     Attributes:
         until_ms: readings up to here are history; in_force_ms: when the rule took effect.
+        elder: the level that its version before held, to be succeeded or ended; None for none.
     """
 
-    __slots__ = ("_rises", "in_force_ms", "until_ms")
+    __slots__ = ("_rises", "elder", "in_force_ms", "until_ms")
 
-    def __init__(self, until_ms: int, in_force_ms: int) -> None:
+    def __init__(self, until_ms: int, in_force_ms: int, elder: Elder | None = None) -> None:
         self.until_ms = until_ms
         self.in_force_ms = in_force_ms
+        self.elder = elder
         self._rises: list[Rise] = []  # lowest first: each is the first to hold its rank
 
     def take(self, detector: Detector, time_ms: int, value: float) -> None:
@@ -51,6 +55,15 @@ class Warming:
         for event in said:
             if event.phase is Phase.SETTLED:
                 self._note(event)
+
+    def said(self, detector: Detector) -> list[ConditionEvent]:
+        """Return what is to be said at its end: what has ended with the elder, and what holds."""
+        standing = self.standing(detector)
+        out = [] if standing is None else [standing]
+        if self.elder is None:
+            return out
+        rank = 0 if standing is None else standing.rank
+        return [*self.elder.after(detector.rule, rank, detector.levels), *out]
 
     def standing(self, detector: Detector) -> ConditionEvent | None:
         """Return the one event that says what holds, None where nothing does."""
@@ -67,17 +80,18 @@ class Warming:
             rank=rise.rank,
             time_ms=rise.time_ms,
             reason=rise.reason,
-            evidence={**rise.evidence, "in_force_ms": self.in_force_ms},
+            evidence={**rise.evidence, **held_before(self.in_force_ms)},
         )
 
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
-        return [self.until_ms, self.in_force_ms, self._rises]
+        return [self.until_ms, self.in_force_ms, self._rises, self.elder]
 
     @classmethod
     def restored(cls, saved: list[Any]) -> Warming:
         """Return what `dump` returned."""
-        warming = cls(saved[0], saved[1])
+        elder = (saved[3:] or [None])[0]  # an older state has none
+        warming = cls(saved[0], saved[1], None if elder is None else restored(elder))
         warming._rises = [Rise(*row) for row in saved[2]]
         return warming
 
@@ -114,7 +128,19 @@ class Warmings:
 
     def begin(self, rules: Iterable[str], until_ms: int, change_ms: int) -> None:
         """Let these rules take history up to `until_ms`; the change took effect at `change_ms`."""
-        self.by_rule.update({rule: Warming(until_ms, change_ms) for rule in rules})
+        elders = self.elders
+        self.by_rule.update(
+            {rule: Warming(until_ms, change_ms, elders.get(rule)) for rule in rules}
+        )
+
+    def succeed(self, rule: str, elder: Elder) -> None:
+        """Let a rule that may get no history say what becomes of the level of its elder."""
+        self.by_rule[rule] = Warming(NO_TIME, elder.until_ms, elder)
+
+    @property
+    def elders(self) -> dict[str, Elder | None]:
+        """The elders of the rules that have said nothing yet."""
+        return {rule: warming.elder for rule, warming in self.by_rule.items()}
 
     def of(self, detectors: Iterable[D]) -> list[D]:
         """Return those of the detectors that still take history."""
@@ -174,6 +200,4 @@ class Warmings:
         self.by_rule.update({rule: Warming.restored(row) for rule, row in rows if rule in mine})
 
     def _say(self, detector: Detector, out: list[ConditionEvent]) -> None:
-        standing = self.by_rule.pop(detector.rule).standing(detector)
-        if standing is not None:
-            out.append(standing)
+        out += self.by_rule.pop(detector.rule).said(detector)

@@ -234,6 +234,19 @@ async def test_nothing_is_green_by_silence(centre: ApiCentre, how: str) -> None:
     assert answer.headers["egret-judgement"] == ("current" if how == "faults" else how)
 
 
+async def test_the_service_counts_what_its_rules_can_say(centre: ApiCentre) -> None:
+    centre.line.counted = {"ok": 5, "warming_up": 2, "inputs_missing": 1}
+    (service,) = await table(centre, "service")
+    told = {name: value for name, value in service.items() if name.startswith("standing_")}
+    assert told == {
+        "standing_ok": 5,
+        "standing_warming_up": 2,
+        "standing_not_applicable": 0,
+        "standing_invalid": 0,
+        "standing_inputs_missing": 1,
+    }
+
+
 async def test_latest_values_are_narrowed_by_ids_and_quantity(centre: ApiCentre) -> None:
     stray = StoredReading("st9999", "x", NOW_MS - 1000, 1.0, None, 1, 0, 2, 500)
     level = StoredReading("st0007", "wl", NOW_MS - 1000, None, None, 9, 4, 0, 500)

@@ -152,6 +152,49 @@ def test_a_provisional_event_says_that_it_may_change_and_a_refuted_one_what_is_t
     assert "撤回暂定的蓝色" in false["zh"]
 
 
+def test_a_level_that_ended_with_its_rule_is_no_all_clear() -> None:
+    ended = event(
+        change=Change.RETURNED,
+        level="",
+        rank=0,
+        reason="rule_withdrawn",
+        evidence={"held_level": "orange"},
+    )
+    assert sentence(ended) == {
+        "en": "st1/wl at 2017-07-14T02:40:00Z: the rule or its channel was withdrawn while orange "
+        "held, and no value was judged to be below it; rule river@1a2b3c4d holds nothing any more; "
+        "this is no all-clear, a person closes.",
+        "zh": "st1/wl 2017-07-14T02:40:00Z：橙色尚在持续时规则或其通道已撤销，"
+        "并未判定数值已回落；规则 river@1a2b3c4d 不再认定任何级别；"
+        "这不是解除，须由人员关闭。",
+    }
+
+
+def test_a_level_that_an_edited_rule_does_not_hold_names_the_version_in_force() -> None:
+    ended = event(
+        change=Change.EASED,
+        level="blue",
+        reason="rule_withdrawn",
+        evidence={"held_level": "orange", "successor": "river@5e6f7a8b"},
+    )
+    told = sentence(ended)
+    assert told["en"] == (
+        "st1/wl at 2017-07-14T02:40:00Z: the rule was changed while orange held, which "
+        "river@5e6f7a8b does not hold, and no value was judged to be below it; "
+        "rule river@1a2b3c4d gives way to blue; this is no all-clear, a person lowers."
+    )
+    assert "规则已更改，river@5e6f7a8b 不认定该级别" in told["zh"]
+    assert "让位于蓝色；这不是解除，须由人员降级。" in told["zh"]
+    assert "建议" not in told["zh"]
+
+
+def test_a_guess_of_a_withdrawn_rule_is_taken_back_as_before() -> None:
+    false = event(phase=Phase.REFUTED, reason="rule_withdrawn", evidence={})
+    assert sentence(false)["en"].endswith(
+        "nobody can settle it; rule river@1a2b3c4d takes back its provisional blue."
+    )
+
+
 def test_an_index_is_told_by_its_name_with_all_its_numbers() -> None:
     evidence = {
         "index": "soil_water",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from rig.changebook import GAUGE, RIVER, again, changed, warmed
 from rig.rulebook import (
     FOUR,
     GATEWAY,
@@ -17,7 +17,6 @@ from rig.rulebook import (
     brief,
     fold_of,
     ladder,
-    place,
     play,
     prompt,
     rain,
@@ -32,66 +31,16 @@ from egret_core.messages import ChannelMeta
 from egret_core.quality import Reason
 from egret_core.rules.event import settled_hash
 from egret_core.rules.model import Family
-from egret_core.rules.step import Change, Facts, Fold, Tick, step
+from egret_core.rules.step import Change, Facts, Tick, step
 from egret_core.rules.warmup import LAST_GOOD_MS, span_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rig.rulebook import Arrival
 
-    from egret_core.reading import Reading
-    from egret_core.rules.event import ConditionEvent
-    from egret_core.rules.model import BoundRule, ChannelPlace
 
-RIVER, GAUGE = place(), place("rn", "rain_total")
 LEVEL = bound(ladder(*FOUR), Family.LEVEL, RIVER)
 STORM = bound(rain(*SIGNALS), Family.RAIN, GAUGE)
 DAY_S = 86_400
-
-
-def warmed(fold: Fold, arrivals: Sequence[Arrival], now_ms: int) -> None:
-    """Feed what a store would hold by now, as the judge does."""
-    rows = sorted((a.reading for a in arrivals if a.received_ms <= now_ms), key=lambda r: r.time_ms)
-    rows = list(dict.fromkeys(rows))
-    for warmup in fold.cold:
-
-        def between(span: tuple[int, int], on: ChannelPlace = warmup.place) -> list[Reading]:
-            return [
-                r
-                for r in rows
-                if (r.station, r.channel) == (on.station, on.channel)
-                and span[0] <= r.time_ms < span[1]
-            ]
-
-        warmup.feed(between(warmup.begin()))
-        warmup.glance(between(warmup.earlier()))
-        warmup.end()
-    fold.warmed(now_ms)
-
-
-def changed(
-    fold: Fold,
-    rules: Sequence[BoundRule],
-    second: float,
-    past: Sequence[Arrival],
-    *on: ChannelPlace,
-) -> list[ConditionEvent]:
-    """Change the rules and warm the new ones; return what the change itself said."""
-    _, out = step(fold, Change(on or (RIVER, GAUGE), rules, at(second)))
-    warmed(fold, past, at(second))
-    return out
-
-
-def again(fold: Fold, rules: Sequence[BoundRule], *on: ChannelPlace) -> Fold:
-    """Return the fold as it is after its state was saved and read back."""
-    saved = fold.changed()
-    other = Fold()
-    step(other, Change(on or (RIVER, GAUGE), rules, 0))
-    other.restore(
-        {key: json.dumps(json.loads(body)).encode() for key, body in saved.items() if body}
-    )
-    return other
 
 
 def levels(*rows: tuple[float, float]) -> list[Arrival]:
