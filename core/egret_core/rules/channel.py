@@ -62,6 +62,7 @@ class Channel:
         "absences",
         "ahead",
         "backlog",
+        "based",
         "detectors",
         "dirty",
         "frontier_ms",
@@ -87,6 +88,7 @@ class Channel:
         self._careful = False  # a reading of it needs a second look: a misfit, or it is screened
         self.late_ms = default_late_ms(place, CUT_S)
         self.sums = tuple(p for p in self.detectors if not isinstance(p, Ladder) and p.of_total)
+        self.based = bool(self.sums)  # a total of maintenance is taken: it moves a base
         self._bases: set[int] = set()  # identities of those waiting that only move a total's base
         self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
         self._waiting: list[Waiting] = []
@@ -116,6 +118,7 @@ class Channel:
     def screened_by(self, screen: Screened) -> None:
         """Let the centre screen its values."""
         self.screen, self._careful = screen, True
+        self.based = self.based or screen.of_total
 
     def hear(self) -> None:
         """Hand on the allowed lateness, and how long a value waits to be found good."""
@@ -291,8 +294,8 @@ class Channel:
 
     def _takes(self, flag: int, reasons: int) -> bool:
         """Tell whether a value is judged, or moves the base of a total's sums."""
-        base = bool(self.sums) and is_base(flag, reasons)
-        return (base or counts(flag, reasons)) and not self.misfit
+        taken = counts(flag, reasons) or (self.based and is_base(flag, reasons))
+        return taken and not self.misfit
 
     def _doubtful(
         self, time_ms: int, reading: Reading, receipt: tuple[int, int], out: list[ConditionEvent]

@@ -140,7 +140,7 @@ class Warmup:
         if not self._fresh:
             (channel.teach_base if base else channel.teach)(time_ms, value)
         elif time_ms <= self._until_ms:
-            if not base or channel.sums:
+            if not base or channel.based:
                 channel.recall_settled(time_ms, value, base=base)
-        elif not base or channel.sums:
+        elif not base or channel.based:
             channel.recall_waiting(time_ms, value, self._running_ms, base=base)
