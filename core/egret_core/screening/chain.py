@@ -126,7 +126,6 @@ class Chain:
             self._flat.take(time_ms, value)
         if self._spike is None:
             return None
-        self._spike.restart()
         self._spike.take(value)
         return self._final(int(Flag.NOT_EVALUATED))
 
