@@ -1,7 +1,9 @@
 """What each rule can say of each channel now: a rule that cannot judge is no all-clear. Pure.
 
 Standings are those of `egret_core.rules.index.Standing`. A level or rain rule judges from its first
-reading on. A channel whose unit or datum does not fit is judged by none of its rules: `invalid`.
+reading on; one with a window that its gauge is read too rarely for is `invalid` all the same: it
+goes on by its other windows, and its silence is no all-clear. A channel whose unit or datum does
+not fit is judged by none of its rules: `invalid`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from egret_core.rules.index import Standing
+from egret_core.rules.rain import Rain
+from egret_core.rules.short_windows import is_too_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,8 +29,14 @@ def standings_of(channel: Channel) -> Standings:
     """Return the standing of every rule that judges the values of a channel."""
     if channel.misfit:
         return {part.rule: str(Standing.INVALID) for part in channel.detectors}
-    unable = channel.standings()
+    unable = channel.standings() | dict.fromkeys(deaf(channel), str(Standing.INVALID))
     return {part.rule: unable.get(part.rule, str(Standing.OK)) for part in channel.detectors}
+
+
+def deaf(channel: Channel) -> list[str]:
+    """Return the rules with a rain window in which the channel's readings can never count."""
+    rain = [part for part in channel.detectors if isinstance(part, Rain)]
+    return [part.rule for part in rain if is_too_short(part.shortest_ms, channel.period_s)]
 
 
 def unable(channels: Iterable[Channel]) -> dict[str, Standings]:

@@ -91,7 +91,7 @@ class Warmup:
     def learn(self, fact: ChannelMeta) -> None:
         """Take what its gateway told of a channel before it was in the catalogue."""
         if self._fresh:
-            self._channel.meta(fact.quantity, fact.datum, fact.cut_s)
+            self._channel.meta(fact.quantity, fact.datum, fact.cut_s, fact.period_s)
 
     def begin(self) -> tuple[int, int]:
         """Make ready; return [from, to), ms, of the history to feed, empty for none."""
