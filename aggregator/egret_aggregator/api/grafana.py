@@ -146,6 +146,7 @@ async def service(rooms: Rooms, _seat: Viewer) -> Response:
         "recording_age_s": kept_age_s,
         "ledger_head": rooms.ledger.head.seq,
         "stream_clients": len(rooms.hub),
+        **rooms.catalogues(),
     }
     return _answer(rooms, [item], 0)
 

@@ -108,6 +108,8 @@ _TABLES: dict[str, dict[str, Any]] = {
         "recording_age_s": 0.4,
         "ledger_head": 1204,
         "stream_clients": 12,
+        "catalogue": "1f2e3d4c5b6a7988",
+        "catalogue_in_force": "1f2e3d4c5b6a7988",
     },
     "figures": {"name": "egret_journal_head", "value": 9120.0},
     "thresholds": _THRESHOLD,
