@@ -20,6 +20,8 @@ WARNINGS = [
     Column("hazard", "hazard"),
     Column("condition", "condition"),
     Column("phase", "phase"),
+    Column("basis", "basis"),
+    Column("retrospective", "of the past", "boolean"),
     Column("onset", "since", "timestamp"),
     Column("age_s", "age", "number", "s"),
     Column("acknowledged_by", "acknowledged by"),

@@ -14,6 +14,7 @@ quantity = "water_level"
 datum = "Luoling"
 gateway = "XM-TA-0042"   # or feed = "NAME": a bureau's system hands its readings in by HTTP
 # late_s = 31     allowed lateness; left out: 30 s beyond the cut that the gateway tells
+# period_s = 60   how often it is read; where the gateway tells it, the gateway's word counts
 # [station.channel.screening]   what is believed of its values: egret_core.rules.screening_table
 ```
 
@@ -69,9 +70,10 @@ STATIONS = "stations.toml"
 RULES = "rules.toml"
 _NEEDS_DATUM = ("water_level",)  # a depth or a rain total is its own zero
 _STATION_KEYS = ("id", "name", "latitude", "longitude", "channel", "extra")
-_CHANNEL_KEYS = ("id", "quantity", "datum", "gateway", "feed", "late_s", "screening")
+_CHANNEL_KEYS = ("id", "quantity", "datum", "gateway", "feed", "late_s", "period_s", "screening")
 _FEED_NAME = re.compile(r"[A-Za-z0-9_.-]{1,48}")  # a token's name
 _VERSION_DIGITS = 16
+_PERIOD_MAX_S = 31 * 86_400.0  # as on the wire (`egret_core.entries`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,10 +265,22 @@ def _channel(file: str, key: str, station: str, row: Mapping[str, Any]) -> Chann
         if late_s > LATE_MAX_S:
             raise ConfigError(file, f"{key}.late_s", late_s, f"write at most {LATE_MAX_S:g}")
     owner = _owner(file, key, row)
+    period_s = _period_s(file, f"{key}.period_s", row.get("period_s"))
     screening = None
     if "screening" in row:
         screening = screening_of(file, f"{key}.screening", row["screening"], quantity)
-    return ChannelPlace(station, channel, quantity, unit, datum, owner, late_s, screening)
+    return ChannelPlace(station, channel, quantity, unit, datum, owner, late_s, screening, period_s)
+
+
+def _period_s(file: str, key: str, value: object) -> float:
+    """Return how often a channel is read, 0 where nobody says."""
+    if value is None:
+        return 0.0
+    period_s = number(file, key, value)
+    if not 0 < period_s <= _PERIOD_MAX_S:
+        remedy = f"write seconds, more than 0 and at most {_PERIOD_MAX_S:g}, or leave it out"
+        raise ConfigError(file, key, value, remedy)
+    return period_s
 
 
 def _owner(file: str, key: str, row: Mapping[str, Any]) -> str:

@@ -213,6 +213,11 @@ class Judge:
         """Return the receipt time of the newest entry judged, 0 before the first."""
         return self._judged_to_ms
 
+    @property
+    def catalogue(self) -> str:
+        """Return the version of the catalogue that is judged by, "" before the first."""
+        return self._in_force
+
     def health(self) -> Mapping[str, Any]:
         """Return what an operator may want to see: counts since start, and how far it is."""
         return {

@@ -62,6 +62,10 @@ class RunningLine:
         """Return what the centre's screening says of a channel."""
         return self.judge.screened(station, channel)
 
+    def in_force(self) -> str | None:
+        """Return the version of the catalogue that is judged by, None before the first."""
+        return self.judge.catalogue or None
+
     def standings(self, station: str) -> Mapping[str, Standings]:
         """Return what each rule can say now, by channel of a station."""
         return self.judge.standings(station)

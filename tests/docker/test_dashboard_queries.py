@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from rig import grafana, grafana_ask, grafana_city
 from rig.api_centre import ApiCentre, api_centre
 from rig.centre_process import CentreProcess, settings_file
+from rig.events import event, forecast
 from rig.influxd import Influxd, running_influxd, why_no_influxd
 
 from egret_aggregator.store.influx import InfluxStore
@@ -154,6 +156,29 @@ async def test_a_stations_board_is_its_own_with_lines_over_the_whole_chart(city:
     lines = {("wl blue", 3.0), ("wl yellow", 3.5), ("wl red", 4.5)}
     assert {(cell["line"], cell["value"]) for cell in cells} == lines
     assert len({cell["time"] for cell in cells}) == 2
+
+
+async def test_a_forecast_and_a_find_in_late_readings_are_not_taken_for_a_level_of_now(
+    city: ApiCentre,
+) -> None:
+    past = event("raised", 4, -90_000, rule="found@1")
+    gap = {"retrospective": True, "gap_from_ms": past.time_ms, "gap_to_ms": past.time_ms + 60_000}
+    await city.ledger.take(
+        [
+            forecast("raised", 2, -60),
+            replace(past, evidence=gap),
+        ]
+    )
+    lists = [one for one in API if one.panel == "Warnings that stand"]
+    assert len(lists) == 2
+    for target in lists:
+        cells = grafana.cells_of(await grafana_ask.api(city, target), target)
+        told = {(cell["level"], cell["basis"], cell["of the past"]) for cell in cells}
+        assert {
+            ("yellow", "forecast", False),
+            ("red", "observed", True),
+            ("red", "observed", False),
+        } <= told
 
 
 async def test_a_running_centre_has_every_figure(tmp_path: Path) -> None:

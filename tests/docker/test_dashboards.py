@@ -181,6 +181,14 @@ def test_what_stands_is_shown_beside_whether_it_may_be_believed() -> None:
         assert {"Highest level on record", "Judgement", "Readings come in"} <= titles
 
 
+def test_every_list_of_warnings_says_what_they_rest_on_and_whether_they_are_of_the_past() -> None:
+    lists = [target for target in TARGETS if target.query.get("url", "").endswith("/warnings")]
+    assert {target.board for target in lists} == {"egret-overview", "egret-station"}
+    for target in lists:
+        types = {column["selector"]: column["type"] for column in target.query["columns"]}
+        assert (types.get("basis"), types.get("retrospective")) == ("string", "boolean")
+
+
 def test_unknown_is_not_green() -> None:
     text = json.dumps(BOARDS["egret-overview"])
     (mapped,) = {json.dumps(item) for item in found(json.loads(text), "unknown")}

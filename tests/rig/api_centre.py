@@ -110,6 +110,7 @@ class StillLine:
     stand: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     counted: dict[str, int] = field(default_factory=dict)
     doubts: dict[tuple[str, str], Shown] = field(default_factory=dict)
+    force: str | None = None
     told: dict[str, float] = field(default_factory=lambda: {"egret_journal_head": 7.0})
 
     def judged_ms(self) -> int | None:
@@ -126,6 +127,9 @@ class StillLine:
 
     def screened(self, station: str, channel: str) -> Shown:
         return self.doubts.get((station, channel), Shown((), {}))
+
+    def in_force(self) -> str | None:
+        return self.force
 
     def standings(self, station: str) -> dict[str, dict[str, str]]:
         return self.stand.get(station, {})

@@ -44,6 +44,9 @@ class Line(Protocol):
     def screened(self, station: str, channel: str) -> Shown:
         """Return what the centre's screening says of a channel."""
 
+    def in_force(self) -> str | None:
+        """Return the version of the catalogue that is judged by, None before the first."""
+
     def standings(self, station: str) -> Mapping[str, Standings]:
         """Return what each rule can say now, by channel of a station."""
 
@@ -91,6 +94,13 @@ class Context:
     feed: Feed
     backtests: Backtests
     stale_s: float = JUDGED_STALE_S
+
+    def catalogues(self) -> dict[str, str | None]:
+        """Return the version of the catalogue that is shown, and of the one that is judged by.
+
+        They differ from a start with other files until the judge has reached its entry of them.
+        """
+        return {"catalogue": self.places.version, "catalogue_in_force": self.line.in_force()}
 
     def judgement(self) -> tuple[Judgement, int | None, float | None]:
         """Return how judgement stands, its newest instant in ms, and that one's age in s."""

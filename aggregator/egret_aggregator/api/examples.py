@@ -53,6 +53,7 @@ _LATEST = {
     "reading": _READING,
     "age_s": 31.4,
 }
+_CATALOGUES = {"catalogue": "1f2e3d4c5b6a7988", "catalogue_in_force": "1f2e3d4c5b6a7988"}
 _STANDINGS = {"river-level@5d41402a": "ok", "rise@7d793037": "warming_up"}
 _STATION = {
     "id": "st0007",
@@ -203,11 +204,12 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("post", "/api/v1/warnings/{warning}/acknowledge"): _ACTED,
     ("post", "/api/v1/warnings/{warning}/lower"): _ACTED,
     ("post", "/api/v1/warnings/{warning}/close"): _ACTED,
-    ("get", "/api/v1/stations"): _page(_STATION, catalogue="1f2e3d4c5b6a7988"),
+    ("get", "/api/v1/stations"): _page(_STATION, **_CATALOGUES),
     ("get", "/api/v1/stations/{station}"): {
         **STANDING,
         "station": _STATION,
         "latest": [_LATEST],
+        **_CATALOGUES,
     },
     ("get", "/api/v1/stations/{station}/channels/{channel}/readings"): {
         **STANDING,

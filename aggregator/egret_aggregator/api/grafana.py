@@ -147,6 +147,7 @@ async def service(rooms: Rooms, _seat: Viewer) -> Response:
         "ledger_head": rooms.ledger.head.seq,
         "stream_clients": len(rooms.hub),
         **rows.standing_counts(rooms.line.standing_counts()),
+        **rooms.catalogues(),
     }
     return _answer(rooms, [item], 0)
 

@@ -113,6 +113,8 @@ _TABLES: dict[str, dict[str, Any]] = {
         "standing_not_applicable": 0,
         "standing_invalid": 0,
         "standing_inputs_missing": 2,
+        "catalogue": "1f2e3d4c5b6a7988",
+        "catalogue_in_force": "1f2e3d4c5b6a7988",
     },
     "figures": {"name": "egret_journal_head", "value": 9120.0},
     "thresholds": _THRESHOLD,

@@ -61,7 +61,7 @@ async def stations(
     ids = sorted(id_ for id_ in rooms.places.stations if id_ > after)
     page = [_station(rooms, rooms.places.stations[id_]) for id_ in ids[:limit]]
     more = cursor(ids[limit - 1], "stations") if len(ids) > limit else None
-    return {**paged(rooms, page, more), "catalogue": rooms.places.version}
+    return {**paged(rooms, page, more), **rooms.catalogues()}
 
 
 @router.get("/stations/{station}")
@@ -71,7 +71,8 @@ async def one_station(rooms: Rooms, _seat: Viewer, station: str) -> dict[str, An
     keys = [(station, channel) for channel in sorted(place.channels)]
     rows = {(row.station, row.channel): row for row in await rooms.series.latest(keys)}
     latest = [_latest(rooms, key, rows.get(key)) for key in keys]
-    return {**standing(rooms), "station": _station(rooms, place), "latest": latest}
+    shown = {"station": _station(rooms, place), "latest": latest}
+    return {**standing(rooms), **shown, **rooms.catalogues()}
 
 
 @router.get("/stations/{station}/channels/{channel}/readings")

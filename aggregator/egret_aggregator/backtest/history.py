@@ -9,7 +9,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from itertools import islice
+from heapq import merge
+from itertools import islice, pairwise
 from math import isnan, nan
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 CSV_ROWS_MAX = 10_000_000  # readings of one file: 210 MB
 SHOWN_MAX = 20  # bad lines that are shown; all of them are counted
 _BLOCK = 2000  # lines checked at once
+_SORTED = 100_000  # readings put in order at once: 4 MB of indices
 _IMPORTED = int(Note.IMPORTED)
 
 
@@ -51,7 +53,7 @@ class _Column:
     time: array[int] = field(default_factory=lambda: array("q"))
     value: array[float] = field(default_factory=lambda: array("d"))
     flag: array[int] = field(default_factory=lambda: array("B"))
-    reasons: array[int] = field(default_factory=lambda: array("L"))
+    reasons: array[int] = field(default_factory=lambda: array("I"))  # 4 bytes everywhere
 
     def add(self, reading: Reading) -> None:
         self.time.append(reading.time_ms)
@@ -61,17 +63,21 @@ class _Column:
 
     def sort(self) -> int:
         """Put in time order; of one time the first stays. Return how many were left out."""
-        order = sorted(range(len(self.time)), key=self.time.__getitem__)
-        kept = [
-            at for n, at in enumerate(order) if not n or self.time[order[n - 1]] != self.time[at]
-        ]
-        dropped = len(order) - len(kept)
-        if kept != list(range(len(self.time))):
-            self.time = array("q", [self.time[at] for at in kept])
-            self.value = array("d", [self.value[at] for at in kept])
-            self.flag = array("B", [self.flag[at] for at in kept])
-            self.reasons = array("L", [self.reasons[at] for at in kept])
-        return dropped
+        time = self.time
+        if all(before < after for before, after in pairwise(time)):
+            return 0
+        # By parts: a list of so many indices would take twice what the readings do.
+        starts = range(0, len(time), _SORTED)
+        parts = (range(start, min(start + _SORTED, len(time))) for start in starts)
+        ordered = [array("I", sorted(part, key=time.__getitem__)) for part in parts]
+        kept = array("I")
+        for at in merge(*ordered, key=time.__getitem__):
+            if not kept or time[kept[-1]] != time[at]:
+                kept.append(at)
+        for name in ("time", "value", "flag", "reasons"):
+            column = getattr(self, name)
+            setattr(self, name, array(column.typecode, (column[at] for at in kept)))
+        return len(time) - len(kept)
 
 
 class CsvHistory:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 TICK_MS = 10_000  # as the intake ticks
 TICK_SLOW_MS = 30_000  # where no rule judges silence: the most that one tick counts
 SLICE_ROWS = 60_000  # readings of one slice at which it is made shorter: about 30 MB
+SLICE_ROWS_MAX = 2 * SLICE_ROWS  # at which it is given up and read anew, shorter
+SLICE_CUT = 8  # by how much
 SLICE_MIN_MS, SLICE_MAX_MS = 600_000, 8 * 86_400_000
 PAGE_ROWS = 20_000  # of one question to the history
 HELD_MAX = 200_000  # readings that wait for their receipt: a backlog of days; 60 MB
@@ -142,7 +144,11 @@ class Backtest:
         at_ms, end_ms, width_ms = self._start_ms, self._span.to_ms, SLICE_MIN_MS
         while at_ms < end_ms:
             to_ms = min(at_ms + width_ms, end_ms)
-            count = await self._slice(at_ms, to_ms)
+            rows = await self._read(at_ms, to_ms)
+            if rows is None:
+                width_ms = max((to_ms - at_ms) // SLICE_CUT, SLICE_MIN_MS)
+                continue
+            count = self._slice(rows, to_ms)
             at_ms = to_ms
             self._progress(at_ms)
             if count > SLICE_ROWS:
@@ -163,20 +169,31 @@ class Backtest:
         for fact in await self._history.metas():
             self._take(Facts(fact.gateway, [fact.meta]))
 
-    async def _slice(self, from_ms: int, to_ms: int) -> int:
-        """Read all channels in [from, to), judge what can be in order; return how many."""
-        count = 0
+    async def _read(self, from_ms: int, to_ms: int) -> list[Came] | None:
+        """Read all channels in [from, to); None where that is more than one slice may hold.
+
+        What is dense comes without notice after what is sparse, whose slices are long.
+        """
+        held: list[Came] = []
+        ahead, short = 0, to_ms - from_ms <= SLICE_MIN_MS
         for place in self._places:
             at_ms = from_ms
             while True:
                 page = await self._history.range(
                     place.station, place.channel, at_ms, to_ms, PAGE_ROWS
                 )
-                self._hold(page.rows, place.gateway)
-                count += len(page.rows)
+                ahead += _hold(page.rows, place.gateway, held)
+                if len(held) > SLICE_ROWS_MAX and not short:
+                    return None
                 if not page.truncated or not page.rows:
                     break
                 at_ms = page.rows[-1].time_ms + 1
+        self._outcome.ahead += ahead
+        return held
+
+    def _slice(self, rows: list[Came], to_ms: int) -> int:
+        """Judge what can be in order, read up to an instant; return how many were read."""
+        self._held += rows
         self._held.sort(key=itemgetter(0, 1))
         # What is still to be read was received after this: its clock is not further ahead.
         sure_ms = to_ms - AHEAD_MS
@@ -186,15 +203,7 @@ class Backtest:
             self._outcome.early += over
             ready += over
         self._judge(ready)
-        return count
-
-    def _hold(self, rows: Sequence[StoredReading], gateway: str) -> None:
-        for row in rows:
-            if row.notes & _AHEAD:
-                self._outcome.ahead += 1
-                continue
-            came_ms = row.time_ms if row.notes & _IMPORTED else row.time_ms + row.lag_ms
-            self._held.append((came_ms, gateway, Reading._make(row[:7])))
+        return len(rows)
 
     def _judge(self, ready: int) -> None:
         """Judge the first readings that are held, with the ticks between them."""
@@ -236,3 +245,15 @@ class Backtest:
         whole_ms = max(self._span.to_ms - self._start_ms, 1)
         share = (at_ms - self._start_ms) / whole_ms
         self._tell(Told(share, at_ms, self._fold.counts.judged, self._outcome.settled))
+
+
+def _hold(rows: Sequence[StoredReading], gateway: str, held: list[Came]) -> int:
+    """Add readings with their receipts; return how many are left out, their clock ahead."""
+    ahead = 0
+    for row in rows:
+        if row.notes & _AHEAD:
+            ahead += 1
+            continue
+        came_ms = row.time_ms if row.notes & _IMPORTED else row.time_ms + row.lag_ms
+        held.append((came_ms, gateway, Reading._make(row[:7])))
+    return ahead

@@ -46,10 +46,12 @@ def backtest(arguments: argparse.Namespace, output: Output) -> int:
     observed.check_stations(happened, places, str(arguments.observed))
     (found,), file = judged(arguments, settings, [places], span)
     scored = observed.scores(found, happened, places.rules, span, windows) if happened else []
-    body = result.body(found, span, scored, offset_min=offset_min, most=EVENTS_JSON)
-    told = result.body(found, span, scored, offset_min=offset_min, most=EVENTS_TOLD)
+    # Each event has its sentence in both languages: those that nobody asked for are not written.
+    most = EVENTS_JSON if arguments.json else EVENTS_TOLD
+    body = result.body(found, span, scored, offset_min=offset_min, most=most)
     bad = bad_of(arguments.csv, file)
-    output.said([*bad["lines"], *result.lines(told, arguments.language)], {**body, **bad["body"]})
+    lines = [] if arguments.json else result.lines(body, arguments.language)
+    output.said([*bad["lines"], *lines], {**body, **bad["body"]})
     return 1 if file is not None and file.bad else 0
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egret_aggregator import catalogue, config, data_folder, log
+from egret_aggregator import catalogue, catalogue_doubts, config, data_folder, log
 from egret_aggregator.api.times import rfc3339
 from egret_aggregator.cli.verb import add_log, add_verb
 from egret_aggregator.clock import Clock
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from egret_aggregator.database.token_rows import TokenRow
 
 ARGUMENTS = "arguments"  # stands for a file where the command line itself is wrong
+_log = logging.getLogger(__name__)
 _HEAD = re.compile(r"([1-9]\d{0,17}):([0-9a-f]{64})")
 
 
@@ -64,14 +66,28 @@ def check(arguments: argparse.Namespace, output: Output) -> int:
     places = catalogue.load(settings.catalogue)
     channels = sum(len(station.channels) for station in places.stations.values())
     counts = f"{len(places.stations)} stations, {channels} channels, {len(places.rules)} rules"
+    told = _doubts(settings, places)
     output.said(
-        [f"{arguments.config}: ok", f"catalogue {places.version}: {counts}"],
+        [
+            f"{arguments.config}: ok",
+            f"catalogue {places.version}: {counts}",
+            *(f"warning: {doubt}" for doubt in told),
+        ],
         {
             "ok": True,
             "catalogue": places.version,
             "stations": len(places.stations),
             "channels": channels,
             "rules": len(places.rules),
+            "warnings": [
+                {
+                    "file": doubt.file,
+                    "key": doubt.key,
+                    "seen": repr(doubt.seen),
+                    "remedy": doubt.remedy,
+                }
+                for doubt in told
+            ],
         },
     )
     return 0
@@ -88,6 +104,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     make_ready(settings, Clock().now_ms())
     tls.context(settings.broker, settings.file)
     places = catalogue.load(settings.catalogue)
+    for doubt in _doubts(settings, places):
+        _log.warning("catalogue doubted why=%r", str(doubt))
 
     def ready(host: str, port: int) -> None:
         url = f"http://{host}:{port}"
@@ -173,6 +191,10 @@ def audit_verify(arguments: argparse.Namespace, output: Output) -> int:
         },
     )
     return 1 if report.findings else 0
+
+
+def _doubts(settings: CentreConfig, places: catalogue.Catalogue) -> tuple[ConfigError, ...]:
+    return catalogue_doubts.doubts(places, str(settings.catalogue / catalogue.RULES))
 
 
 def _noted(arguments: argparse.Namespace) -> audit.Noted | None:

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from egret_aggregator import catalogue
+from egret_aggregator.catalogue_doubts import doubts
 from egret_aggregator.data_lock import is_held
 from egret_aggregator.doctor import files, rooms
 from egret_aggregator.doctor.broker import broker
@@ -72,10 +73,13 @@ async def _looked(room: str, look: Awaitable[Result]) -> Result:
 def _catalogue(settings: CentreConfig) -> Result:
     places = catalogue.load(settings.catalogue)
     channels = sum(len(station.channels) for station in places.stations.values())
-    found: tuple[Finding, ...] = ()
+    found = [
+        Finding(f"{doubt.file}: {doubt.key} = {doubt.seen!r}", doubt.remedy)
+        for doubt in doubts(places, str(settings.catalogue / catalogue.RULES))
+    ]
     if not places.rules:
-        found = (Finding("no rule: nothing is judged", "write catalogue/rules.toml"),)
-    return Result("catalogue", f"{places.version}, {channels} channels", found)
+        found.append(Finding("no rule: nothing is judged", "write catalogue/rules.toml"))
+    return Result("catalogue", f"{places.version}, {channels} channels", tuple(found))
 
 
 def _centre(settings: CentreConfig, *, running: bool) -> Result:

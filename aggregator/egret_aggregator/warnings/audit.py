@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_aggregator.database import ledger_rows, warning_rows
 from egret_aggregator.warnings import fold
+from egret_aggregator.warnings.older_basis import basis_after, is_kept_of
 from egret_aggregator.warnings.record import EMPTY, STREAMED, Head, is_sealed
-from egret_aggregator.warnings.state import summary
+from egret_aggregator.warnings.state import OBSERVED, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,6 +92,7 @@ class _Check:
     def __init__(self, noted: Noted | None) -> None:
         self._noted = noted
         self._rows: set[str] = set()
+        self._older: dict[str, str] = {}  # bases of warnings as they were told before, by id
         self.states: dict[str, WarningState] = {}
         self.findings: list[Finding] = []
         self.head = EMPTY
@@ -121,7 +124,7 @@ class _Check:
             return
         right = warning_rows.row_of(state)
         wrong = [name for name in right if right[name] != row[name]]
-        if wrong:
+        if wrong and not (wrong == ["body"] and self._is_older(row["body"], state)):
             detail = f"warning {row['id']}: {', '.join(wrong)}"
             self._found(state.last_seq, Wrong.TABLE, detail)
 
@@ -134,16 +137,26 @@ class _Check:
 
     def _fold(self, record: Record) -> None:
         try:
-            said = record.content.get("after")
-            state = fold.after(self.states.get(record.warning), record)
+            said, before = record.content.get("after"), self.states.get(record.warning)
+            state = fold.after(before, record)
+            older = basis_after(self._older.get(record.warning, OBSERVED), before, record)
         except _MISSHAPEN as error:
             self._found(record.seq, Wrong.UNREADABLE, f"{type(error).__name__} {error}"[:200])
             return
+        right: list[Any] = [None]
         if state is not None:
-            self.states[state.id] = state
-        right = None if state is None else json.loads(json.dumps(summary(state)))
-        if right != said or (state is not None and state.id != record.warning):
+            self.states[state.id], self._older[state.id] = state, older
+            told = (state, replace(state, basis=older))
+            right = [json.loads(json.dumps(summary(one))) for one in told]
+        if said not in right or (state is not None and state.id != record.warning):
             self._found(record.seq, Wrong.FOLD, "what it says of its warning does not follow")
+
+    def _is_older(self, body: str, state: WarningState) -> bool:
+        """Tell whether a row differs only as one does that was kept before, or goes on from it."""
+        try:
+            return is_kept_of(json.loads(body), state, self._older[state.id])
+        except _MISSHAPEN:
+            return False
 
     def _found(self, seq: int, why: Wrong, detail: str) -> None:
         if len(self.findings) < FINDINGS_MAX:

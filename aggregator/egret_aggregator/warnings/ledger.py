@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from egret_aggregator.database import ledger_rows, warning_rows
 from egret_aggregator.errors import DatabaseUnavailableError
 from egret_aggregator.warnings import acts, fold, lookback
+from egret_aggregator.warnings.older_basis import is_older
 from egret_aggregator.warnings.record import EMPTY, STREAMED, Head, Kind, Record, sealed
 from egret_aggregator.warnings.state import State, summary
 
@@ -246,6 +247,7 @@ class _Batch:
 
     async def act(self, act: Act) -> WarningState:
         state = acts.check(await warning_rows.get(self._connection, act.warning), act)
+        state = await _of_today(self._connection, state)
         content = act.content(state)
         before = self.head
         self.seal(act.actor, act.kind, act.warning, _key(act), content)
@@ -276,12 +278,15 @@ class _Batch:
         subjects = sorted({event.subject for event in events})
         named = {owners.get(event.provisional_id, "") for event in events} - {""}
         for state in await warning_rows.several(self._connection, sorted(named)):
-            self._hold(state)
+            await self._take_in(state)
         for state in await warning_rows.standing(self._connection, subjects):
-            self._hold(state)
+            await self._take_in(state)
         past = sorted({event.subject for event in events if event.retrospective})
         for state in await warning_rows.newest(self._connection, past, LOOKED_BACK_MAX):
-            self._hold(state)
+            await self._take_in(state)
+
+    async def _take_in(self, state: WarningState) -> None:
+        self._hold(await _of_today(self._connection, state))
 
     def _hold(self, state: WarningState) -> None:
         self._states[state.id] = state
@@ -314,6 +319,15 @@ async def _repeated(connection: AsyncConnection, act: Act) -> Acted | None:
         whole = bool(lines) and lines[0].seq == state.opened_seq
         state = (_refolded(lines) if whole else None) or state
     return Acted(record, state, repeated=True)
+
+
+async def _of_today(connection: AsyncConnection, state: WarningState) -> WarningState:
+    """Return a warning as its lines have it, where its row was kept before levels had bases."""
+    if not is_older(state):
+        return state
+    lines = await ledger_rows.of_warning(connection, state.id, HISTORY_MAX)
+    whole = bool(lines) and lines[0].seq == state.opened_seq
+    return (_refolded(lines) if whole else None) or state
 
 
 def _refolded(lines: Sequence[Record]) -> WarningState | None:

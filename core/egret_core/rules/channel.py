@@ -61,12 +61,14 @@ class Channel:
         "absences",
         "ahead",
         "backlog",
+        "based",
         "detectors",
         "dirty",
         "frontier_ms",
         "gateway",
         "late_ms",
         "misfit",
+        "period_s",
         "place",
         "presence",
         "screen",
@@ -87,26 +89,26 @@ class Channel:
         self._careful = False  # a reading of it needs a second look: a misfit, or it is screened
         self.late_ms = default_late_ms(place, CUT_S)
         self.sums = tuple(p for p in self.detectors if not isinstance(p, Ladder) and p.of_total)
+        self.based = bool(self.sums)  # a total of maintenance is taken: it moves a base
         self._bases: set[int] = set()  # identities of those waiting that only move a total's base
-        self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
+        self._told: list[Any] = []  # quantity, datum, cut_s and period_s in its gateway's words
         self._waiting: list[Waiting] = []
         self.warming = Warmings()
         self._aside: Sized = self.warming.by_rule  # empty while detectors see readings as they are
         self.screen: Screened | None = None
         if place.screening is not None:
             self.screened_by(Screened(place))
-        self._newest_ms = self.frontier_ms = _NO_TIME
+        self._newest_ms = self.frontier_ms = self.settled_ms = self.taken_ms = _NO_TIME
         self._step_ms = 0
         self._ahead: deque[int] = deque(maxlen=AHEAD_MAX)
-        self.settled_ms = self.taken_ms = _NO_TIME  # taken: a base, too
-        self.ahead, self.misfit = 0, ""
-        self.presence, self.backlog = Presence(), Backlog()
-        self.dirty = True
+        self.ahead, self.misfit, self.period_s = 0, "", place.period_s
+        self.presence, self.backlog, self.dirty = Presence(), Backlog(), True
         self.hear()
 
-    def meta(self, quantity: str, datum: str, cut_s: float) -> None:
+    def meta(self, quantity: str, datum: str, cut_s: float, period_s: float = 0.0) -> None:
         """Take its gateway's word on the channel; a misfit with the catalogue stops judgement."""
-        self._told = [quantity, datum, cut_s]
+        self._told = [quantity, datum, cut_s, period_s]
+        self.period_s = period_s or self.place.period_s
         self.misfit = self.place.misfit(quantity, datum)
         self._careful = bool(self.misfit) or self.screen is not None
         self.late_ms = default_late_ms(self.place, cut_s)
@@ -116,6 +118,7 @@ class Channel:
     def screened_by(self, screen: Screened) -> None:
         """Let the centre screen its values."""
         self.screen, self._careful = screen, True
+        self.based = self.based or screen.of_total
 
     def hear(self) -> None:
         """Hand on the allowed lateness, and how long a value waits to be found good."""
@@ -291,8 +294,8 @@ class Channel:
 
     def _takes(self, flag: int, reasons: int) -> bool:
         """Tell whether a value is judged, or moves the base of a total's sums."""
-        base = bool(self.sums) and is_base(flag, reasons)
-        return (base or counts(flag, reasons)) and not self.misfit
+        taken = counts(flag, reasons) or (self.based and is_base(flag, reasons))
+        return taken and not self.misfit
 
     def _doubtful(
         self, time_ms: int, reading: Reading, receipt: tuple[int, int], out: list[ConditionEvent]

@@ -84,6 +84,7 @@ class ChannelPlace:
         gateway: id of the gateway that owns it.
         late_s: allowed lateness; None for 30 s beyond the `cut_s` its gateway tells.
         screening: what the centre believes of its values; None where it screens nothing.
+        period_s: how often it is read where its gateway tells nothing of it; 0 for unknown.
     """
 
     station: str
@@ -94,6 +95,7 @@ class ChannelPlace:
     gateway: str
     late_s: float | None = None
     screening: ScreeningLaw | None = None
+    period_s: float = 0.0
 
     @property
     def name(self) -> str:

@@ -35,6 +35,7 @@ class Rain:
 
     Attributes:
         rebased: how often the total fell, or rose as no rain can.
+        shortest_ms: its shortest window.
         quiet_from, quiet_below: empty: every total counts, the base moves with it.
         alert_at: an unsettled total below it brings no new rain.
     """
@@ -60,6 +61,7 @@ class Rain:
         "rank",
         "rebased",
         "rule",
+        "shortest_ms",
         "subject",
     )
 
@@ -89,6 +91,7 @@ class Rain:
         self._labels = {level.rank: level.label for level in law.levels}
         self._dry_ms = law.dry_ms
         self._windows = Windows(lengths)
+        self.shortest_ms = lengths[0]
         self.rank = 0
         self._last_ms: int | None = None
         self._last_nm = 0

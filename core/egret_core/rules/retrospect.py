@@ -96,6 +96,7 @@ class LookBack:
         screening = channel.place.screening
         self._moves = screening is None or not screening.movement
         self._chain = None if screening is None else Chain(screening, channel.place.quantity)
+        self._based = bool(self._sums) or (self._chain is not None and self._chain.of_total)
         self._indices = [twin for twin in self._twins if isinstance(twin, Graded)]
         self._after: list[tuple[int, float, bool]] = []
         self._last_ms = start_ms
@@ -124,7 +125,7 @@ class LookBack:
     ) -> Iterator[tuple[int, float, bool, Flagged | None]]:
         """Yield time, value, whether it is only a base, and the centre's doubt, of what counts."""
         for _, _, time_ms, value, _, flag, reasons in readings:
-            base = bool(self._sums) and is_base(flag, reasons)
+            base = self._based and is_base(flag, reasons)
             taken = base or counts(flag, reasons)
             if value is None or not taken or time_ms <= self._last_ms:
                 continue

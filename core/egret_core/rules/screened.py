@@ -92,6 +92,11 @@ class Screened:
         self.flags: deque[Flagged] = deque(maxlen=FLAGS_MAX)
         self.trail: Trail | None = None
 
+    @property
+    def of_total(self) -> bool:
+        """Whether a total that was read during maintenance moves its tests."""
+        return self._chain.of_total
+
     def hear(self, late_ms: int) -> int:
         """Take the allowed lateness; return how long a value waits to be found good, ms."""
         if self.trail is not None:
@@ -155,7 +160,9 @@ class Screened:
 
     def rebase(self, time_ms: int, value: float) -> None:
         """Take a total that was read during maintenance: what it rose by is nobody's doubt."""
-        self._chain.rebase(time_ms, value)
+        corrected = self._chain.rebase(time_ms, value)
+        if corrected is not None:
+            self._correct(corrected)
 
     def begin_past(self) -> None:
         """Make ready for history: its values are screened apart from those of today."""

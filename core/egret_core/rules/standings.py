@@ -1,9 +1,11 @@
 """What each rule can say of each channel now: a rule that cannot judge is no all-clear. Pure.
 
 Standings are those of `egret_core.rules.index.Standing`. A level or rain rule judges from its first
-reading on. A channel whose unit or datum does not fit is judged by none of its rules: `invalid`.
-A joint rule stands on every channel under it: `inputs_missing` as soon as one of its inputs is
-silent or cannot judge, for then it may raise a level, and its silence says nothing.
+reading on; one with a window that its gauge is read too rarely for is `invalid` all the same: it
+goes on by its other windows, and its silence is no all-clear. A channel whose unit or datum does
+not fit is judged by none of its rules: `invalid`. A joint rule stands on every channel under it:
+`inputs_missing` as soon as one of its inputs is silent or cannot judge, for then it may raise a
+level, and its silence says nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from egret_core.rules.index import Standing
+from egret_core.rules.rain import Rain
+from egret_core.rules.short_windows import is_too_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,9 +33,15 @@ def standings_of(channel: Channel, second: Second) -> Standings:
     above = second.standings((channel.place.station, channel.place.channel))
     if channel.misfit:
         return {part.rule: str(Standing.INVALID) for part in channel.detectors} | above
-    unable = channel.standings()
+    unable = channel.standings() | dict.fromkeys(deaf(channel), str(Standing.INVALID))
     own = {part.rule: unable.get(part.rule, str(Standing.OK)) for part in channel.detectors}
     return own | above
+
+
+def deaf(channel: Channel) -> list[str]:
+    """Return the rules with a rain window in which the channel's readings can never count."""
+    rain = [part for part in channel.detectors if isinstance(part, Rain)]
+    return [part.rule for part in rain if is_too_short(part.shortest_ms, channel.period_s)]
 
 
 def unable(channels: Iterable[Channel], second: Second) -> dict[str, Standings]:

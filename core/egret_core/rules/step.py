@@ -132,7 +132,7 @@ class Fold:
         for fact in facts.channels:
             channel = self.channels.get(fact.station, {}).get(fact.channel)
             if channel is not None and channel.gateway == facts.gateway:
-                channel.meta(fact.quantity, fact.datum, fact.cut_s)
+                channel.meta(fact.quantity, fact.datum, fact.cut_s, fact.period_s)
 
     def tick(self, now_ms: int) -> Iterator[list[ConditionEvent]]:
         """Count a tick; yield what it settles, in slices of at most `SLICE` subjects."""

@@ -91,7 +91,7 @@ class Warmup:
     def learn(self, fact: ChannelMeta) -> None:
         """Take what its gateway told of a channel before it was in the catalogue."""
         if self._fresh:
-            self._channel.meta(fact.quantity, fact.datum, fact.cut_s)
+            self._channel.meta(fact.quantity, fact.datum, fact.cut_s, fact.period_s)
 
     def begin(self) -> tuple[int, int]:
         """Make ready; return [from, to), ms, of the history to feed, empty for none."""
@@ -140,7 +140,7 @@ class Warmup:
         if not self._fresh:
             (channel.teach_base if base else channel.teach)(time_ms, value)
         elif time_ms <= self._until_ms:
-            if not base or channel.sums:
+            if not base or channel.based:
                 channel.recall_settled(time_ms, value, base=base)
-        elif not base or channel.sums:
+        elif not base or channel.based:
             channel.recall_waiting(time_ms, value, self._running_ms, base=base)

@@ -106,10 +106,28 @@ class Chain:
         self._before = Flagged(time_ms, flag, reasons)
         return _with_spike(self._before, now, provisional=True), corrected
 
-    def rebase(self, time_ms: int, value: float) -> None:
-        """Take a total from which the next one counts, and say nothing of it."""
-        if self._total is not None:
-            self._total.take(time_ms, value)
+    @property
+    def of_total(self) -> bool:
+        """Whether what it tests is a total, which `rebase` moves."""
+        return self._total is not None
+
+    def rebase(self, time_ms: int, value: float) -> Flagged | None:
+        """Take a total from which the next one counts; say nothing of it.
+
+        Returns:
+            The last word on the value before: it has no next one to be compared with.
+        """
+        if self._total is None:
+            return None
+        self._total.take(time_ms, value)
+        if self._rate is not None:
+            self._rate.take(time_ms, value)
+        if self._flat is not None:
+            self._flat.take(time_ms, value)
+        if self._spike is None:
+            return None
+        self._spike.take(value)
+        return self._final(int(Flag.NOT_EVALUATED))
 
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""

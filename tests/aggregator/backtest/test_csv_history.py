@@ -17,12 +17,11 @@ from egret_aggregator.backtest import Backtest, CsvHistory, Span
 from egret_aggregator.backtest import history as module
 from egret_aggregator.store import MemoryStore, Note, StoredReading
 from egret_core.errors import ConfigError
+from egret_core.reading import Reading
 from egret_core.rules.event import settled_hash
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from egret_core.reading import Reading
 
 PLACES = catalogue.of_texts(STATIONS, RULES, "f")
 UNITS = {"wl": "m,Local", "rn": "mm,"}
@@ -127,3 +126,28 @@ def test_no_file_and_no_text_are_told(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="write UTF-8"):
         CsvHistory.read(tmp_path / "b.csv", PLACES, None, lambda _rows: None)
+
+
+@pytest.mark.parametrize("order", ["as it was", "newest first", "shuffled", "twice"])
+async def test_any_order_is_put_right_part_by_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.setattr(module, "_SORTED", 7)
+    monkeypatch.setattr(module, "_BLOCK", 20)
+    rows = [Reading("st1", "wl", START_MS + 60_000 * n, float(n), None) for n in range(40)]
+    given = {
+        "as it was": rows,
+        "newest first": rows[::-1],
+        "shuffled": random.Random(3).sample(rows, len(rows)),
+        "twice": [*rows, *(one._replace(value=-1.0) for one in rows[::-1])],
+    }[order]
+    history = read(tmp_path, lines(given))
+    page = await history.range("st1", "wl", SPAN.from_ms, SPAN.to_ms, 1000)
+    assert [(one.time_ms, one.value) for one in page.rows] == [(r.time_ms, r.value) for r in rows]
+    assert history.duplicates == len(given) - len(rows)
+
+
+def test_a_reading_takes_21_bytes_on_every_machine(tmp_path: Path) -> None:
+    (column,) = read(tmp_path, lines(river()[::2])[:2000].rpartition("\n")[0])._columns.values()
+    parts = (column.time, column.value, column.flag, column.reasons)
+    assert sum(part.itemsize for part in parts) == 21

@@ -262,3 +262,32 @@ async def test_joint_rules_say_what_they_say_in_the_judge(name: str) -> None:
     assert [one for one in found.events if one.reason in joint] == [
         one for one in inside if one.reason in joint
     ]
+
+
+async def test_what_is_dense_after_months_of_little_is_read_in_short_slices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a slice that has grown to days holds all of a flood, at half a kB a reading."""
+    monkeypatch.setattr(replay, "SLICE_ROWS", 300)
+    monkeypatch.setattr(replay, "SLICE_ROWS_MAX", 600)
+    monkeypatch.setattr(replay, "PAGE_ROWS", 100)
+    sparse = [row(86_400 * n, 2.0) for n in range(60)]
+    dense = [row(86_400 * 60 + 2 * n, 2.0 + n / 1000, lag_s=1) for n in range(4000)]
+    ahead = [row(86_400 * 60 + 2 * n + 1, 9.0, notes=int(Note.CLOCK_AHEAD)) for n in range(50)]
+    most = []
+
+    class Watched(Backtest):
+        def _slice(self, rows: Any, to_ms: int) -> int:
+            most.append(len(rows))
+            return super()._slice(rows, to_ms)
+
+    store = MemoryStore()
+    await store.write([*sparse, *dense, *ahead])
+    found = await Watched(store, LEVELS, Span(at(0), at(86_400 * 61))).run()
+    assert max(most) <= 700  # a page more than is given up at
+    assert found.readings == len(sparse) + len(dense)
+    assert found.ahead == len(ahead), "what was read anew is counted once"
+    monkeypatch.setattr(replay, "SLICE_ROWS_MAX", 10**9)
+    whole = await Backtest(store, LEVELS, Span(at(0), at(86_400 * 61))).run()
+    assert settled_hash(found.events) == settled_hash(whole.events)
+    assert found.events

@@ -295,6 +295,7 @@ async def test_rules_in_force_go_on_while_new_ones_cannot_be_announced(
     await caught_up(again, journal)
     assert record.events
     assert again.health()["catalogue"] == judge.health()["catalogue"]
+    assert again.catalogue == judge.catalogue != catalogue.version
     await mended(journal)
     async with asyncio.timeout(PATIENCE_S):
         while again.health()["catalogue"] != catalogue.version:  # though nothing else comes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rig.lookback import Watch, backlog, falls, live, past
 from rig.rulebook import Arrival, at, bound, brief, ladder, place, prompt, rain, reading, timeline
 
+from egret_core.quality import Reason
 from egret_core.rules.model import Family
 from egret_core.rules.rain import Rain
 from egret_core.screening.flat_line import Stillness
@@ -105,3 +106,19 @@ def test_the_tests_begin_at_the_gaps_start() -> None:
     _, said = watched([*rows, *backlog(late, 9100)], one, rule)
     assert brief(past(said)) == [("raised", "blue", 5120), ("returned", "", 5180)]
     assert past(said)[0].evidence["screening"] == ["spike"]
+
+
+def test_water_poured_at_work_in_a_gap_makes_nothing_after_it_doubtful() -> None:
+    """The gauge has no rain rule: only the screening needs the totals that were read at work."""
+    gauge = replace(GAUGE, screening=ScreeningLaw(rate=Limits(0.05)))
+    full = bound(ladder(("blue", 900.1, 900.0)), Family.LEVEL, gauge)
+    dry, after = falls(*[0] * 30), falls(*[0] * 9, from_s=9000, before=1002)
+    work = [
+        reading(5000 + 60 * n, 100.0 + 80.0 * n, gauge, reasons=int(Reason.MAINTENANCE))
+        for n in range(11)
+    ]
+    late = [reading(4940, 100.0, gauge), *work, reading(5660, 900.2, gauge)]
+    _, said = watched([*prompt([*dry, *after]), *backlog(late, 9100)], gauge, full)
+    raised = past(said)[0]
+    assert (raised.level, raised.time_ms) == ("blue", at(5660))
+    assert "screening" not in raised.evidence

@@ -138,7 +138,24 @@ def test_a_total_read_in_maintenance_is_nobody_s_doubt() -> None:
     chain.take(0, 10.0)
     chain.rebase(60_000, 900.0)
     assert chain.take(120_000, 900.2)[0].flag == Flag.GOOD
-    Chain(ScreeningLaw(), "water_level").rebase(0, 1.0)
+    assert Chain(ScreeningLaw(), "water_level").rebase(0, 1.0) is None
+
+
+def test_a_base_is_no_doubt_of_rate_spike_or_stillness_either() -> None:
+    still = Stillness(0.5, 600_000)
+    chain = Chain(ScreeningLaw(spike=Limits(5.0), rate=Limits(0.05), flat=still), "rain_total")
+    for n in range(9):
+        chain.take(60_000 * n, 10.0)
+    assert chain.take(540_000, 16.0)[0].reasons == Reason.SPIKE | Reason.RATE
+    final = chain.rebase(600_000, 900.0)
+    assert final is not None
+    assert (final.time_ms, final.reasons, final.provisional) == (540_000, Reason.RATE, False)
+    assert chain.take(660_000, 900.2) == ((660_000, Flag.GOOD, 0, False), None)
+    # The water moved the gauge: it has been still since then, and not since the beginning.
+    assert [chain.take(ms, 900.2)[0].reasons for ms in (1_199_000, 1_200_000)] == [
+        0,
+        Reason.FLAT_LINE,
+    ]
 
 
 @pytest.mark.parametrize(("ahead_ms", "flag"), [(-1e9, 1), (0, 1), (60_000, 1), (60_001, 3)])
