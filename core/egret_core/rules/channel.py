@@ -66,6 +66,7 @@ class Channel:
         "dirty",
         "frontier_ms",
         "gateway",
+        "graded",
         "late_ms",
         "misfit",
         "place",
@@ -87,6 +88,7 @@ class Channel:
         self._careful = False  # a reading of it needs a second look: a misfit, or it is screened
         self.late_ms = default_late_ms(place, CUT_S)
         self.sums = tuple(p for p in self.detectors if not isinstance(p, Ladder) and p.of_total)
+        self.graded = tuple(p for p in self.detectors if isinstance(p, Graded))
         self._bases: set[int] = set()  # identities of those waiting that only move a total's base
         self._told: list[Any] = []  # quantity, datum and cut_s in its gateway's words
         self._waiting: list[Waiting] = []
@@ -226,8 +228,7 @@ class Channel:
 
     def standings(self) -> dict[str, str]:
         """Return what its index rules cannot judge now, by rule: warming up, and why not."""
-        graded = [part for part in self.detectors if isinstance(part, Graded)]
-        return {p.rule: str(p.standing) for p in graded if p.standing is not Standing.OK}
+        return {p.rule: str(p.standing) for p in self.graded if p.standing is not Standing.OK}
 
     def screened(self) -> list[Flagged]:
         """Return the newest flags of the centre, oldest first; the gateway's own are elsewhere."""

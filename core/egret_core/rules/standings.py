@@ -33,6 +33,8 @@ def unable(channels: Iterable[Channel]) -> dict[str, Standings]:
     """Return by channel the rules that cannot judge it now, of at most `SHOWN_MAX` channels."""
     out: dict[str, Standings] = {}
     for channel in channels:
+        if _surely_able(channel):
+            continue
         found = {rule: word for rule, word in standings_of(channel).items() if word != Standing.OK}
         if found:
             out[channel.place.name] = found
@@ -43,7 +45,13 @@ def unable(channels: Iterable[Channel]) -> dict[str, Standings]:
 
 def counted(channels: Iterable[Channel]) -> dict[str, int]:
     """Return how many pairs of rule and channel have each standing."""
-    found = Counter(word for channel in channels for word in standings_of(channel).values())
+    able, found = 0, Counter[str]()
+    for channel in channels:
+        if _surely_able(channel):
+            able += len(channel.detectors)
+        else:
+            found.update(standings_of(channel).values())
+    found[str(Standing.OK)] += able
     return {str(standing): found[str(standing)] for standing in Standing}
 
 
@@ -51,3 +59,8 @@ def is_blind(channels: Mapping[str, Standings]) -> bool:
     """Tell whether a station has rules and none of them can judge now."""
     words = [word for rules in channels.values() for word in rules.values()]
     return bool(words) and str(Standing.OK) not in words
+
+
+def _surely_able(channel: Channel) -> bool:
+    """Tell at a glance that every rule can judge: the whole centre is asked at every scrape."""
+    return not (channel.graded or channel.misfit)
