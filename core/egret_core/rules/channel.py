@@ -49,33 +49,10 @@ class Channel:
     """The state of one channel of `place`; settled to `frontier_ms`, idle to running `wake_ms`."""
 
     __slots__ = (
-        "_ahead",
-        "_aside",
-        "_bases",
-        "_careful",
-        "_newest_ms",
-        "_step_ms",
-        "_told",
-        "_waiting",
-        "_wake_in_ms",
-        "_warming",
-        "absences",
-        "ahead",
-        "backlog",
-        "detectors",
-        "dirty",
-        "frontier_ms",
-        "gateway",
-        "graded",
-        "late_ms",
-        "misfit",
-        "place",
-        "presence",
-        "screen",
-        "settled_ms",
-        "sums",
-        "taken_ms",
-        "wake_ms",
+        *("_ahead", "_aside", "_bases", "_careful", "_newest_ms", "_step_ms", "_told"),
+        *("_waiting", "_wake_in_ms", "_warming", "absences", "ahead", "backlog", "detectors"),
+        *("dirty", "frontier_ms", "gateway", "graded", "late_ms", "misfit", "place", "presence"),
+        *("screen", "settled_ms", "sums", "taken_ms", "wake_ms"),
     )
 
     def __init__(
@@ -132,7 +109,8 @@ class Channel:
     ) -> None:
         """Take one reading as received; append what it decides and what it settles."""
         self.dirty = True
-        self.wake_ms = min(self.wake_ms, running_ms + self._wake_in_ms)
+        wake_ms = running_ms + self._wake_in_ms
+        self.wake_ms = wake_ms if wake_ms < self.wake_ms else self.wake_ms  # noqa: FURB136  (a call)
         _, _, own_ms, value, _, flag, reasons = reading
         time_ms = own_ms
         if own_ms > received_ms + AHEAD_MS or own_ms in self._ahead:
@@ -157,11 +135,14 @@ class Channel:
 
     def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
         """Settle what has waited for the lateness of running time; judge the silence."""
-        due = [item[0] for item in self._waiting if running_ms - item[3] >= self.late_ms]
-        if due:
-            self._settle_to(due[-1], out)
+        for item in reversed(self._waiting):
+            if running_ms - item[3] >= self.late_ms:
+                self._settle_to(item[0], out)
+                self.dirty = True
+                break
         said = len(out)
-        out += self.backlog.tell()
+        if self.backlog.said:
+            out += self.backlog.tell()
         if self._warming.by_rule:
             self.dirty = True
             self._warming.end(self.detectors, self._waiting[0][0] if self._waiting else None, out)
@@ -169,7 +150,7 @@ class Channel:
         for item in self._waiting:
             wake_ms = min(wake_ms, item[3] + self.late_ms)
         self.wake_ms = -inf if self._warming.by_rule else wake_ms
-        self.dirty = self.dirty or bool(due) or len(out) > said
+        self.dirty = self.dirty or len(out) > said
 
     def continues(self, old: object) -> bool:
         """Tell whether the old subject's state is this one's: same place, quantity and datum."""
@@ -353,7 +334,9 @@ class Channel:
                 self._settle(item[0], item[2], out)
             else:
                 self._settle_screened(self.screen, item[0], item[2], out)
-        self.frontier_ms = max(self.frontier_ms, waiting[count - 1][0])
+        last_ms = waiting[count - 1][0]
+        if last_ms > self.frontier_ms:  # noqa: PLR1730  (a call would cost more)
+            self.frontier_ms = last_ms
         del waiting[:count]
 
     def _settle(
