@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 CONSUMER = "judge"
 ENTRIES_MAX = 64  # entries a read: at 200 readings each, a quarter of a second's work at most
-TELL_WITHIN_S = 0.1  # real time an event may wait for others of the same read: one commit for all
+TELL_WITHIN_S = 0.1  # real time an event may wait for others to be judged: one commit for all
 TELL_MAX = 500  # events of one commit
 SAVE_EVERY_S = 5.0  # real time between saves: what a crash replays, at a twentieth of the cost
 _CATALOGUE = "catalogue"  # key of the change entry in force
@@ -161,7 +161,8 @@ class Judge:
                 await self._judge(entry)
                 if self._pending and self._time_s() - self._pending_since_s >= TELL_WITHIN_S:
                     await self._tell()
-            await self._tell()
+            if not self._pending or len(entries) < ENTRIES_MAX:
+                await self._tell()  # else there is more to judge already: it may share the commit
             await self._save_in_time()
             if not entries:
                 self._announced = self._in_force == self._catalogue.version  # not another start's
@@ -385,6 +386,7 @@ class Judge:
 
     async def _save_in_time(self) -> None:
         if self._time_s() - self._saved_at_s >= SAVE_EVERY_S:
+            await self._tell()
             await self.flush()
 
     async def _rest(self) -> None:

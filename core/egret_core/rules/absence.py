@@ -38,7 +38,8 @@ def silence(absences: Iterable[Absence], running_ms: int, out: list[ConditionEve
         if running_ms >= due_ms:
             absence.tick(running_ms, out)
             due_ms = absence.due_ms()
-        wake_ms = min(wake_ms, due_ms)
+        if due_ms < wake_ms:  # noqa: PLR1730  (a call would cost more)
+            wake_ms = due_ms
     return wake_ms
 
 
@@ -194,6 +195,8 @@ class Absence:
         """Return the running time before which a tick has nothing to say."""
         if self._spells:
             return self._spells[0][2] + self._late_ms
+        if not (self.rank or self._said):  # the common case
+            return self._mark + self.limit_ms + self._settling_ms
         levels, reached = self._levels, self.rank + len(self._said)
         due: float = levels[reached][1] + self._settling_ms if reached < len(levels) else inf
         if self._said:

@@ -49,34 +49,10 @@ class Channel:
     """The state of one channel of `place`; settled to `frontier_ms`, idle to running `wake_ms`."""
 
     __slots__ = (
-        "_ahead",
-        "_aside",
-        "_bases",
-        "_careful",
-        "_newest_ms",
-        "_step_ms",
-        "_told",
-        "_waiting",
-        "_wake_in_ms",
-        "absences",
-        "ahead",
-        "backlog",
-        "based",
-        "detectors",
-        "dirty",
-        "frontier_ms",
-        "gateway",
-        "late_ms",
-        "misfit",
-        "period_s",
-        "place",
-        "presence",
-        "screen",
-        "settled_ms",
-        "sums",
-        "taken_ms",
-        "wake_ms",
-        "warming",
+        *("_ahead", "_aside", "_bases", "_careful", "_newest_ms", "_step_ms", "_told"),
+        *("_waiting", "_wake_in_ms", "absences", "ahead", "backlog", "based", "detectors"),
+        *("dirty", "frontier_ms", "gateway", "graded", "late_ms", "misfit", "period_s", "place"),
+        *("presence", "screen", "settled_ms", "sums", "taken_ms", "wake_ms", "warming"),
     )
 
     def __init__(
@@ -90,6 +66,7 @@ class Channel:
         self.late_ms = default_late_ms(place, CUT_S)
         self.sums = tuple(p for p in self.detectors if not isinstance(p, Ladder) and p.of_total)
         self.based = bool(self.sums)  # a total of maintenance is taken: it moves a base
+        self.graded = tuple(p for p in self.detectors if isinstance(p, Graded))
         self._bases: set[int] = set()  # identities of those waiting that only move a total's base
         self._told: list[Any] = []  # quantity, datum, cut_s and period_s in its gateway's words
         self._waiting: list[Waiting] = []
@@ -133,7 +110,8 @@ class Channel:
     ) -> None:
         """Take one reading as received; append what it decides and what it settles."""
         self.dirty = True
-        self.wake_ms = min(self.wake_ms, running_ms + self._wake_in_ms)
+        wake_ms = running_ms + self._wake_in_ms
+        self.wake_ms = wake_ms if wake_ms < self.wake_ms else self.wake_ms  # noqa: FURB136  (a call)
         _, _, own_ms, value, _, flag, reasons = reading
         time_ms = own_ms
         if own_ms > received_ms + AHEAD_MS or own_ms in self._ahead:
@@ -158,11 +136,14 @@ class Channel:
 
     def tick(self, running_ms: int, out: list[ConditionEvent]) -> None:
         """Settle what has waited for the lateness of running time; judge the silence."""
-        due = [item[0] for item in self._waiting if running_ms - item[3] >= self.late_ms]
-        if due:
-            self._settle_to(due[-1], out)
+        for item in reversed(self._waiting):
+            if running_ms - item[3] >= self.late_ms:
+                self._settle_to(item[0], out)
+                self.dirty = True
+                break
         said = len(out)
-        out += self.backlog.tell()
+        if self.backlog.said:
+            out += self.backlog.tell()
         if self.warming.by_rule:
             self.dirty = True
             self.warming.end(self.detectors, self._waiting[0][0] if self._waiting else None, out)
@@ -170,7 +151,7 @@ class Channel:
         for item in self._waiting:
             wake_ms = min(wake_ms, item[3] + self.late_ms)
         self.wake_ms = -inf if self.warming.by_rule else wake_ms
-        self.dirty = self.dirty or bool(due) or len(out) > said
+        self.dirty = self.dirty or len(out) > said
 
     def continues(self, old: object) -> bool:
         """Tell whether the old subject's state is this one's: same place, quantity and datum."""
@@ -229,8 +210,7 @@ class Channel:
 
     def standings(self) -> dict[str, str]:
         """Return what its index rules cannot judge now, by rule: warming up, and why not."""
-        graded = [part for part in self.detectors if isinstance(part, Graded)]
-        return {p.rule: str(p.standing) for p in graded if p.standing is not Standing.OK}
+        return {p.rule: str(p.standing) for p in self.graded if p.standing is not Standing.OK}
 
     def screened(self) -> list[Flagged]:
         """Return the newest flags of the centre, oldest first; the gateway's own are elsewhere."""
@@ -355,7 +335,9 @@ class Channel:
                 self._settle(item[0], item[2], out)
             else:
                 self._settle_screened(self.screen, item[0], item[2], out)
-        self.frontier_ms = max(self.frontier_ms, waiting[count - 1][0])
+        last_ms = waiting[count - 1][0]
+        if last_ms > self.frontier_ms:  # noqa: PLR1730  (a call would cost more)
+            self.frontier_ms = last_ms
         del waiting[:count]
 
     def _settle(

@@ -50,6 +50,7 @@ class Rain:
         "_levels",
         "_met",
         "_rebased_ms",
+        "_short_nm",
         "_waiting",
         "_wet_ms",
         "_windows",
@@ -100,6 +101,7 @@ class Rain:
         self.rebased = 0
         self._rebased_ms: int | None = None
         self._waiting: list[Waiting] = []
+        self._short_nm: float = 0  # at least so much must fall to reach a level that does not hold
         self.quiet_from, self.quiet_below = inf, -inf
         self.alert_at = inf
 
@@ -111,7 +113,7 @@ class Rain:
     def alert(self, time_ms: int, value: float) -> ConditionEvent | None:
         """Return the provisional event that this unsettled total decides, if any."""
         rain_nm = nanometres(value) - self._last_nm
-        if self._last_ms is None or rain_nm <= 0:
+        if rain_nm < self._short_nm or rain_nm <= 0 or self._last_ms is None:
             return None
         step = Increment(time_ms, rain_nm, time_ms - self._last_ms)
         if is_no_rain(step):
@@ -139,7 +141,8 @@ class Rain:
         """Take the next total in time order; append what it settles."""
         if value == self._last_mm:  # dry: the common case
             self._last_ms = time_ms
-            self._dry(time_ms, out)
+            if time_ms >= self._windows.next_ms or self.rank or self._waiting:
+                self._dry(time_ms, out)
             return
         self._last_mm = value
         total_nm = nanometres(value)
@@ -187,6 +190,7 @@ class Rain:
         if self._last_ms is None or twin.rule != self.rule:
             return
         self._windows.refill(gap, twin._windows, self._last_ms)
+        self._short_nm = 0
         if (self._wet_ms or 0) <= gap[1]:
             self._wet_ms = twin._wet_ms
         if (self._rebased_ms or 0) <= gap[1]:
@@ -218,6 +222,7 @@ class Rain:
         self._last_ms, self._last_nm = last
         self.rebased, self._rebased_ms = rebased
         self._waiting = restored(waiting)
+        self._short_nm = 0
         self._last_mm, self.alert_at, self._windows = nan, inf, self._windows.empty()
         if self._last_ms is not None:
             self.alert_at = nextafter(self._last_nm / NM_PER_MM, inf)
@@ -238,13 +243,20 @@ class Rain:
             out.extend(self._refuted(item, Cause.NOT_CONFIRMED) for item in false)
 
     def _now(self, time_ms: int) -> tuple[int, WindowLevel | None, list[int]]:
+        """Return the highest level that the sums reach; note what the nearest above it lacks."""
         sums = self._windows.sums_nm
+        self._short_nm = inf
         for needs, level in self._levels:
             at, least_nm, _ = needs[0]
-            if sums[at] >= least_nm:
-                seen = self._seen(needs, [sums[at] for at, _, _ in needs], time_ms)
+            lacks_nm = least_nm - sums[at]
+            if lacks_nm <= 0:
+                seen = [sums[at]]
+                if len(needs) > 1:
+                    seen = self._seen(needs, [sums[at] for at, _, _ in needs], time_ms)
                 if seen:
                     return level.rank, level, seen
+            if lacks_nm < self._short_nm:  # noqa: PLR1730  (a call would cost more)
+                self._short_nm = lacks_nm
         return 0, None, []
 
     def _seen(self, needs: tuple[Need, ...], sums_nm: list[int], time_ms: int) -> list[int]:

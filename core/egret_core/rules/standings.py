@@ -48,6 +48,8 @@ def unable(channels: Iterable[Channel], second: Second) -> dict[str, Standings]:
     """Return by channel the rules that cannot judge it now, of at most `SHOWN_MAX` channels."""
     out: dict[str, Standings] = {}
     for channel in channels:
+        if _surely_able(channel, second):
+            continue
         words = standings_of(channel, second)
         found = {rule: word for rule, word in words.items() if word != Standing.OK}
         if found:
@@ -59,7 +61,13 @@ def unable(channels: Iterable[Channel], second: Second) -> dict[str, Standings]:
 
 def counted(channels: Iterable[Channel], second: Second) -> dict[str, int]:
     """Return how many pairs of rule and channel have each standing."""
-    found = Counter(word for one in channels for word in standings_of(one, second).values())
+    able, found = 0, Counter[str]()
+    for one in channels:
+        if _surely_able(one, second):
+            able += len(one.detectors)
+        else:
+            found.update(standings_of(one, second).values())
+    found[str(Standing.OK)] += able
     return {str(standing): found[str(standing)] for standing in Standing}
 
 
@@ -67,3 +75,10 @@ def is_blind(channels: Mapping[str, Standings]) -> bool:
     """Tell whether a station has rules and none of them can judge now."""
     words = [word for rules in channels.values() for word in rules.values()]
     return bool(words) and str(Standing.OK) not in words
+
+
+def _surely_able(channel: Channel, second: Second) -> bool:
+    """Tell at a glance that every rule can judge: the whole centre is asked at every scrape."""
+    if channel.graded or channel.misfit or (channel.sums and deaf(channel)):
+        return False
+    return not second.standings((channel.place.station, channel.place.channel))

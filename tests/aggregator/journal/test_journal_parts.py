@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from egret_core.messages import Batch
+
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
@@ -97,20 +99,62 @@ def test_the_tail_is_bounded_and_knows_what_it_no_longer_has(
 
 
 def test_a_parse_is_shared_and_the_oldest_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoded_module, "ENTRIES_MAX", 10)
+    monkeypatch.setattr(decoded_module, "FRESH_MAX", 10)
+    monkeypatch.setattr(decoded_module, "ANEW_MAX", 6)
     cache = DecodeCache()
     first = entry(1, body=payload(1, series(4)))
+    cache.put(1, batch(1, series(4)))
     assert cache.batch(first) is cache.batch(first)
     assert cache.readings(first) is cache.readings(first)
     assert [r.value for r in cache.readings(first).dated] == [0.0, 0.125, 0.25, 0.375]
-    kept = cache.batch(first)
+    kept, read = cache.batch(first), cache.readings(first)
     cache.put(2, batch(2, series(4)))
     assert cache.batch(first) is kept
     cache.put(3, batch(3, series(4)))
     assert cache.batch(first) is not kept
     assert cache.batch(first) == kept
+    assert cache.readings(first) is not read
+    assert cache.readings(first) == read
     with pytest.raises(WireError):
         cache.batch(entry(9, body=b"no batch"))
+
+
+def test_who_is_behind_parses_anew_and_pushes_out_nothing_that_is_still_to_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decoded_module, "FRESH_MAX", 8)
+    monkeypatch.setattr(decoded_module, "ANEW_MAX", 8)
+    parsed: list[bytes] = []
+    decode = decoded_module.decode_batch
+
+    def counted(body: bytes) -> Batch:
+        parsed.append(body)
+        return decode(body)
+
+    monkeypatch.setattr(decoded_module, "decode_batch", counted)
+    cache = DecodeCache()
+    entries = [entry(n, body=payload(n, series(4))) for n in range(1, 7)]
+    for one in entries:
+        cache.put(one.id, batch(one.id, series(4)))
+    for one in entries:  # the judge comes after the intake is done
+        assert [r.value for r in cache.readings(one).dated] == [0.0, 0.125, 0.25, 0.375]
+        assert cache.batch(one).seq == one.id
+        assert cache.readings(one) is cache.readings(one)  # the recorder, a little later
+    assert parsed == [one.payload for one in entries[:4]]  # each once; the intake's two stayed
+
+
+def test_what_gave_way_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoded_module, "FRESH_MAX", 8)
+    monkeypatch.setattr(decoded_module, "ANEW_MAX", 4)
+    cache = DecodeCache()
+    for number in range(1, 50):
+        one = entry(number, body=payload(number, series(4)))
+        if number % 3:
+            cache.put(number, batch(number, series(4)))
+        cache.readings(one)
+        cache.put(number, batch(number, series(4)))
+    held = [len(value) for value in vars(cache).values() if isinstance(value, dict)]
+    assert held == [2, 1, 2]  # two that came, one parsed anew, what was read of two
 
 
 def fill_table(db: sqlite3.Connection, times: list[int]) -> None:

@@ -204,6 +204,47 @@ async def test_events_of_one_read_share_a_commit_and_show_as_judged_after_it(
     await journal.close()
 
 
+async def test_while_more_is_there_to_judge_events_of_many_reads_share_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENTRIES_MAX", 2)
+    monkeypatch.setattr(module, "TELL_WITHIN_S", 9 * PATIENCE_S)
+    monkeypatch.setattr(module, "SAVE_EVERY_S", 9 * PATIENCE_S)
+    journal, record = await opened(tmp_path), Slow()
+    record.let.set()
+    judge = made(tmp_path, journal, record)
+    await journal.change(load(catalogue_folder(tmp_path / "catalogue")).payload(), T0_MS)
+    await river(journal, 1, 28)
+    task = asyncio.create_task(judge.run())
+    await caught_up(judge, journal)
+    assert record.told == judge.health()["events"] > 10
+    assert record.commits == 1
+    # And where nothing else is there, nobody waits for company.
+    await river(journal, 29, 3)
+    await caught_up(judge, journal)
+    assert record.commits > 1
+    await stopped(task)
+    await journal.close()
+
+
+async def test_a_save_that_is_due_waits_for_no_company_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENTRIES_MAX", 2)
+    monkeypatch.setattr(module, "TELL_WITHIN_S", 9 * PATIENCE_S)
+    monkeypatch.setattr(module, "SAVE_EVERY_S", 0.0)
+    journal, record = await opened(tmp_path), Slow()
+    record.let.set()
+    judge = made(tmp_path, journal, record)
+    await journal.change(load(catalogue_folder(tmp_path / "catalogue")).payload(), T0_MS)
+    await river(journal, 1, 28)
+    task = asyncio.create_task(judge.run())
+    await caught_up(judge, journal)
+    assert record.commits > 3
+    await stopped(task)
+    await journal.close()
+
+
 async def test_a_stop_before_the_record_answers_saves_nothing_of_it(tmp_path: Path) -> None:
     journal, stuck, record = await opened(tmp_path), Slow(), Record()
     judge = made(tmp_path, journal, stuck)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from copy import deepcopy
+from random import Random
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from rig.rulebook import (
 )
 
 from egret_core.rules.event import Phase
-from egret_core.rules.model import BoundRule, Family
+from egret_core.rules.model import BoundRule, Family, RainLaw
 from egret_core.rules.rain import Rain
 from egret_core.rules.step import Change, step
 
@@ -165,3 +167,51 @@ def test_a_withdrawn_rule_refutes_the_sum_it_only_guessed() -> None:
     assert [(e.phase, e.reason, e.provisional_id) for e in events] == [
         (Phase.REFUTED, "rule_withdrawn", said[0].id)
     ]
+
+
+def alone() -> Rain:
+    assert isinstance(RULE.law, RainLaw)
+    return Rain(RULE, RULE.law, GAUGE.name)
+
+
+def of_state(known: Rain) -> Rain:
+    """Return a rule with the same state that has not looked at what its levels lack."""
+    fresh = alone()
+    fresh.restore(deepcopy(known.dump()))
+    return fresh
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_unsettled_total_decides_the_same_whether_or_not_is_known_what_levels_lack(
+    seed: int,
+) -> None:
+    dice, rule = Random(seed), alone()
+    now_ms, total_mm, said, silent = 0, 100.0, 0, 0
+    for _ in range(600):
+        now_ms += dice.choice((60_000, 60_000, 600_000, 3_600_000))
+        total_mm = round(total_mm + dice.choice((0, 0, 0, 0.2, 1.0, 5.0, 20.0)), 1)
+        tried_mm = round(total_mm + dice.choice((0.2, 5.0, 29.9, 49.8, 50.0, 99.9)), 1)
+        other = of_state(rule)
+        event = rule.alert(now_ms, tried_mm)
+        assert event == other.alert(now_ms, tried_mm)
+        assert rule.dump() == other.dump()
+        said, silent = said + (event is not None), silent + (event is None)
+        rule.settle(now_ms, total_mm, [])
+    assert said > 20
+    assert silent > 20
+
+
+def test_what_late_rain_has_filled_in_counts_for_the_next_unsettled_total() -> None:
+    live, twin, end_ms = alone(), alone(), 14 * 3_600_000
+    for time_ms, total_mm in ((0, 100.0), (60_000, 100.2)):
+        live.settle(time_ms, total_mm, [])
+        twin.settle(time_ms, total_mm, [])
+    live.settle(end_ms, 149.0, [])  # over a gap that is longer than every window
+    assert of_state(live).alert(end_ms + 60_000, 150.4) is None
+    for time_ms, total_mm in ((end_ms - 3_600_000, 100.2), (end_ms - 60_000, 149.0)):
+        twin.settle(time_ms, total_mm, [])
+    twin.settle(end_ms, 149.0, [])
+    live.fill(twin, (60_000, end_ms))
+    event = live.alert(end_ms + 60_000, 150.4)
+    assert event is not None
+    assert (event.level, event.evidence["value"]) == ("orange", 50.2)

@@ -73,6 +73,30 @@ def test_what_is_shown_has_a_limit_and_what_is_counted_has_none(
     assert counted(channels(fold), fold.second)["warming_up"] == 5
 
 
+def test_a_centre_is_asked_often_so_nobody_lists_the_rules_of_what_can_surely_judge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def listed(channel: Channel) -> dict[str, str]:
+        asked.append(channel.place.name)
+        return standings_of(channel)
+
+    monkeypatch.setattr(standings, "standings_of", listed)
+    fold = fold_of([RIVER, GAUGE], [LEVEL, SOIL])
+    assert counted(channels(fold))["ok"] == 1
+    assert unable(channels(fold)) == {"st1/rn": {SOIL.name: "warming_up"}}
+    assert asked == ["st1/rn", "st1/rn"]
+    step(fold, Facts(GATEWAY, [ChannelMeta("st1", "wl", "water_level", "m", "Yellow Sea")]))
+    assert counted(channels(fold)) == {
+        "ok": 0,
+        "warming_up": 1,
+        "not_applicable": 0,
+        "invalid": 1,
+    }
+    assert sorted(unable(channels(fold))) == ["st1/rn", "st1/wl"]
+
+
 @pytest.mark.parametrize(
     ("words", "blind"),
     [

@@ -124,3 +124,19 @@ def test_most_ticks_are_slept_through() -> None:
         step(fold, item)
     ticks = sum(isinstance(item, Tick) for item in stream(1))
     assert ticked < 0.5 * 3 * ticks
+
+
+def test_a_tick_that_settles_a_reading_is_saved_and_one_that_does_nothing_is_not() -> None:
+    fold = fold_of([RIVER], [RULES[0]])
+    fold.changed()
+    step(fold, Receipt(GATEWAY, START_MS + 500, [reading(0, 1.0, RIVER)]))
+    assert "channel/st1/wl" in fold.changed()
+    late_ms = fold.channels["st1"]["wl"].late_ms
+    saved = []
+    for n in range(1, 12):
+        step(fold, Tick(START_MS + n * TICK_MS))
+        if "channel/st1/wl" in fold.changed():
+            saved.append(n)
+    assert len(saved) == 1, "when it is settled, and never again"
+    assert saved[0] * TICK_MS - TICK_MS <= late_ms + 500 <= saved[0] * TICK_MS
+    assert fold.channels["st1"]["wl"].settled_ms == START_MS
