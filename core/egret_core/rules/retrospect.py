@@ -177,7 +177,7 @@ class LookBack:
             return False
         # What holds now goes on record first: a rise that lasted until now is of that warning.
         said = [*self._hand_over(channel), *self._marked(channel)] if self.fed else []
-        channel.wake_ms = -inf  # what is said is told at the next tick
+        channel.wake_ms = -inf  # what is said is told at the next tick at the latest
         channel.backlog.done(from_ms, self._up_to, said)
         channel.dirty = True
         return True

@@ -248,8 +248,8 @@ def test_maintenance_at_the_hand_over_pours_no_rain_into_sums() -> None:
         one._replace(reasons=int(Reason.MAINTENANCE))
         for one in falls(*[50] * 6, from_s=MIN * 256, before=1000)
     ]
-    after = falls(*[0] * 60, from_s=MIN * 262, before=1300)
-    late = backlog(rows[30:250], MIN * 259, 0.01)
+    after = falls(*[0] * 60, from_s=MIN * 268, before=1300)
+    late = backlog(rows[30:250], MIN * 262, 0.01)
     heard = prompt([*rows[:30], *rows[250:256], *poured, *after])
     for rule in RULES.values():
         watch = SlowWatch([GAUGE], [rule], [])
