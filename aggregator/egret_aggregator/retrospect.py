@@ -4,8 +4,9 @@ At a tick the gaps that are due are taken up by a task of its own, which reads w
 the store page by page and pauses between pages: the judge goes on meanwhile. At the first tick
 after it is done the findings are handed to the fold, and the judge saves before the next entry:
 what follows, follows from saved state. What is read was received by the tick that took it up, so
-that the findings do not depend on the pace. A kill in between begins it anew. A store that is away
-or behind costs the judge nothing: the marks stay, and it is tried again.
+that the findings do not depend on the pace. A channel that went on meanwhile is read on with, from
+where the reading ended. A kill in between begins it anew. A store that is away or behind costs the
+judge nothing: the marks stay, and it is tried again.
 """
 
 from __future__ import annotations
@@ -65,16 +66,17 @@ class SecondFold:
         """
         if self._past is None:
             return False
-        changed = False
+        done = 0
+        due: list[LookBack] = []
         if self._task is not None and self._task.done():
-            changed = self._hand_over(fold, self._task, entry[1])
+            done, due = self._hand_over(fold, self._task, entry[1])
             self._task = None
-        if self._task is None and fold.running.at(entry[1]) >= self._again_at:
+        if self._task is None and not due and fold.running.at(entry[1]) >= self._again_at:
             due = retrospect.due(fold, entry[1], GAPS_AT_ONCE)
-            if due:
-                self._asked = len(due)
-                self._task = asyncio.create_task(self._round(self._past, due, entry[0]))
-        return changed
+        if due:
+            self._asked = len(due)
+            self._task = asyncio.create_task(self._round(self._past, due, entry[0]))
+        return done > 0
 
     @property
     def reading(self) -> bool:
@@ -88,17 +90,20 @@ class SecondFold:
         if task is not None:
             await ended([task])
 
-    def _hand_over(self, fold: Fold, task: asyncio.Task[list[LookBack]], now_ms: int) -> bool:
+    def _hand_over(
+        self, fold: Fold, task: asyncio.Task[list[LookBack]], now_ms: int
+    ) -> tuple[int, list[LookBack]]:
+        """Return how many are done, and those to read on with."""
         error = task.exception()
         if error is not None:
             self._put_off(fold, now_ms)
             self.failed += 1
             _log.error("look back not possible why=%r", str(error))
-            return False
+            return 0, []
         found = task.result()
-        count = retrospect.end(fold, found)
+        count, behind = retrospect.end(fold, found, now_ms)
         self.looked += count
-        for look in found:
+        for look in (one for one in found if one not in behind):
             _log.info(
                 "look back channel=%s from_ms=%d to_ms=%d readings=%d left_out=%d",
                 look.place.name,
@@ -109,7 +114,7 @@ class SecondFold:
             )
         if len(found) < self._asked:
             self._put_off(fold, now_ms)
-        return count > 0
+        return count, behind
 
     def _put_off(self, fold: Fold, now_ms: int) -> None:
         self._again_at = fold.running.at(now_ms) + AGAIN_MS
@@ -133,10 +138,10 @@ class SecondFold:
 
 
 async def _read(past: Past, look: LookBack) -> None:
-    """Read a gap, and what is after it where an index wants that."""
+    """Read a gap, and what is after it where a sum or an index wants that; or on from there."""
     span = look.span
     rows = 0
-    async for part in _pages(past, look, span.from_ms + 1, span.to_ms):
+    async for part in _pages(past, look, look.reached_ms + 1, span.to_ms):
         rows += len(part)
         for readings in _slices(part, span):
             look.feed(readings)
@@ -145,11 +150,12 @@ async def _read(past: Past, look: LookBack) -> None:
             _log.error("look back too long channel=%s rows_max=%d", look.place.name, ROWS_MAX)
             break
     end_ms = span.by_ms + AHEAD_MS if look.wants_after else span.to_ms
-    async for part in _pages(past, look, span.to_ms, end_ms):
-        if not look.wants_after:
-            break
+    async for part in _pages(past, look, max(span.to_ms, look.reached_ms + 1), end_ms):
         for readings in _slices(part, span):
             look.go_on(readings)
+            await asyncio.sleep(0)
+        if not look.wants_after:
+            break
 
 
 async def _pages(

@@ -11,7 +11,7 @@ from egret_core.rules import retrospect
 from egret_core.rules.step import Change, Fold, Receipt, Tick, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from egret_core.reading import Reading
     from egret_core.rules.event import ConditionEvent
@@ -37,7 +37,7 @@ class Archive:
         return [
             one
             for time_ms, (received_ms, one) in sorted(series.items())
-            if span.from_ms < time_ms and span.received_ms <= received_ms <= span.by_ms
+            if look.reached_ms < time_ms and span.received_ms <= received_ms <= span.by_ms
         ]
 
 
@@ -75,13 +75,59 @@ class Watch:
         self.fold.restore(state)
 
     def _look_back(self, now_ms: int) -> None:
-        due = retrospect.due(self.fold, now_ms, 16)
+        self._end(retrospect.due(self.fold, now_ms, 16), now_ms)
+
+    def _end(self, due: list[LookBack], now_ms: int) -> list[LookBack]:
+        """Read, hand over, and return those that the channel has left behind."""
         for look in due:
             rows = self.archive.late(look)
             look.feed(rows)
             look.go_on(one for one in rows if one.time_ms >= look.span.to_ms)
-        retrospect.end(self.fold, due)
-        self.looked += due
+        behind = retrospect.end(self.fold, due, now_ms).behind
+        self.looked += [look for look in due if look not in behind]
+        return behind
+
+
+class SlowWatch(Watch):
+    """A watch over a slow store: what is due is handed over so many items later.
+
+    Args:
+        delays: items until each reading of the store has ended; none when they are used up.
+    """
+
+    def __init__(
+        self, places: Sequence[ChannelPlace], rules: Sequence[BoundRule], delays: Iterable[int]
+    ) -> None:
+        super().__init__(places, rules)
+        self._delays = iter(delays)
+        self._asked: list[LookBack] = []
+        self._left = 0
+
+    @property
+    def reading(self) -> bool:
+        """Whether a second fold was begun and not handed over."""
+        return bool(self._asked)
+
+    def play(self, items: Iterable[Item], cuts: Iterable[int] = ()) -> list[ConditionEvent]:
+        return super().play(self._counted(items), cuts)
+
+    def restart(self) -> None:
+        super().restart()
+        self._asked = []
+
+    def _counted(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            self._left -= 1
+            yield item
+
+    def _look_back(self, now_ms: int) -> None:
+        if self._asked and self._left <= 0:
+            self._ask(self._end(self._asked, now_ms))
+        if not self._asked:
+            self._ask(retrospect.due(self.fold, now_ms, 16))
+
+    def _ask(self, looks: list[LookBack]) -> None:
+        self._asked, self._left = looks, next(self._delays, 0) if looks else 0
 
 
 def backlog(readings: Iterable[Reading], from_s: float, step_s: float = 1.0) -> list[Arrival]:

@@ -158,7 +158,7 @@ async def test_a_flood_in_the_backlog_is_of_the_past_and_its_rain_counts_now(
             await the_jump_proves_nothing(story)
             await story.send(missed(back_ms - 30_000), Leaf.BACKLOG)
             old = await the_flood_is_of_the_past(story, back_ms)
-            storm = await the_rain_stands_in_the_sums(story)
+            storm = await the_rain_stands_in_the_sums(story, back_ms)
             await a_person_closes_it_and_a_copy_opens_nothing(story, old, back_ms)
         figures = await centre.text("/metrics")
         assert 'egret_warnings{state="open"' in figures
@@ -190,12 +190,15 @@ async def the_flood_is_of_the_past(story: Outage, back_ms: int) -> str:
     return str(old["id"])
 
 
-async def the_rain_stands_in_the_sums(story: Outage) -> str:
+async def the_rain_stands_in_the_sums(story: Outage, back_ms: int) -> str:
     found = await story.until("storm", bool)
     (now,) = [item for item in found if not item["retrospective"]]
     assert (now["level"], now["state"], now["condition"]) == ("orange", "open", "active")
     event = (await story.events(now["id"]))[0]
-    assert (event["evidence"]["value"], event["evidence"]["window_h"]) == (60.0, 3.0)
+    assert (event["evidence"]["value"], event["evidence"]["window_h"]) == (50.0, 3.0)
+    # 50 mm were reached twenty minutes before anybody heard of it.
+    assert 0.3 < (back_ms - parsed(now["onset"])) / HOUR_MS < 0.4
+    assert event["time"] == now["onset"]
     return str(now["id"])
 
 

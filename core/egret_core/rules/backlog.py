@@ -3,8 +3,9 @@
 A reading at or behind the watermark changes no state (`egret_core.rules.channel`). Where it lies
 in a gap whose start is kept, or in the silence under way, it marks that gap. Once none has come
 for `QUIET_MS` of the centre's running time, or the first is `PATIENCE_MS` old, the gap is due for
-the second fold (`egret_core.rules.retrospect`). What that says waits here for the next tick: it is
-said from saved state, so that a replay says the same. A copy of a settled reading marks nothing.
+the second fold (`egret_core.rules.retrospect`). What that says waits here for the next tick, or the
+next reading that settles: it is said from saved state, so that a replay says the same, and before
+what is newer. A copy of a settled reading marks nothing.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class Backlog:
         Args:
             start_ms: of the gap.
             up_to: `newest_at` when it was looked at: a mark made since then stays.
-            said: to be told at the next tick.
+            said: to be told at the next tick, or before what settles next.
         """
         self.said += said
         self.tries = 0

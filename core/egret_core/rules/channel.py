@@ -323,6 +323,8 @@ class Channel:
             time_ms = max(time_ms, waiting[WAITING_MAX // 2][0])
         if not waiting or waiting[0][0] > time_ms:
             return
+        if self.backlog.said:  # it is older than what settles now: it is told first
+            out += self.backlog.tell()
         count, bases = 0, self._bases
         for item in waiting:
             if item[0] > time_ms:

@@ -98,6 +98,12 @@ def is_forecast(evidence: Mapping[str, Any]) -> bool:
     return bool(evidence.get("basis") == FORECAST)
 
 
+def last_fall_ms(fell_ms: int, events: Iterable[ConditionEvent]) -> int:
+    """Return when a level last came down: `fell_ms`, or later by one of these events."""
+    falls = (one.time_ms for one in events if one.change in (Change.EASED, Change.RETURNED))
+    return max((fell_ms, *falls))
+
+
 def settled_hash(events: Iterable[ConditionEvent]) -> str:
     """Return SHA-256 over the settled events: equal for equal judgements.
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
-from egret_core.rules.event import is_forecast
+from egret_core.rules.event import is_forecast, last_fall_ms
 from egret_core.rules.ladder import Ladder
 from egret_core.rules.total import Total
 
@@ -73,6 +73,7 @@ class Graded:
         alert_at: never: an index is judged once its readings are in order.
         of_total: the channel is a rain total, and the index takes what fell.
         rank: the level that holds, 0 for none.
+        fell_ms: when a level last came down, 0 for never.
     """
 
     __slots__ = (
@@ -81,6 +82,7 @@ class Graded:
         "_law",
         "_total",
         "alert_at",
+        "fell_ms",
         "of_total",
         "quiet_below",
         "quiet_from",
@@ -96,6 +98,7 @@ class Graded:
         self._ladder = Ladder(bound, law.ladder, subject)
         self.of_total = law.of_total
         self._total = Total()
+        self.fell_ms = 0
         self.quiet_from, self.quiet_below = inf, -inf
         self.alert_at = inf
 
@@ -138,7 +141,7 @@ class Graded:
         """Take a total that counts nothing; time goes on all the same."""
         self._index.take(time_ms, self._total.rebase(time_ms, value).rain_nm)
 
-    def fill(self, twin: Graded) -> None:
+    def take_over(self, twin: Graded) -> None:
         """Take the index of the same rule that has heard what came late too; the level stays.
 
         Args:
@@ -146,19 +149,32 @@ class Graded:
         """
         self._index, self._total = twin._index, twin._total
 
+    def hold_as(self, twin: Graded, told: Sequence[ConditionEvent]) -> list[ConditionEvent]:
+        """Hold its level as long as it has, unless a higher one holds; return what is told of it.
+
+        Args:
+            twin: after `take_over`.
+            told: what leads to its level.
+        """
+        if twin.rank >= self.rank:
+            self._ladder = twin._ladder
+        self.fell_ms = last_fall_ms(self.fell_ms, told)
+        return list(told)
+
     def withdraw(self, out: list[ConditionEvent]) -> None:
         """Refute what nobody can settle any more; an index says nothing before it is settled."""
         self._ladder.withdraw(out)
 
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
-        return [self._index.dump(), self._ladder.dump(), self._total.dump()]
+        return [self._index.dump(), self._ladder.dump(), self._total.dump(), self.fell_ms]
 
     def restore(self, saved: Sequence[Any]) -> None:
         """Take a state that `dump` returned."""
         self._index.restore(saved[0])
         self._ladder.restore(saved[1])
         self._total.restore(saved[2])
+        self.fell_ms = saved[3] if saved[3:] else 0  # an older state has none
 
     def _take(self, step: Increment, out: list[ConditionEvent]) -> None:
         self._judge(step.time_ms, self._index.take(step.time_ms, step.rain_nm), out)
@@ -168,6 +184,8 @@ class Graded:
             return
         said = len(out)
         self._ladder.settle(time_ms, index, out)
+        if len(out) > said:
+            self.fell_ms = last_fall_ms(self.fell_ms, out[said:])
         for at in range(said, len(out)):
             evidence = {"index": self._law.name, **out[at].evidence, **self._index.evidence()}
             evidence.pop("datum" if not self._law.ladder.datum else "", None)

@@ -11,16 +11,19 @@ while all the rain that made that hour is within the 3 h. Sums are whole nanomet
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan, nextafter
 from typing import TYPE_CHECKING, Any
 
-from egret_core.rules.event import Change, ConditionEvent, Phase
+from egret_core.rules.event import Change, ConditionEvent, Phase, last_fall_ms
 from egret_core.rules.model import Cause, WindowLevel
 from egret_core.rules.provisional import Waiting, absorb, disproved, highest, restored
 from egret_core.rules.total import NM_PER_MM, is_no_rain, nanometres
 from egret_core.rules.windows import Increment, Windows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from egret_core.rules.model import BoundRule, RainLaw, WindowSum
 
 _MS_PER_H = 3_600_000
@@ -38,6 +41,7 @@ class Rain:
         shortest_ms: its shortest window.
         quiet_from, quiet_below: empty: every total counts, the base moves with it.
         alert_at: an unsettled total below it brings no new rain.
+        fell_ms: when a level last came down, 0 for never.
     """
 
     of_total = True
@@ -56,6 +60,7 @@ class Rain:
         "_windows",
         "_within",
         "alert_at",
+        "fell_ms",
         "hazard",
         "quiet_below",
         "quiet_from",
@@ -100,6 +105,7 @@ class Rain:
         self._wet_ms: int | None = None
         self.rebased = 0
         self._rebased_ms: int | None = None
+        self.fell_ms = 0
         self._waiting: list[Waiting] = []
         self._short_nm: float = 0  # at least so much must fall to reach a level that does not hold
         self.quiet_from, self.quiet_below = inf, -inf
@@ -203,6 +209,32 @@ class Rain:
         if self._last_ms is not None:
             self._judge(self._last_ms, out)
 
+    def take_over(self, twin: Rain) -> None:
+        """Take the sums of the same rule that has heard what came late too; the level stays.
+
+        Args:
+            twin: at the same newest settled total; it is not used any more.
+        """
+        self._windows, self._met, self._wet_ms = twin._windows, twin._met, twin._wet_ms
+        self.rebased, self._rebased_ms = twin.rebased, twin._rebased_ms
+        self._last_ms, self._last_nm, self._last_mm = twin._last_ms, twin._last_nm, twin._last_mm
+        self.alert_at, self._short_nm = twin.alert_at, 0
+
+    def hold_as(self, twin: Rain, told: Sequence[ConditionEvent]) -> list[ConditionEvent]:
+        """Hold its level too, unless a higher one holds; return what is told of it.
+
+        Args:
+            twin: after `take_over`.
+            told: what leads to its level; each rise names the guess that it settles.
+        """
+        self.rank = max(self.rank, twin.rank)
+        self.fell_ms = last_fall_ms(self.fell_ms, told)
+        out: list[ConditionEvent] = []
+        for event in told:
+            named, self._waiting = absorb(self._waiting, event.rank)
+            out.append(replace(event, provisional_id=named))
+        return out
+
     def withdraw(self, out: list[ConditionEvent]) -> None:
         """Refute what nobody can settle any more: the rule or its channel is gone."""
         out.extend(self._refuted(item, Cause.RULE_WITHDRAWN) for item in self._waiting)
@@ -211,13 +243,14 @@ class Rain:
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         last, rebased = [self._last_ms, self._last_nm], [self.rebased, self._rebased_ms]
-        met = sorted(self._met.items())
-        return [self.rank, last, self._wet_ms, rebased, self._waiting, self._windows.dump(), met]
+        met, steps = sorted(self._met.items()), self._windows.dump()
+        return [self.rank, last, self._wet_ms, rebased, self._waiting, steps, met, self.fell_ms]
 
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
         self.rank, last, self._wet_ms, rebased, waiting, steps = saved[:6]
-        met = (saved[6:] or [[]])[0]  # an older state has none
+        met = saved[6] if saved[6:] else []  # an older state has none
+        self.fell_ms = saved[7] if saved[7:] else 0
         self._met = {(at, least): (since_ms, sum_nm) for (at, least), (since_ms, sum_nm) in met}
         self._last_ms, self._last_nm = last
         self.rebased, self._rebased_ms = rebased
@@ -305,7 +338,7 @@ class Rain:
         )
         evidence = self._evidence(level, seen, time_ms)
         evidence["dry_s"] = (time_ms - (self._wet_ms or 0)) / 1000
-        self.rank = rank
+        self.rank, self.fell_ms = rank, time_ms
         change = Change.EASED if rank else Change.RETURNED
         cause = Cause.SUM_BELOW_AND_DRY
         return self._event(change, rank, time_ms, evidence, cause=cause)

@@ -3,10 +3,13 @@
 The live fold takes an outage for a gap and has gone on. Here twins of its detectors begin with the
 state at the gap's start and settle what came late, in time order. What they say is of the past:
 each event's evidence has `retrospective: true`, its id is no live event's, and it goes on record
-beside the live warnings. For the present it changes two things. Rain that fell in the gap stands
-in the sums in place of the jump over it (`Rain.fill`). And an index becomes what it had been with
-the gap's readings: its twin goes on to the newest settled reading and takes its place
-(`Graded.fill`). Levels that hold stay. Absence is judged on receipts and knows nothing of this.
+beside the live warnings. For the present it changes what sums: a twin of rain or of an index goes
+on to the newest settled reading, and then IS the detector that had heard all. The live one takes
+its state. A level that the twin holds and the live one does not is told as of now, with the
+instants at which the twin said so (`egret_core.rules.hindsight`): they do not depend on when the
+readings were there. What was over by then is told as of the past. No level comes down by it.
+Where the present is not reached, rain of the gap stands in the sums in place of the jump over it
+(`Rain.fill`). Absence is judged on receipts and knows nothing of this.
 Cost: O(readings since the gap began), beside the live fold; state: that of the detectors.
 """
 
@@ -18,12 +21,12 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egret_core.quality import counts, is_base
-from egret_core.rules.event import RETROSPECTIVE, Change, ConditionEvent, Phase
-from egret_core.rules.index import Graded
+from egret_core.rules.event import RETROSPECTIVE, ConditionEvent, Phase, is_forecast
+from egret_core.rules.hindsight import RISING, Finding, Hindsight, Row
 from egret_core.rules.ladder import Ladder
-from egret_core.rules.model import AHEAD_MS, IndexLaw, LadderLaw, RainLaw
+from egret_core.rules.model import AHEAD_MS, LadderLaw
 from egret_core.rules.rain import Rain
-from egret_core.rules.screened import FAIL, mark
+from egret_core.rules.screened import FAIL
 from egret_core.rules.step import detectors_of
 from egret_core.screening.chain import Chain
 
@@ -35,12 +38,10 @@ if TYPE_CHECKING:
     from egret_core.rules.channel import Channel, Detector
     from egret_core.rules.model import BoundRule, ChannelPlace, Law
     from egret_core.rules.step import Fold
-    from egret_core.screening.chain import Flagged
 
 EVENTS_MAX = 500  # told of one gap: one commit; a new highest level is told all the same
-AFTER_MAX = 20_000  # readings after a gap that an index is brought up to date with: 14 days of them
-TRIES_MAX = 3  # a channel that is faster than its store keeps the index it has
-_RISING = (Change.RAISED, Change.UPGRADED)
+AFTER_MAX = 20_000  # readings after a gap that a twin is brought on with: 14 days of them
+TRIES_MAX = 3  # a channel that is faster than its store keeps its indices, and fills its sums
 
 
 class Span(NamedTuple):
@@ -68,6 +69,7 @@ class LookBack:
         now_ms: instant of the tick at which it was due.
 
     Attributes:
+        reached_ms: time of the newest reading taken: what follows is still to be read.
         left_out: events over `EVENTS_MAX`; fed: readings that counted.
     """
 
@@ -75,7 +77,7 @@ class LookBack:
         self, channel: Channel, gap: Snapshot, rules: Iterable[BoundRule], now_ms: int
     ) -> None:
         start_ms, end_ms, states = gap[:3]
-        # A snapshot of an older program has no value at its end: sums are left alone then.
+        # A snapshot of an older program has no value at its end: no sum can be filled then.
         self._end_value: float | None = gap[3] if len(gap) > 3 else None  # noqa: PLR2004
         self._whole = len(gap) > 3  # noqa: PLR2004
         self.place: ChannelPlace = channel.place
@@ -83,53 +85,61 @@ class LookBack:
         self._up_to = channel.backlog.newest_at
         pair = (self.place.station, self.place.channel)
         self._rules = {rule.name: rule for rule in rules if pair in rule.channels}
-        self._twins: list[Detector] = []
-        for twin in detectors_of(self._rules.values(), self.place.name):
-            if twin.rule in states:
-                twin.restore(deepcopy(states[twin.rule]))
-                twin.withdraw([])  # what was provisional then has been settled by the live fold
-                self._twins.append(twin)
-        self._sums = [
-            twin for twin in self._twins if not isinstance(twin, Ladder) and twin.of_total
-        ]
+        both = zip(self._begin(states), self._begin(states), strict=True)
+        self._parts = {twin.rule: Hindsight(twin, shadow) for twin, shadow in both}
+        self._onward = [part for part in self._parts.values() if part.goes_on]
+        self._of_total = any(part.of_total for part in self._onward)
         # Screened from the gap's start on, by itself: what others read then is not asked.
         screening = channel.place.screening
         self._moves = screening is None or not screening.movement
         self._chain = None if screening is None else Chain(screening, channel.place.quantity)
-        self._based = bool(self._sums) or (self._chain is not None and self._chain.of_total)
-        self._indices = [twin for twin in self._twins if isinstance(twin, Graded)]
-        self._after: list[tuple[int, float, bool]] = []
-        self._last_ms = start_ms
-        self._events: list[ConditionEvent] = []
+        self._based = self._of_total or (self._chain is not None and self._chain.of_total)
+        self._after: list[Row] = []  # what was not settled yet when it was read
+        self._after_count = 0
+        self._gone_on = False
+        self._later: dict[int, dict[str, Any]] = {}  # start of a later gap -> twins' states there
+        self.reached_ms = start_ms
+        self._findings: list[Finding] = []
         self._peak: dict[str, int] = {}
         self.left_out = 0
         self.fed = 0
+        self.read_on(channel, now_ms)
+
+    def _begin(self, states: dict[str, Any]) -> list[Detector]:
+        """Return detectors with these states by rule."""
+        out = []
+        for part in detectors_of(self._rules.values(), self.place.name):
+            if part.rule in states:
+                part.restore(deepcopy(states[part.rule]))
+                part.withdraw([])  # what was provisional then has been settled by the live fold
+                out.append(part)
+        return out
+
+    def read_on(self, channel: Channel, now_ms: int) -> None:
+        """Go on to what was received by a later tick, from `reached_ms` on."""
+        self.span = self.span._replace(by_ms=now_ms)
+        self._sure_ms = channel.taken_ms
+        later = [gap for gap in channel.backlog.snapshots if gap[0] >= self.span.to_ms]
+        self._starts = [gap[0] for gap in later if gap[0] not in self._later]
+        # A gap that is to be looked back on itself is the jump to this one that it was live.
+        self._waits = [(gap[0], gap[1]) for gap in later if gap[0] in channel.backlog.gaps]
 
     def feed(self, readings: Iterable[Reading]) -> None:
         """Take late readings in time order; a copy, and what lies outside the gap, fill nothing."""
         inside = (one for one in readings if one.time_ms < self.span.to_ms)
-        for time_ms, value, base, flagged in self._counted(inside):
+        for row in self._counted(inside):
             self.fed += 1
-            said: list[ConditionEvent] = []
-            for twin in () if base else self._twins:
-                twin.settle(time_ms, value, said)
-            for total in self._sums if base else ():
-                total.rebase(time_ms, value)
-            if flagged is not None:
-                mark(said, 0, flagged)
-            for event in said:
-                self._keep(event)
+            for part in self._parts.values():
+                self._keep(part.settle(row))
 
-    def _counted(
-        self, readings: Iterable[Reading]
-    ) -> Iterator[tuple[int, float, bool, Flagged | None]]:
-        """Yield time, value, whether it is only a base, and the centre's doubt, of what counts."""
+    def _counted(self, readings: Iterable[Reading]) -> Iterator[Row]:
+        """Yield what counts of readings in time order, screened."""
         for _, _, time_ms, value, _, flag, reasons in readings:
             base = self._based and is_base(flag, reasons)
             taken = base or counts(flag, reasons)
-            if value is None or not taken or time_ms <= self._last_ms:
+            if value is None or not taken or time_ms <= self.reached_ms:
                 continue
-            self._last_ms = time_ms
+            self.reached_ms = time_ms
             flagged = None
             if self._chain is not None and base:
                 self._chain.rebase(time_ms, value)
@@ -137,23 +147,25 @@ class LookBack:
                 flagged, _ = self._chain.take(time_ms, value, expected=self._moves)
                 if flagged.flag == FAIL:
                     continue
-            yield time_ms, value, base, flagged
+            yield Row(time_ms, value, base, flagged)
 
     @property
     def wants_after(self) -> bool:
-        """Whether readings from the gap's end to the present are wanted too, for an index."""
-        return bool(self._indices) and self.fed > 0 and len(self._after) < AFTER_MAX
+        """Whether readings from the gap's end to the present are wanted too."""
+        return bool(self._onward) and self.fed > 0 and self._after_count < AFTER_MAX
 
     def go_on(self, readings: Iterable[Reading]) -> None:
         """Take readings from the gap's end on in time order, as far as they are there."""
-        self._after += [(row[0], row[1], row[2]) for row in self._counted(readings)]
+        for row in self._counted(readings):
+            self._after_count += 1
+            self._after.append(row)
+        self._settle(self._sure_ms)
 
     def reaches(self, channel: Channel) -> bool:
         """Tell whether what is after the gap reaches to the channel's newest settled reading."""
-        if not self._indices or not self.fed:
+        if not self._onward or not self.fed:
             return True
-        reached_ms = self._after[-1][0] if self._after else self.span.to_ms
-        return len(self._after) < AFTER_MAX and channel.settled_ms <= reached_ms
+        return self._after_count < AFTER_MAX and channel.taken_ms <= self.reached_ms
 
     def end(self, channel: Channel) -> bool:
         """All is fed: hand over to the live fold; tell whether this gap is still the channel's.
@@ -164,108 +176,125 @@ class LookBack:
         from_ms, to_ms, *_ = self.span
         if [from_ms, to_ms] not in [gap[:2] for gap in channel.backlog.snapshots]:
             return False
-        said = self._marked()
-        if self.fed and self.reaches(channel):
-            self._fill_indices(channel)
-        now = self._fill(channel) if self.fed and self._whole else []
         # What holds now goes on record first: a rise that lasted until now is of that warning.
-        channel.wake_ms = -inf  # what is said is told at the next tick
-        channel.backlog.done(from_ms, self._up_to, [*now, *said])
+        said = [*self._hand_over(channel), *self._marked(channel)] if self.fed else []
+        channel.wake_ms = -inf  # what is said is told at the next tick at the latest
+        channel.backlog.done(from_ms, self._up_to, said)
         channel.dirty = True
         return True
 
-    def _fill_indices(self, channel: Channel) -> None:
-        """Set the channel's indices right, and those in the snapshots of later gaps."""
-        later = [gap for gap in channel.backlog.snapshots if gap[0] >= self.span.to_ms]
-        for time_ms, value, base in self._after:
-            while later and later[0][0] < time_ms:
-                self._keep_indices(later.pop(0)[2])
-                channel.backlog.changed = True
-            if time_ms > channel.settled_ms:
+    def _settle(self, to_ms: int) -> None:
+        """Bring the twins on to an instant, and note them at the starts of later gaps."""
+        count = 0
+        for row in self._after:
+            if row.time_ms > to_ms:
                 break
-            self._bring_on(time_ms, value, base=base)
-        twins = {twin.rule: twin for twin in self._indices}
-        for live in channel.detectors:
-            if isinstance(live, Graded) and live.rule in twins:
-                live.fill(twins[live.rule])
-
-    def _bring_on(self, time_ms: int, value: float, *, base: bool) -> None:
-        for twin in self._indices:
-            if not base:
-                twin.settle(time_ms, value, [])
-            elif twin.of_total:
-                twin.rebase(time_ms, value)
-
-    def _keep_indices(self, states: dict[str, Any]) -> None:
-        for twin in self._indices:
-            if twin.rule in states:
-                index, _, total = deepcopy(twin.dump())
-                states[twin.rule] = [index, states[twin.rule][1], total]
-
-    def _fill(self, channel: Channel) -> list[ConditionEvent]:
-        """Set the channel's sums right, and those in the snapshots of later gaps."""
-        gap = (self.span.from_ms, self.span.to_ms)
-        now: list[ConditionEvent] = []
-        twins = {twin.rule: twin for twin in self._twins if isinstance(twin, Rain)}
-        for twin in twins.values():
-            if self._end_value is not None:
-                twin.settle(gap[1], self._end_value, [])
-        for live in channel.detectors:
-            if not isinstance(live, Rain) or live.rule not in twins:
+            count += 1
+            self._gone_on = True
+            while self._starts and self._starts[0] < row.time_ms:
+                states = {part.twin.rule: deepcopy(part.twin.dump()) for part in self._onward}
+                self._later[self._starts.pop(0)] = states
+            if any(start < row.time_ms < end for start, end in self._waits):
                 continue
-            live.fill(twins[live.rule], gap)
-            live.judge(now)
-            for later in channel.backlog.snapshots:
-                if later[0] >= gap[1]:
-                    self._keep_sums(later[2], twins[live.rule])
-                    channel.backlog.changed = True
+            for part in self._onward:
+                self._keep(part.go_on(row))
+        del self._after[:count]
+
+    def _hand_over(self, channel: Channel) -> list[ConditionEvent]:
+        """Set the channel's sums and indices right; return what holds now and was not said."""
+        reached = self.reaches(channel)
+        if reached:
+            self.read_on(channel, self.span.by_ms)
+            self._settle(channel.taken_ms)
+        now: list[ConditionEvent] = []
+        for live in channel.detectors:
+            part = self._parts.get(live.rule)
+            if part is None or isinstance(live, Ladder):
+                continue
+            if reached:
+                now += part.hand_over(live)
+            elif self._whole and isinstance(live, Rain):
+                self._fill(live, part.twin)
+                live.judge(now)
+        for start_ms, _, states, *_ in channel.backlog.snapshots:
+            if start_ms >= self.span.to_ms:
+                self._correct(start_ms, states)
+                channel.backlog.changed = True
         return now
 
-    def _keep_sums(self, states: dict[str, Any], twin: Rain) -> None:
-        rule = self._rules[twin.rule]
-        if twin.rule in states and isinstance(rule.law, RainLaw):
-            then = Rain(rule, rule.law, self.place.name)
-            then.restore(deepcopy(states[twin.rule]))
-            then.fill(twin, (self.span.from_ms, self.span.to_ms))
-            states[twin.rule] = deepcopy(then.dump())
+    def _fill(self, rain: Rain, twin: Any) -> None:  # noqa: ANN401  (of the same class as the rule)
+        """Put the gap's rain in place of the jump over it, where the present is not reached."""
+        if self._end_value is not None and not self._gone_on:
+            twin.settle(self.span.to_ms, self._end_value, [])
+        rain.fill(twin, (self.span.from_ms, self.span.to_ms))
 
-    def _keep(self, event: ConditionEvent) -> None:
-        if event.phase is not Phase.SETTLED or event.evidence.get("basis") == "forecast":
-            return  # a forecast that nobody made warns nobody: what was measured is told
-        peak = self._peak.get(event.rule, 0)
-        self._peak[event.rule] = max(peak, event.rank)
-        if len(self._events) < EVENTS_MAX or event.rank > peak:
-            self._events.append(event)
-        else:
-            self.left_out += 1
+    def _correct(self, start_ms: int, states: dict[str, Any]) -> None:
+        """Set the states at the start of a later gap right: it began with this one's readings."""
+        for part in self._onward:
+            rule = part.twin.rule
+            if rule not in states:
+                continue
+            then: Any = self._begin({rule: states[rule]})[0]
+            if start_ms in self._later:
+                (twin,) = self._begin({rule: self._later[start_ms][rule]})
+                then.take_over(twin)
+                then.hold_as(twin, ())
+            elif self._whole and isinstance(then, Rain):
+                self._fill(then, part.twin)
+            states[rule] = deepcopy(then.dump())
 
-    def _marked(self) -> list[ConditionEvent]:
+    def _keep(self, found: Iterable[Finding]) -> None:
+        for one in found:
+            event = one.event
+            if event.phase is not Phase.SETTLED or is_forecast(event.evidence):
+                continue  # a forecast that nobody made warns nobody: what was measured is told
+            peak = self._peak.get(event.rule, 0)
+            self._peak[event.rule] = max(peak, event.rank)
+            if len(self._findings) < EVENTS_MAX or event.rank > peak:
+                self._findings.append(one)
+            else:
+                self.left_out += 1
+
+    def _marked(self, channel: Channel) -> list[ConditionEvent]:
         """Return the events as those of the past, each with its gap.
 
-        A rise that lasts to the gap's end is raised there by the live fold too, within the
-        persistence; one of rain, once its sums are right. The evidence says until when a live onset
+        A rise that lasts to the gap's end is raised there by the live fold too: a level's within
+        the persistence, a sum's while the twin holds it. The evidence says until when a live onset
         is of the same rise.
         """
-        ranks = {twin.rule: twin.rank for twin in self._twins}
+        now_ms = max(self.span.by_ms, self.reached_ms, channel.taken_ms)
+        to_ms = self.span.to_ms
         until_ms = {
-            twin.rule: self.span.by_ms
-            if isinstance(twin, Rain)
-            else self.span.to_ms + _persistence_ms(self._rules[twin.rule].law)
-            for twin in self._twins
+            rule: now_ms if part.goes_on else to_ms + _persistence_ms(self._rules[rule].law)
+            for rule, part in self._parts.items()
         }
         out: list[ConditionEvent] = []
-        for event in reversed(self._events):
+        for one in self._findings:
+            event, over_ms = one.event, one.over_ms
+            if one.live and event.time_ms >= to_ms:
+                continue
             evidence = {
                 **event.evidence,
                 RETROSPECTIVE: True,
                 "gap_from_ms": self.span.from_ms,
-                "gap_to_ms": self.span.to_ms,
+                "gap_to_ms": to_ms,
             }
-            if event.change in _RISING and event.rank <= ranks[event.rule]:
-                evidence["same_rise_until_ms"] = until_ms[event.rule]
-            ranks[event.rule] = min(ranks[event.rule], event.rank)
+            if event.change in RISING and (over_ms is None or over_ms >= to_ms):
+                evidence["same_rise_until_ms"] = over_ms or until_ms[event.rule]
             out.append(replace(event, evidence=evidence, provisional_id=""))
-        return out[::-1]
+        return out
+
+
+class Handed(NamedTuple):
+    """What became of second folds at a tick.
+
+    Attributes:
+        done: how many were handed over; behind: those to read on with, `LookBack.reached_ms` says
+            from where.
+    """
+
+    done: int
+    behind: list[LookBack]
 
 
 def due(fold: Fold, now_ms: int, most: int) -> list[LookBack]:
@@ -285,23 +314,24 @@ def due(fold: Fold, now_ms: int, most: int) -> list[LookBack]:
     return out
 
 
-def end(fold: Fold, found: Sequence[LookBack]) -> int:
-    """Hand over what was looked at; return how many gaps are done."""
-    count = 0
+def end(fold: Fold, found: Sequence[LookBack], now_ms: int) -> Handed:
+    """Hand over what was looked at, at a tick; what went on meanwhile is to be read on with."""
+    count, behind = 0, []
     for look in found:
         channel = fold.channels.get(look.place.station, {}).get(look.place.channel)
         if channel is None:
             continue
         if not look.reaches(channel) and channel.backlog.tries < TRIES_MAX:
-            channel.backlog.tries += 1  # it went on meanwhile: at the next tick once more
+            channel.backlog.tries += 1
+            look.read_on(channel, now_ms)
+            behind.append(look)
             continue
         count += look.end(channel)
-    return count
+    return Handed(count, behind)
 
 
 def _persistence_ms(law: Law) -> int:
-    """Return the longest time that a value must stay before it raises."""
-    ladder = law.ladder if isinstance(law, IndexLaw) else law
-    if not isinstance(ladder, LadderLaw):
+    """Return the longest time that a value must stay before a level raises."""
+    if not isinstance(law, LadderLaw):
         return 0
-    return max(ladder.persistence_ms, *(rung.persistence_ms or 0 for rung in ladder.rungs))
+    return max(law.persistence_ms, *(rung.persistence_ms or 0 for rung in law.rungs))

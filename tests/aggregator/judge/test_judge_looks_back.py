@@ -43,6 +43,9 @@ datum = "Local"
 gateway = "GW-1"
 late_s = 30
 """
+GAUGE = (
+    STATIONS.replace("wl", "rn").replace("water_level", "rain_total").replace('datum = "Local"', "")
+)
 RULES = """
 [[rule]]
 id = "river"
@@ -142,9 +145,11 @@ class AwayStore(MemoryStore):
         self.broken = ""
         self.gate: asyncio.Event | None = None
         self.reads = 0
+        self.from_ms: list[int] = []
 
     async def range(self, station: str, channel: str, from_ms: int, to_ms: int, limit: int) -> Page:
         self.reads += 1
+        self.from_ms.append(from_ms)
         if self.away or channel == self.broken:
             raise StoreError("no answer")
         if self.gate is not None:
@@ -328,11 +333,7 @@ async def test_an_ended_judge_leaves_no_task_behind(house: House) -> None:
 
 
 async def test_an_index_is_brought_up_to_date_from_the_store(tmp_path: Path) -> None:
-    (tmp_path / "stations.toml").write_text(
-        STATIONS.replace("wl", "rn")
-        .replace("water_level", "rain_total")
-        .replace('datum = "Local"', "")
-    )
+    (tmp_path / "stations.toml").write_text(GAUGE)
     (tmp_path / "rules.toml").write_text(
         '[[rule]]\nid = "ground"\npack = "jma-soil-water"\nchannels = ["st1/rn"]\n'
         '[rule.parameters]\nlevels = [{ level = "red", raise = 60 }]\n'
@@ -352,6 +353,42 @@ async def test_an_index_is_brought_up_to_date_from_the_store(tmp_path: Path) -> 
     (said,) = json.loads(state["channel/st1/rn"])["rules"].values()
     assert said == json.loads(json.dumps(rule.dump()))
     assert house.judge.health()["looked_back"] == 1
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 30])
+async def test_a_storms_onset_is_no_matter_of_the_stores_pace(tmp_path: Path, minutes: int) -> None:
+    """The store answers so late; the channel goes on meanwhile and is read on with from there."""
+    (tmp_path / "stations.toml").write_text(GAUGE)
+    (tmp_path / "rules.toml").write_text(
+        '[[rule]]\nid = "storm"\npack = "cn-rain-signals"\nchannels = ["st1/rn"]\n'
+    )
+    house = House(load(tmp_path))
+    await house.begin()
+    house.store.gate = asyncio.Event()
+    rows = falls(*[0] * 800, *[10] * 100, *[0] * 60)  # away from minute 10 to 880
+    late = backlog(rows[10:880], 60 * 880 + 5, 0.01)
+    known = sorted([*prompt([*rows[:10], *rows[880:]]), *late], key=lambda one: one.received_ms)
+    away = range(at(60 * 12), at(60 * 878))  # no ticks then: nothing would happen
+    items = [one for one in timeline(known, tail_s=120) if getattr(one, "now_ms", 0) not in away]
+    answers_ms = at(60 * 882 + 60 * minutes)
+    task = asyncio.create_task(house.judge.run())
+    async with asyncio.timeout(LIMIT_S):
+        for item in items:
+            if getattr(item, "now_ms", 0) >= answers_ms:
+                house.store.gate.set()
+            await house.write([item])
+            while house.judge.position < len(house.journal.entries):
+                await asyncio.sleep(0)
+            while house.store.gate.is_set() and house.judge._second.reading:
+                await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    (onset, *_) = (e for e in live(house.sink.events.values()) if e.hazard == "rain")
+    assert (str(onset.change), onset.level, onset.time_ms) == ("raised", "orange", at(60 * 849))
+    assert house.judge.health()["looked_back"] == 1
+    gap, after, *on = house.store.from_ms
+    assert (gap, after) == (at(60 * 9) + 1, at(60 * 880))
+    assert on == ([at(60 * 881) + 1] if minutes else []), "what was read is not read again"
 
 
 def test_this_stream_has_a_flood_that_nobody_saw_live() -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rig import rulebook
 from rig.events import STORM_MS, event
 from rig.ledgers import opened
+from rig.lookback import SlowWatch, backlog, falls
 
 from egret_aggregator.api.grafana_rows import NO_WARNING, annotation, standing_level
 from egret_aggregator.api.warnings import shown
@@ -16,6 +18,7 @@ from egret_aggregator.warnings import audit
 from egret_aggregator.warnings.acts import Act
 from egret_aggregator.warnings.record import Kind
 from egret_aggregator.warnings.state import State, WarningState, from_json, to_json
+from egret_core.rules.model import Family
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,6 +198,28 @@ async def test_a_return_alone_opens_nothing_and_is_on_record(tmp_path: Path) -> 
         await ledger.take([past("returned", 0, 40)])
         assert await found(ledger) == []
         assert ledger.head.seq == 1
+
+
+@pytest.mark.parametrize("items", [0, 60, 400])
+async def test_a_storm_that_holds_is_one_live_warning_however_late_the_store(
+    tmp_path: Path, items: int
+) -> None:
+    gauge = rulebook.place("rn", "rain_total")
+    law = rulebook.rain(("blue", 1, 3, 8), ("red", 4, 1, 20))
+    rule = rulebook.bound(law, Family.RAIN, gauge)
+    rows = falls(*[0] * 230, *[5] * 20, *[3] * 90)  # away from minute 30 to 250
+    late = backlog(rows[30:250], 60 * 252, 0.01)
+    known = [*rulebook.prompt([*rows[:30], *rows[250:]]), *late]
+    known.sort(key=lambda one: one.received_ms)
+    watch = SlowWatch([gauge], [rule], [items])
+    said = watch.play(rulebook.timeline(known, tail_s=300))
+    async with opened(tmp_path / "egret.db") as (ledger, database):
+        for one in said:
+            await ledger.take([one])
+        (state,) = await found(ledger)
+        assert (state.retrospective, state.condition, state.level) == (False, "active", "red")
+        assert state.onset_ms == rulebook.at(60 * 245)
+        assert not (await audit.verify(database)).findings
 
 
 async def test_said_again_it_changes_nothing(tmp_path: Path) -> None:

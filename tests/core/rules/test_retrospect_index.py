@@ -104,7 +104,7 @@ def test_a_channel_that_is_faster_than_its_store_keeps_its_index() -> None:
         look.feed(missed)
         look.go_on(after[:-1])
         assert not look.reaches(channel)
-        assert end(watch.fold, [look]) == int(n == TRIES_MAX)
+        assert end(watch.fold, [look], at(now_s + 100)).done == int(n == TRIES_MAX)
         assert ground(watch.fold) == kept
     assert due(watch.fold, at(now_s + 100), 1) == []
 
