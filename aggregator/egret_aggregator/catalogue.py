@@ -141,9 +141,11 @@ def load(folder: Path, rules: Path | None = None) -> Catalogue:
     for name, path in paths.items():
         try:
             texts[name] = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            remedy = "make it a readable text file in UTF-8"
-            raise ConfigError(str(path), "(file)", str(error), remedy) from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(str(path), "(file)", str(error), "write UTF-8") from None
+        except OSError as error:
+            remedy = "name a file that is there and may be read"
+            raise ConfigError(str(path), "(file)", error.strerror, remedy) from None
     return _made(texts, packaged(), {name: str(path) for name, path in paths.items()})
 
 

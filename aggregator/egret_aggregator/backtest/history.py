@@ -15,6 +15,7 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, Protocol
 
 from egret_aggregator import csv_rows
+from egret_aggregator.backtest.replay import Span
 from egret_aggregator.feed import checked
 from egret_aggregator.store.model import Note, Page, StoredReading
 from egret_core.errors import ConfigError
@@ -137,6 +138,13 @@ class CsvHistory:
     async def metas(self) -> list[MetaFact]:
         """Return nothing: the catalogue alone says what a file's channels are."""
         return []
+
+    def reach(self) -> Span | None:
+        """Return the times of the first and the last reading, None where there is none."""
+        columns = [column.time for column in self._columns.values()]
+        if not columns:
+            return None
+        return Span(min(times[0] for times in columns), max(times[-1] for times in columns))
 
     def _take(self, block: Iterable[csv_rows.Row], places: Catalogue, file: str) -> None:
         good = [(row.line, row.entry) for row in block if row.entry is not None]

@@ -93,6 +93,7 @@ async def _judged(
 ) -> tuple[list[Outcome], CsvHistory | None]:
     if arguments.csv is not None:
         read = CsvHistory.read(arguments.csv, catalogues[0], _zone(arguments.zone), _read_so_far)
+        _check_within(arguments.csv, read, span)
         return [await Backtest(read, one, span, _Progress().tell).run() for one in catalogues], read
     if not data_folder.series_path(settings).exists():
         remedy = "there are no series yet: let the centre run first, or give --csv"
@@ -104,6 +105,19 @@ async def _judged(
         return [
             await Backtest(store, one, span, _Progress().tell).run() for one in catalogues
         ], None
+
+
+def _check_within(path: Path, read: CsvHistory, span: Span) -> None:
+    """Refuse a file of which nothing lies in the span: mere silence would be judged; ConfigError.
+
+    A file without a good line is told by its lines.
+    """
+    reach = read.reach()
+    if reach is None:
+        return
+    if reach.to_ms < span.from_ms or reach.from_ms >= span.to_ms:
+        seen = f"{rfc3339(reach.from_ms)} to {rfc3339(reach.to_ms)}"
+        raise ConfigError(str(path), "time", seen, "give --from and --to around what is in it")
 
 
 class _Progress:

@@ -125,6 +125,11 @@ def run_diff(arguments: argparse.Namespace, output: Output) -> int:
     bad = bad_of(arguments.csv, file)
     lines = _difference_lines(found, offset_min, arguments.language, complete=kept)
     lines.append(f"{old.readings} readings judged by the old rules, {new.readings} by the new")
+    lines += [
+        f"{path}: no [[rule]]: it judges nothing, and all that the other says is new or gone"
+        for path, one in zip((arguments.old, arguments.new), both, strict=True)
+        if not one.rules
+    ]
     output.said([*bad["lines"], *lines], {**body, **bad["body"]})
     changed = bool(found.appears or found.vanishes or found.moves)
     return 1 if changed or (file is not None and file.bad) else 0
@@ -187,7 +192,8 @@ def _text(path: Path) -> str:
         raise ConfigError(str(path), "file", str(error), "write UTF-8") from None
     except OSError as error:
         # No file of this name is wrong usage; what stands in a file is a finding.
-        raise ConfigError(ARGUMENTS, "FILE", str(path), error.strerror or "name a file") from None
+        remedy = f"{error.strerror}: name a timeline, or a folder of some ending in {SUFFIX}"
+        raise ConfigError(ARGUMENTS, "FILE", str(path), remedy) from None
 
 
 def _finding(path: Path, finding: Finding) -> str:

@@ -337,9 +337,7 @@ class Channel:
                 self._settle(item[0], item[2], out)
             else:
                 self._settle_screened(self.screen, item[0], item[2], out)
-        last_ms = waiting[count - 1][0]
-        if last_ms > self.frontier_ms:  # noqa: PLR1730  (a call would cost more)
-            self.frontier_ms = last_ms
+        self.frontier_ms = max(self.frontier_ms, waiting[count - 1][0])
         del waiting[:count]
 
     def _settle(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from egret_core.errors import ConfigError
 from egret_core.rules.packs import number
 from egret_core.rules.rungs import ladder_of, rungs
-from egret_core.units import UnitError, convert
+from egret_core.units import UnitError, convert, factor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +25,10 @@ def level_ladder(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace
     quantity = one_quantity(at, places)
     same_datum(at, given, places)
     unit = given["unit"]
+    try:
+        factor(quantity, unit)
+    except UnitError as error:
+        raise ConfigError(at[0], f"{at[1]}.unit", unit, str(error)) from None
     steps = rungs(at, given, lambda where, value: in_canonical(where, quantity, value, unit))
     return ladder_of(given, steps, places[0].unit, given["datum"])
 

@@ -99,7 +99,7 @@ def test_a_mistake_in_the_rules_of_a_timeline_is_named(
 ) -> None:
     path = written(tmp_path, TIMELINE.replace('unit = "m"', 'unit = "kPa"'))
     code, body = told(capsys, "rules", "test", path)
-    assert (code, body["file"], body["key"]) == (1, str(path), "rule[0].parameters.levels[0].raise")
+    assert (code, body["file"], body["key"]) == (1, str(path), "rule[0].parameters.unit")
 
 
 @pytest.mark.parametrize("name", ["no.timeline", "folder"])

@@ -120,8 +120,8 @@ def test_the_version_changes_with_a_number_and_with_the_pack_and_with_nothing_el
         (SILENT.replace("GW-1", "GW-2"), "rule[0].channels[1]", "did you mean 'GW-1'"),
         (RIVER.replace('"Local"', '"Yellow Sea"'), "rule[0].parameters.datum", "'Local'"),
         (RIVER.replace('datum = "Local"', ""), "rule[0].parameters.datum", "'Local'"),
-        (RIVER.replace('"cm"', '"kPa"'), "rule[0].parameters.levels[0].raise", "cannot measure"),
-        (RIVER.replace('"cm"', '"furlong"'), "rule[0].parameters.levels[0].raise", "unknown unit"),
+        (RIVER.replace('"cm"', '"kPa"'), "rule[0].parameters.unit", "cannot measure"),
+        (RIVER.replace('"cm"', '"furlong"'), "rule[0].parameters.unit", "unknown unit"),
         (RIVER.replace('unit = "cm"', ""), "rule[0].parameters.unit", "needs it"),
         (
             RIVER.replace("raise = 300", "raise = nan"),
