@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from rig.lookback import Watch
 from rig.rulebook import Arrival, prompt, shuffled, thrice, timeline
-from rig.valley_month import NONSENSE, PLACES, RULES, SEED, valley
+from rig.valley_month import LATE_MS, NONSENSE, PLACES, RULES, SEED, valley
 
 from egret_core.rules.event import Phase, settled_hash
 from egret_core.rules.model import Family
@@ -91,7 +91,9 @@ def test_screening_fails_and_doubts_readings_of_the_month() -> None:
     ids=["all of it", "shuffled", "thrice", "killed"],
 )
 def test_however_it_came(*, shuffle: bool, copies: bool, kills: int) -> None:
-    rows = shuffled(valley(), SEED) if shuffle else prompt(valley())
+    rows = shuffled(valley(), SEED, LATE_MS - 1000) if shuffle else prompt(valley())
+    brook = [one.reading.time_ms for one in rows if one.reading.station == "st6"]
+    assert (brook != sorted(brook)) == shuffle
     assert played(thrice(rows, SEED) if copies else rows, kills) == whole()
 
 
