@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from egret_core.reading import Reading
 
 SEED = 20260718
+LATE_MS = 900_000  # longer than the time between two readings, so that a channel's order is mixed
 DAY = 144  # steps of ten minutes in a day
 STORMS = (300, 1000, 2090, 3148, 4000)  # first steps of five hours of rain
 STORM_STEPS = 30
@@ -38,11 +39,11 @@ SPELLS = {  # steps in which a station says nothing
 
 
 def _level(station: str) -> ChannelPlace:
-    return ChannelPlace(station, "wl", "water_level", "m", "Local", GATEWAY, 30.0)
+    return ChannelPlace(station, "wl", "water_level", "m", "Local", GATEWAY, LATE_MS / 1000)
 
 
 def _of(station: str, channel: str, quantity: str, unit: str) -> ChannelPlace:
-    return ChannelPlace(station, channel, quantity, unit, "", GATEWAY, 30.0)
+    return ChannelPlace(station, channel, quantity, unit, "", GATEWAY, LATE_MS / 1000)
 
 
 SCREENED = ScreeningLaw(
