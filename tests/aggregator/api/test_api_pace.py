@@ -48,7 +48,7 @@ def due(centre: ApiCentre) -> list[tuple[str, str]]:
 
 
 async def test_an_order_is_recorded_then_sent_and_its_outcome_told(centre: ApiCentre) -> None:
-    reach(centre, pace={"st0007": "normal", "st0008": "watch"})
+    reach(centre, pace={"st0008": "watch", "st0007": "normal"})
     head = centre.ledger.head.seq
     before = (await centre.get(PACE)).json()
     assert before["order"] is None
