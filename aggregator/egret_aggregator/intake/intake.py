@@ -282,7 +282,7 @@ class Intake:
         if self.taking is not Taking.ALL:
             return  # what is asked for comes as backlog: there must be room for it
         now_s = self._clock.monotonic_s()
-        for ask in self._antientropy.due(now_s):
+        for ask in list(self._antientropy.due(now_s)):  # a status may come meanwhile
             command = Command(
                 id=ask.id,
                 expires_ms=self._clock.in_ms(ask.expires_s - now_s),

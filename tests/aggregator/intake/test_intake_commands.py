@@ -1,4 +1,4 @@
-"""Orders of a pace on the wire: a real broker, and a gateway that answers as it is told."""
+"""What the centre sends down: a real broker, and a gateway that says what it is told."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from rig import batches
 from rig.centre_half import CentreHalf, broker, until
 from rig.gatewaylike import GatewayLike
 
 from egret_aggregator.intake import pace_orders
 from egret_aggregator.intake.pace_orders import PaceAsked, PaceOrder, PaceOutcome, PaceState
 from egret_core.control import decode_command, encode_command_ack
-from egret_core.messages import PACE, Command, CommandAck, Outcome
+from egret_core.messages import PACE, Command, CommandAck, GatewayStatus, Outcome
 from egret_core.topics import Leaf
 
 if TYPE_CHECKING:
@@ -81,3 +82,24 @@ async def test_orders_made_while_others_are_sent_do_not_end_the_intake(
         second = centre.intake.pace.last("st2", centre.clock.monotonic_s())
         assert second is not None
         assert [command.id for command in sent] == [first.id, second.id]
+
+
+async def test_a_status_that_comes_while_batches_are_asked_for_does_not_end_the_intake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = {batches.LOG: ((1, 3),), batches.OTHER_LOG: ((1, 3),)}
+    async with field(tmp_path) as (centre, gateway):
+        line, saw = centre.intake._line, centre.intake._antientropy.saw
+        publish = line.publish
+
+        async def slow(topic: str, payload: bytes, *, retain: bool = False) -> bool:
+            if topic.endswith("/cmd"):
+                # As a broker that takes nothing for a moment has it: a status is read meanwhile.
+                one = {batches.LOG: both[batches.LOG]}
+                saw(GatewayStatus("gw1", online=True, held=one), centre.clock.monotonic_s())
+            return await publish(topic, payload, retain=retain)
+
+        monkeypatch.setattr(line, "publish", slow)
+        saw(GatewayStatus("gw1", online=True, held=both), centre.clock.monotonic_s())
+        await gateway.until(lambda: len(gateway.commands) == 2)
+        assert {command.args["log"] for command in gateway.commands} == both.keys()
