@@ -78,6 +78,11 @@ class RunningLine:
         """Return what is known of each gateway that has spoken, by id."""
         return {view.id: _shown(view) for view in self.intake.gateways()}
 
+    def gateway(self, name: str) -> Mapping[str, Any] | None:
+        """Return what is known of one gateway, None where it never spoke."""
+        view = self.intake.gateway(name)
+        return None if view is None else _shown(view)
+
     def faults(self) -> Sequence[str]:
         """Return why readings do not come in now: named reasons, none when they do."""
         found = [] if self.intake.health()["connected"] else ["intake_disconnected"]
@@ -125,6 +130,7 @@ def _shown(view: GatewayView) -> dict[str, Any]:
         "clock": {"source": str(view.clock.source), "offset_ms": view.clock.offset_ms},
         "buses": {name: dict(health) for name, health in view.buses.items()},
         "missing_batches": view.missing,
+        "pace": dict(view.pace),
         "clone": view.clone,
         "counts": dict(view.counts),
     }

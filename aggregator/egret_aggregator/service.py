@@ -249,6 +249,8 @@ class Centre:
             hub=hub,
             feed=Feed(files.journal, catalogue, clock.now_ms),
             backtests=backtests,
+            pace=line.intake.pace,
+            since_ms=clock.now_ms(),
             stale_s=max(JUDGED_STALE_S, STALE_REAL_S * settings.timescale.scale),
         )
         garbage.settle()

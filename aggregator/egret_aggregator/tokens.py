@@ -42,7 +42,7 @@ class Role(StrEnum):
 
     FEEDER = "feeder"  # hand in readings of its own channels, read nothing
     VIEWER = "viewer"  # read everything
-    OFFICER = "officer"  # acknowledge, lower, close
+    OFFICER = "officer"  # acknowledge, lower, close, order a pace
     ADMIN = "admin"  # reserved for settings
 
     @property

@@ -21,6 +21,7 @@ from egret_aggregator.clock import Clock
 from egret_aggregator.config import ApiSettings
 from egret_aggregator.database import Database
 from egret_aggregator.feed import Feed
+from egret_aggregator.intake.pace_orders import PaceOrders
 from egret_aggregator.journal import Journal
 from egret_aggregator.store import MemoryStore
 from egret_aggregator.store.rollups import Rollups
@@ -140,6 +141,9 @@ class StillLine:
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         return self.heard
 
+    def gateway(self, name: str) -> Mapping[str, Any] | None:
+        return self.heard.get(name)
+
     def faults(self) -> Sequence[str]:
         return self.wrong
 
@@ -228,6 +232,8 @@ async def api_centre(
         hub=hub,
         feed=Feed(journal, places, clock.now_ms),
         backtests=Backtests(backtest or ("false",), clock.now_ms),
+        pace=PaceOrders("run1"),
+        since_ms=NOW_MS,
     )
     listener = listening("127.0.0.1", 0)
     server = ApiServer(create_app(context), hub)

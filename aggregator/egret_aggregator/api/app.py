@@ -14,6 +14,7 @@ from egret_aggregator.api import (
     gateways,
     grafana,
     health,
+    pace,
     problems,
     readings,
     screening,
@@ -50,7 +51,7 @@ def create_app(context: Context) -> FastAPI:
     app.router.routes.append(Route(STREAM_PATH, Stream(), include_in_schema=False))
     rooms = (
         *(health, session, warnings, readings, buckets, screening, feed, gateways, grafana),
-        backtests,
+        *(backtests, pace),
     )
     routers = [room.router for room in rooms]
     for router in routers:

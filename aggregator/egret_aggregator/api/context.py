@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from egret_aggregator.clock import Clock
     from egret_aggregator.config import ApiSettings
     from egret_aggregator.feed import Feed
+    from egret_aggregator.intake.pace_orders import PaceOrders
     from egret_aggregator.metrics import Figures
     from egret_aggregator.store import TimeSeriesStore
     from egret_aggregator.tokens import Tokens
@@ -56,6 +57,9 @@ class Line(Protocol):
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what is known of each gateway that has spoken, by id."""
 
+    def gateway(self, name: str) -> Mapping[str, Any] | None:
+        """Return what is known of one gateway, None where it never spoke."""
+
     def faults(self) -> Sequence[str]:
         """Return named reasons why readings do not come in now; none when they do."""
 
@@ -77,7 +81,8 @@ class Context:
 
     Attributes:
         settings: limits; clock: the centre's, `real`: the machine's, for the life of sessions.
-        ledger, tokens, places, series, charts, line, hub, feed, backtests: one room each.
+        ledger, tokens, places, series, charts, line, hub, feed, backtests, pace: one room each.
+        since_ms: when this run of the centre began, on its clock.
         stale_s: judgement older than this is called stale, on the centre's clock.
     """
 
@@ -93,6 +98,8 @@ class Context:
     hub: Hub
     feed: Feed
     backtests: Backtests
+    pace: PaceOrders
+    since_ms: int
     stale_s: float = JUDGED_STALE_S
 
     def catalogues(self) -> dict[str, str | None]:

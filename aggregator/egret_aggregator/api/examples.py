@@ -182,6 +182,17 @@ _RESULT = {
     "truncated": False,
     "scores": [_SCORE],
 }
+_ORDER = {
+    "id": "6f1e2d3c4b5a6978-pace-1",
+    "station": "st0007",
+    "state": "event",
+    "for_s": 3600,
+    "by": "officer:duty desk",
+    "ordered_at": _LATER,
+    "expires_at": "2026-07-12T06:11:31.420Z",
+    "outcome": "waiting",
+    "gateways": [{"id": "XM-TA-0042", "outcome": "waiting", "detail": ""}],
+}
 _ACTED = {**STANDING, "warning": _WARNING, "line": 1204}
 
 
@@ -210,6 +221,22 @@ ANSWERS: dict[tuple[str, str], Any] = {
         "station": _STATION,
         "latest": [_LATEST],
         **_CATALOGUES,
+    },
+    ("post", "/api/v1/stations/{station}/pace"): {**STANDING, "order": _ORDER},
+    ("get", "/api/v1/stations/{station}/pace"): {
+        **STANDING,
+        "station": "st0007",
+        "gateways": [
+            {"id": "XM-TA-0042", "online": True, "last_seen": _LATER, "pace": "event"},
+        ],
+        "order": {
+            **_ORDER,
+            "outcome": "done",
+            "gateways": [
+                {"id": "XM-TA-0042", "outcome": "done", "detail": "event for 3600 s"},
+            ],
+        },
+        "orders_since": "2026-07-01T00:00:00.000Z",
     },
     ("get", "/api/v1/stations/{station}/channels/{channel}/readings"): {
         **STANDING,

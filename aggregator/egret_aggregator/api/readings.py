@@ -67,7 +67,7 @@ async def stations(
 @router.get("/stations/{station}")
 async def one_station(rooms: Rooms, _seat: Viewer, station: str) -> dict[str, Any]:
     """Give one station with its channels and their latest values."""
-    place = _known_station(rooms, station)
+    place = known_station(rooms, station)
     keys = [(station, channel) for channel in sorted(place.channels)]
     rows = {(row.station, row.channel): row for row in await rooms.series.latest(keys)}
     latest = [_latest(rooms, key, rows.get(key)) for key in keys]
@@ -111,7 +111,7 @@ async def latest(
     question = ["latest", filters.station]
     after = _key_after(filters.cursor, question)
     if filters.station is not None:
-        place = _known_station(rooms, filters.station)
+        place = known_station(rooms, filters.station)
         keys = [(place.id, channel) for channel in place.channels]
         rows = {(row.station, row.channel): row for row in await rooms.series.latest(keys)}
     else:
@@ -186,7 +186,8 @@ def _reading(row: StoredReading) -> dict[str, Any]:
     }
 
 
-def _known_station(rooms: Context, station: str) -> Station:
+def known_station(rooms: Context, station: str) -> Station:
+    """Return a station of the catalogue; a ProblemError where there is none."""
     place = rooms.places.stations.get(station)
     if place is None:
         raise ProblemError(404, "unknown_station", f"the catalogue has no station {station[:64]!r}")

@@ -40,6 +40,7 @@ class GatewayView:
         held: per log the seq ranges in its outbox; current_log: where new ones go.
         outbox: its figures; clock: source and offset; buses: health by name.
         missing: batches it holds that the centre lacks.
+        pace: by station how often it is read, as last told.
         clone: another box uses its id; counts: batches by verdict, refusals by reason.
     """
 
@@ -52,6 +53,7 @@ class GatewayView:
     clock: ClockStamp
     buses: Mapping[str, Mapping[str, Any]]
     missing: int
+    pace: Mapping[str, str]
     clone: bool
     counts: Mapping[str, int]
 
@@ -185,6 +187,7 @@ class Gateways:
             clock=status.clock,
             buses=status.buses,
             missing=self._missing(name),
+            pace=_paces(status.extra.get("pace")),
             clone=now_s - seen.clone_s <= CLONE_SHOWN_S,
             counts=dict(seen.counts),
         )
@@ -201,6 +204,12 @@ class Gateways:
                 del self._seen[oldest]
             seen = self._seen[gateway] = _Seen(GatewayStatus(gateway, online=False))
         return seen
+
+
+def _paces(told: object) -> dict[str, str]:
+    """Return the pace by station out of what a gateway told, whatever that is."""
+    stations = told.items() if isinstance(told, dict) else ()
+    return {station: word for station, word in stations if isinstance(word, str)}
 
 
 def _first(seen: _Seen, digest: str) -> bool:

@@ -14,6 +14,7 @@ from egret_aggregator.intake.antientropy import AntiEntropy
 from egret_aggregator.intake.gateways import Gateways, GatewayView
 from egret_aggregator.intake.inbox import Arrived, Inbox
 from egret_aggregator.intake.mqtt import Line
+from egret_aggregator.intake.pace_orders import PaceOrders
 from egret_aggregator.intake.verdict import Refused, read
 from egret_aggregator.journal.receipt import Incoming, Verdict
 from egret_aggregator.metrics import Histogram
@@ -91,6 +92,7 @@ class Intake:
         self._acks = 0
         self._looks = 0
         self.commit_s = Histogram(DISK_S)
+        self.pace = PaceOrders(self.run_id)
         self.renewals: Renewals | None = None  # of gateways' credentials, where they are ours
 
     async def run(self) -> None:
@@ -249,6 +251,14 @@ class Intake:
         answer = decode_command_ack(payload)
         if self.renewals is not None:
             self.renewals.answered(gateway, answer)
+        if self.pace.answered(gateway, answer) is not None:
+            _log.info(
+                "event=pace_answered gateway=%s order=%s outcome=%r detail=%r",
+                gateway,
+                answer.id,
+                answer.outcome,
+                answer.detail,
+            )
         log, gone = self._antientropy.answered(gateway, answer, self._clock.monotonic_s())
         if gone:
             _log.warning("event=batches_gone gateway=%s log=%s seqs=%s", gateway, log, gone)
@@ -272,7 +282,7 @@ class Intake:
         if self.taking is not Taking.ALL:
             return  # what is asked for comes as backlog: there must be room for it
         now_s = self._clock.monotonic_s()
-        for ask in self._antientropy.due(now_s):
+        for ask in list(self._antientropy.due(now_s)):  # a status may come meanwhile
             command = Command(
                 id=ask.id,
                 expires_ms=self._clock.in_ms(ask.expires_s - now_s),
@@ -283,10 +293,13 @@ class Intake:
             await self._line.publish(of(ask.gateway, Leaf.CMD), encode_command(command))
 
     async def _hand_out(self) -> None:
-        """Send the credentials that are being renewed."""
-        if self.renewals is None:
-            return
-        for gateway, command in self.renewals.due(self._clock.in_ms, self._clock.now_ms()):
+        """Send what people ordered, and the credentials that are being renewed."""
+        in_ms, now_ms = self._clock.in_ms, self._clock.now_ms()
+        # Lists: while one is being sent, others are made and end.
+        commands = list(self.pace.due(self._clock.monotonic_s(), in_ms, now_ms))
+        if self.renewals is not None:
+            commands += list(self.renewals.due(in_ms, now_ms))
+        for gateway, command in commands:
             await self._line.publish(of(gateway, Leaf.CMD), encode_command(command))
 
     async def _greet(self) -> None:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     CREDENTIAL_ENDED = "credential_ended"
     CERTIFICATE_RENEWED = "certificate_renewed"  # the broker's own
     TOKEN_REVOKED = "token_revoked"  # noqa: S105  (same)
+    PACE_ORDERED = "pace_ordered"  # of a station; that it was ordered, not that it was done
 
 
 # Lines that change a warning, and so travel on the stream.

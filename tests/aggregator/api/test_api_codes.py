@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import egret_aggregator.api
 from egret_aggregator.api import problems
 from egret_aggregator.api import stream as stream_module
 from egret_aggregator.api.problems import CODES
+from egret_aggregator.intake.pace_orders import ORDERS_MAX, PaceAsked, PaceState
 from egret_aggregator.tokens import Denial, Role, Tokens
 from egret_aggregator.warnings.acts import Act, Refusal
 from egret_aggregator.warnings.record import Kind
@@ -29,6 +31,8 @@ V1 = "/api/v1"
 READINGS = f"{V1}/stations/st0007/channels/wl/readings"
 BUCKETS = f"{V1}/stations/st0007/channels/wl/buckets"
 BACKTESTS = f"{V1}/backtests"
+PACE = f"{V1}/stations/st0007/pace"
+ORDER = {"state": "event", "for_s": 60}
 DAY = {"from": "2017-08-17T00:00:00Z", "to": "2017-08-18T00:00:00Z"}
 HALF_NAMED = [{"start": DAY["from"]}, {"start": DAY["from"], "station": "st0007"}]
 FIRST = event("raised", 3)
@@ -61,6 +65,7 @@ ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "unknown_warning": ("GET", f"{V1}/warnings/nothing", {}),
     "unknown_backtest": ("GET", f"{BACKTESTS}/nothing", {}),
     "unknown_station": ("GET", f"{V1}/stations/nowhere", {}),
+    "gateway_offline": ("POST", PACE, {"json": ORDER}),
     "unknown_channel": (
         "GET",
         f"{READINGS.replace('wl', 'x')}?from=2017-08-18T00:00:00Z&to=2017-08-18T00:00:00Z",
@@ -131,6 +136,27 @@ async def two_backtests(centre: ApiCentre) -> Any:
     return await centre.post(BACKTESTS, json=DAY)
 
 
+async def no_gateway(centre: ApiCentre) -> Any:
+    place = centre.context.places.stations["st0007"]
+    for channel, known in place.channels.items():
+        place.channels[channel] = replace(known, gateway="feed:bureau")  # type: ignore[index]
+    return await centre.post(PACE, json=ORDER)
+
+
+async def two_orders(centre: ApiCentre) -> Any:
+    centre.line.heard["XM-TA-0042"] = {"online": True}
+    await centre.post(PACE, json=ORDER)
+    return await centre.post(PACE, json=ORDER)
+
+
+async def too_many_orders(centre: ApiCentre) -> Any:
+    centre.line.heard["XM-TA-0042"] = {"online": True}
+    for number in range(ORDERS_MAX):
+        asked = PaceAsked(f"other{number}", PaceState.EVENT, 60, "officer:li", 0, 0)
+        centre.context.pace.reserve(asked, {"gw": True}, centre.context.clock.monotonic_s())
+    return await centre.post(PACE, json=ORDER)
+
+
 DONE: dict[str, Callable[[ApiCentre], Awaitable[Any]]] = {
     "cross_site": cross_site,
     "token_expired": expired,
@@ -140,6 +166,9 @@ DONE: dict[str, Callable[[ApiCentre], Awaitable[Any]]] = {
     "idempotency_key_reused": reused,
     "batch_conflict": other_batch,
     "backtest_running": two_backtests,
+    "no_gateway": no_gateway,
+    "pace_order_open": two_orders,
+    "pace_orders_full": too_many_orders,
     "stream_full": stream_full,
     "internal": internal,
 }

@@ -31,6 +31,7 @@ PAGE = ROOT / "docs/reference/api.md"
 API = ROOT / "aggregator/egret_aggregator/api"
 LIST = "/api/v1/warnings"
 BACKTESTS = "/api/v1/backtests"
+ORDER = {"state": "event", "for_s": 3600}
 DAY = {"from": "2017-08-18T00:00:00Z", "to": "2017-08-19T00:00:00Z"}
 PROGRESS = {"share": 1.0, "to_ms": NOW_MS, "readings": 1, "events": 1}
 RESULT = examples.ANSWERS["get", f"{BACKTESTS}/{{backtest}}"]["result"]
@@ -59,7 +60,8 @@ async def peopled(centre: ApiCentre) -> str:
     ms = NOW_MS - 60_000
     reading = StoredReading("st0007", "wl", ms, 3.4, 2.1, 1, 0, 0, 500)
     await centre.store.write([reading], [Aside("gw", "0" * 32, 1, -1, "foreign", NOW_MS, b"{}")])
-    centre.line.heard["XM-TA-0042"] = {"online": True}
+    heard = {"online": True, "last_seen": None, "pace": {"st0007": "event"}}
+    centre.line.heard["XM-TA-0042"] = heard
     centre.line.doubts["st0007", "wl"] = Shown([Flagged(ms, 3, 2)], {"range": [1, 0]})
     answer = await centre.post(f"{LIST}/{raised.id}/acknowledge")
     assert answer.status_code == 200
@@ -110,6 +112,8 @@ async def answers(centre: ApiCentre) -> dict[tuple[str, str], httpx2.Response]:
             found[method, path] = await centre.post(path, "feeder", json=HANDED)
         elif path.startswith(BACKTESTS):
             found[method, path] = await backtested(centre, method, path)
+        elif act == "pace" and method == "post":
+            found[method, path] = await centre.post(real, json=ORDER)
         elif method == "post":
             found[method, path] = await centre.ask("POST", path, json={"token": token})
         else:

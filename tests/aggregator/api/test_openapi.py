@@ -16,6 +16,7 @@ from egret_aggregator.api import (
     gateways,
     grafana,
     health,
+    pace,
     readings,
     screening,
     session,
@@ -42,6 +43,8 @@ PROMISED = {
     ("POST", "/api/v1/warnings/{warning}/close"): "officer",
     ("GET", "/api/v1/stations"): "viewer",
     ("GET", "/api/v1/stations/{station}"): "viewer",
+    ("GET", "/api/v1/stations/{station}/pace"): "viewer",
+    ("POST", "/api/v1/stations/{station}/pace"): "officer",
     ("GET", "/api/v1/stations/{station}/channels/{channel}/readings"): "viewer",
     ("GET", "/api/v1/stations/{station}/channels/{channel}/buckets"): "viewer",
     ("GET", "/api/v1/stations/{station}/channels/{channel}/screening"): "viewer",
@@ -64,8 +67,8 @@ PROMISED = {
     ("GET", "/api/v1/grafana/threshold-lines"): "viewer",
 }
 ROOMS = (
-    *(backtests, buckets, feed, gateways, grafana, health, readings, screening, session),
-    warnings,
+    *(backtests, buckets, feed, gateways, grafana, health, pace, readings, screening),
+    *(session, warnings),
 )
 ROLES = ("viewer", "officer", "admin")
 

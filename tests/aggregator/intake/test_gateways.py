@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
+import pytest
 from rig.batches import LOG, OTHER_LOG, T0_MS, incoming, series
 
 from egret_aggregator.intake import gateways as module
@@ -14,9 +15,6 @@ from egret_aggregator.intake.verdict import Refused
 from egret_aggregator.journal import Verdict
 from egret_core.messages import ClockStamp, GatewayStatus, Reject
 from egret_core.seqranges import EMPTY
-
-if TYPE_CHECKING:
-    import pytest
 
 STATUS = GatewayStatus(
     "gw1",
@@ -65,6 +63,35 @@ def test_refusals_of_one_gateway_do_not_silence_another(caplog: pytest.LogCaptur
     for name in ("gw1", "gw2"):
         gateways.refused(Refused(name, "", None, "ab" * 8, Reject.FOREIGN, ""))
     assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"st1": "event", "st2": "a later word"}, {"st1": "event", "st2": "a later word"}),
+        ({"st1": 5, "st2": None, "st3": ["event"], "st4": "watch"}, {"st4": "watch"}),
+        ({}, {}),
+        (None, {}),
+        ("event", {}),
+        (["st1"], {}),
+        (7, {}),
+    ],
+)
+def test_the_pace_is_what_a_status_tells_in_words(told: object, expected: dict[str, str]) -> None:
+    gateways = known()
+    gateways.status(replace(STATUS, extra={"pace": told}))
+    assert gateways.views(0.0)[0].pace == expected
+    gateways.status(GatewayStatus("gw1", online=False))
+    assert gateways.views(0.0)[0].pace == expected, "a last will does not know it, and keeps it"
+    later = known()
+    later.restore("gw1", gateways.keep("gw1"))
+    assert later.views(0.0)[0].pace == expected, "nor does a restart lose it"
+
+
+def test_a_status_without_a_pace_tells_none() -> None:
+    gateways = known()
+    gateways.status(STATUS)
+    assert gateways.views(0.0)[0].pace == {}
 
 
 def test_a_last_will_keeps_all_but_the_state(caplog: pytest.LogCaptureFixture) -> None:

@@ -109,10 +109,11 @@ async def test_the_names_of_figures_stay(running: Running, tmp_path: Path) -> No
 async def test_figures_and_gateways_follow_what_comes_in(running: Running) -> None:
     line = running.line
     assert line.gateways() == {}
+    assert line.gateway("gw1") is None
     async with GatewayLike(running.port) as gateway:
         gateway.cut(1, batches.series(3, start_ms=running.half.clock.now_ms()))
         await gateway.send(1)
-        await gateway.status()
+        await gateway.status(extra={"pace": {"st1": "watch"}})
         await gateway.until(lambda: gateway.settled == {1})
         await running.half.recorded()
         await until(lambda: line.gateways()["gw1"]["current_log"])
@@ -120,6 +121,8 @@ async def test_figures_and_gateways_follow_what_comes_in(running: Running) -> No
         assert (shown["online"], shown["clone"], shown["missing_batches"]) == (True, False, 0)
         assert shown["held"] == {gateway.log: [[1, 1]]}
         assert shown["last_seen"].endswith("Z")
+        assert shown["pace"] == {"st1": "watch"}
+        assert line.gateway("gw1") == shown
         figures = await numbers(line)
         assert (figures["egret_gateways"], figures["egret_gateways_online"]) == (1, 1)
         assert figures["egret_recorder_readings_total"] == 3

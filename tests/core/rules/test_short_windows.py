@@ -42,7 +42,7 @@ def told(period_s: float) -> Facts:
 
 
 def standing(fold: Fold) -> str:
-    return standings_of(fold.channels["st1"]["rn"])[HOURLY.name]
+    return standings_of(fold.channels["st1"]["rn"], fold.second)[HOURLY.name]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_the_gateway_s_word_makes_the_rule_invalid_and_ok_again() -> None:
     step(fold, told(7200))
     assert standing(fold) == "invalid"
     channels = [fold.channels["st1"]["rn"]]
-    assert unable(channels) == {"st1/rn": {HOURLY.name: "invalid"}}
-    assert counted(channels)["invalid"] == 1
+    assert unable(channels, fold.second) == {"st1/rn": {HOURLY.name: "invalid"}}
+    assert counted(channels, fold.second)["invalid"] == 1
     step(fold, told(600))
     assert standing(fold) == "ok"
 
@@ -99,7 +99,7 @@ def test_the_other_windows_go_on_and_other_rules_are_not_touched() -> None:
     fold = fold_of([GAUGE], [HOURLY, level])
     step(fold, told(7200))
     assert deaf(fold.channels["st1"]["rn"]) == [HOURLY.name]
-    assert standings_of(fold.channels["st1"]["rn"])[level.name] == "ok"
+    assert standings_of(fold.channels["st1"]["rn"], fold.second)[level.name] == "ok"
     rows = [reading(7200 * n, 100.0 + 60.0 * n, GAUGE) for n in range(3)]
     said = brief(play(fold, timeline(prompt(rows))))
     assert ("raised", "red", 7200) in said

@@ -19,6 +19,7 @@ from egret_core.rules.step import Change, Facts, Fold, Receipt, Tick, step
 
 if TYPE_CHECKING:
     from egret_core.rules.channel import Channel
+    from egret_core.rules.second import Second
 
 LEVEL = bound(ladder(*FOUR), Family.LEVEL, RIVER)
 RISE = of_pack("generic-rate-of-rise", RIVER, 'unit="m/h"\nlevels=[{level="a",raise=0.5}]\n')
@@ -78,23 +79,24 @@ def test_a_centre_is_asked_often_so_nobody_lists_the_rules_of_what_can_surely_ju
 ) -> None:
     asked: list[str] = []
 
-    def listed(channel: Channel) -> dict[str, str]:
+    def listed(channel: Channel, second: Second) -> dict[str, str]:
         asked.append(channel.place.name)
-        return standings_of(channel)
+        return standings_of(channel, second)
 
     monkeypatch.setattr(standings, "standings_of", listed)
     fold = fold_of([RIVER, GAUGE], [LEVEL, SOIL])
-    assert counted(channels(fold))["ok"] == 1
-    assert unable(channels(fold)) == {"st1/rn": {SOIL.name: "warming_up"}}
+    assert counted(channels(fold), fold.second)["ok"] == 1
+    assert unable(channels(fold), fold.second) == {"st1/rn": {SOIL.name: "warming_up"}}
     assert asked == ["st1/rn", "st1/rn"]
     step(fold, Facts(GATEWAY, [ChannelMeta("st1", "wl", "water_level", "m", "Yellow Sea")]))
-    assert counted(channels(fold)) == {
+    assert counted(channels(fold), fold.second) == {
         "ok": 0,
         "warming_up": 1,
         "not_applicable": 0,
         "invalid": 1,
+        "inputs_missing": 0,
     }
-    assert sorted(unable(channels(fold))) == ["st1/rn", "st1/wl"]
+    assert sorted(unable(channels(fold), fold.second)) == ["st1/rn", "st1/wl"]
 
 
 @pytest.mark.parametrize(
