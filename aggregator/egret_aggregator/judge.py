@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from egret_aggregator import judge_health
 from egret_aggregator.catalogue import Catalogue, from_payload
@@ -36,6 +36,7 @@ from egret_core.progress import Pulse
 from egret_core.rules.step import SLICE, Change, Facts, Fold, Receipt
 
 if TYPE_CHECKING:
+    from egret_aggregator.judge_entries import Entries
     from egret_core.rules.event import ConditionEvent
     from egret_core.rules.screened import Shown
     from egret_core.rules.standings import Standings
@@ -49,32 +50,6 @@ _CATALOGUE = "catalogue"  # key of the change entry in force
 
 Take = Callable[[Sequence["ConditionEvent"]], Awaitable[None]]
 _log = logging.getLogger(__name__)
-
-
-class Entries(Protocol):
-    """What the judge needs of the journal."""
-
-    async def load(self, consumer: str) -> tuple[dict[int, int], dict[str, bytes]]:
-        """Return positions by partition, and the saved state by key."""
-        ...
-
-    async def read(self, positions: Mapping[int, int], limit: int) -> list[Entry]:
-        """Return the entries after these positions, in id order."""
-        ...
-
-    async def save(
-        self, consumer: str, positions: Mapping[int, int], changed: Mapping[str, bytes | None]
-    ) -> None:
-        """Make positions and changed state durable, together."""
-        ...
-
-    async def wait(self, after_id: int) -> None:
-        """Return when an entry with a greater id is committed."""
-        ...
-
-    async def change(self, payload: bytes, now_ms: int) -> int:
-        """Commit a change entry and return its id."""
-        ...
 
 
 def decoded(entry: Entry) -> Batch:
