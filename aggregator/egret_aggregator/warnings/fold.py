@@ -19,7 +19,7 @@ from egret_core.rules.model import Cause
 from egret_core.sources import is_gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from egret_aggregator.warnings.record import Record
 
@@ -173,12 +173,31 @@ def _risen(state: WarningState, event: ConditionEvent) -> WarningState:
     return _held(replace(state, onset_ms=onset), steps, Condition.ACTIVE)
 
 
+def _rescaled(state: WarningState, labels: Sequence[str], rank: int) -> WarningState:
+    """Return the state on the ladder of the version in force: ranks of two ladders are no like.
+
+    A level keeps its place by its word; one that the ladder does not have any more stands where
+    the version in force does, so that whatever rises from there is news.
+
+    Args:
+        state: before the change.
+        labels: of the version in force, lowest first.
+        rank: the level that it holds, 0 for none.
+    """
+    levels = {label: place for place, label in enumerate(labels, 1)}
+    on_record = levels.get(state.level, rank)
+    return replace(state, rank=on_record, peak_rank=on_record, levels=levels)
+
+
 def _withdrawn(state: WarningState, event: ConditionEvent) -> WarningState:
     """Return the state without what a version held that is out of force.
 
     What its successor has said stays, be it provisional: that is in force.
     """
-    kept = tuple(step for step in state.steps if step.rule != event.rule)
+    successor, labels = event.evidence.get("successor"), event.evidence.get("levels", ())
+    if labels:
+        state = _rescaled(state, labels, event.rank)
+    kept = tuple(step for step in state.steps if step.rule == successor)
     if event.rank and all(step.rank != event.rank for step in kept):
         kept = (*kept, _step(event))
     return _held(state, kept, Condition.RETURNED)

@@ -89,7 +89,7 @@ def terms_of(at: At, given: Mapping[str, Any]) -> tuple[Terms, LadderLaw]:
         to_ms=ms(to_h * 3600),
         gap_ms=ms(given["dry_s"]),
         reading_ms=reading_ms(given),
-        clear_ratio=given["clear_ratio"],
+        clear_ratio=given.get("clear_ratio", 1.0),  # an older pack has none
     )
     return terms, ladder
 

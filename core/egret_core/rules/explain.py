@@ -31,7 +31,7 @@ _TOLD = frozenset(
     (
         *("value", "threshold", "unit", "datum", "window_h", "since_ms", "dry_s", "limit_s"),
         *("silent_s", "last_good_ms", "last_tick_ms", "in_force_ms", "rebased_ms", "index", "over"),
-        *("held_level", "successor", "held_before"),
+        *("held_level", "successor", "held_before", "levels"),
     )
 )
 _LISTS = ("inputs", "missing")

@@ -15,6 +15,7 @@ from egret_core.rules.event import Phase, is_forecast
 from egret_core.rules.horizon import NO_TIME, Horizon
 from egret_core.rules.index import Graded, Standing
 from egret_core.rules.model import JointLaw
+from egret_core.rules.standings import deaf
 from egret_core.rules.succession import id_of
 from egret_core.rules.verdict import Verdict
 
@@ -66,7 +67,8 @@ class ChannelSource:
 
     def can_judge(self, rule: str) -> bool:
         """Tell whether a rule on it can judge now."""
-        return not self._channel.misfit and rule not in self._channel.standings()
+        here = self._channel
+        return not here.misfit and rule not in here.standings() and rule not in deaf(here)
 
 
 class Second:

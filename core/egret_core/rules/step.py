@@ -151,6 +151,9 @@ class Fold:
 
     def change(self, change: Change, out: list[ConditionEvent]) -> None:
         """Bind other rules: state goes on by ``id@version``, the rest is ended or begun."""
+        for subject in self._subjects:
+            if isinstance(subject, Channel):  # what waits is told before its rule may go
+                out += subject.backlog.tell()
         saved = {key_of(subject): subject.dump() for subject in self._subjects}
         before, self._subjects = self._subjects, []
         self._bind(change)

@@ -62,16 +62,21 @@ class Elder(NamedTuple):
     ) -> list[ConditionEvent]:
         """Return what is to be said of it, nothing where the successor holds as much.
 
+        Where a word has another rank in the successor's ladder it is said all the same, with that
+        ladder: whoever compares ranks must know.
+
         Args:
             successor: id@version of the rule in its place, "" for none.
             rank: the level that the successor holds, 0 for none.
             levels: the successor's labels, lowest first.
         """
-        if rank and self._goes_on(rank, levels):
+        if rank and self._goes_on(rank, levels) and self._ranks_as(levels):
             return []
-        evidence = {"held_level": self.level}
+        evidence: dict[str, Any] = {"held_level": self.level}
         if successor:
             evidence["successor"] = successor
+        if not self._ranks_as(levels):
+            evidence["levels"] = list(levels)
         event = ConditionEvent(
             rule=self.rule,
             subject=self.subject,
@@ -85,6 +90,12 @@ class Elder(NamedTuple):
             evidence=evidence,
         )
         return [event]
+
+    def _ranks_as(self, levels: Sequence[str]) -> bool:
+        """Tell whether the words that two ladders share, and what held, have the same ranks."""
+        shared = [label for label in self.levels if label in levels]
+        same = all(self.levels.index(label) == levels.index(label) for label in shared)
+        return not levels or (same and self.level in levels)
 
     def _goes_on(self, rank: int, levels: Sequence[str]) -> bool:
         """Tell whether a level of another ladder is this one or a higher one, by its word first."""

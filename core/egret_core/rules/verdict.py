@@ -150,6 +150,8 @@ class Verdict:
 
     def take(self, index: int, time_ms: int, rank: int, *, forecast: bool = False) -> None:
         """Take a level of an input, from an instant on."""
+        # What an input says last is what holds, though a change of rules was dated after it.
+        time_ms = max([time_ms, *(one.time_ms for one in self._facts if one.input == index)])
         insort(self._facts, Fact(time_ms, index, self._count, rank, forecast))
         self._count += 1
         self.dirty = True

@@ -24,8 +24,8 @@ NEW = "river-level@5e6f7a8b"
 
 
 def withdrawn(change: str, rank: int, minute: int, **more: Any) -> ConditionEvent:
-    evidence = {"held_level": "orange"}
-    return replace(event(change, rank, minute), reason="rule_withdrawn", evidence=evidence, **more)
+    evidence = {"held_level": "orange", **more}
+    return replace(event(change, rank, minute), reason="rule_withdrawn", evidence=evidence)
 
 
 def told(*events: ConditionEvent) -> WarningState:
@@ -50,14 +50,14 @@ def test_what_the_version_in_force_holds_takes_its_place() -> None:
 
 def test_what_the_version_in_force_has_said_already_stays() -> None:
     settled = event("raised", 2, 1, rule=NEW)
-    state = told(event("raised", 3), settled, withdrawn("eased", 2, 2))
+    state = told(event("raised", 3), settled, withdrawn("eased", 2, 2, successor=NEW))
     assert (state.condition, state.holding_level) == ("eased", "yellow")
     assert [(step.rule, step.event) for step in state.steps] == [(NEW, settled.id)]
 
 
 def test_a_guess_of_the_version_in_force_is_not_taken_down_with_the_old_one() -> None:
     early = guess("raised", 4, 1, rule=NEW)
-    state = told(event("raised", 3), early, withdrawn("returned", 0, 2))
+    state = told(event("raised", 3), early, withdrawn("returned", 0, 2, successor=NEW))
     assert (state.condition, state.level, state.holding_level) == ("active", "red", "red")
     assert [step.event for step in state.steps] == [early.id]
 
@@ -88,3 +88,31 @@ async def test_a_rise_under_the_new_version_goes_on_with_the_same_warning(tmp_pa
         await ledger.take([event("raised", 3, 5, rule=NEW)])
         (state,) = await ledger.find(Query())
         assert (state.id, state.condition, state.holding_level) == (first.id, "active", "orange")
+
+
+def test_what_a_version_before_held_goes_with_its_successor() -> None:
+    higher = event("raised", 4, 1, rule=NEW)
+    last = replace(withdrawn("returned", 0, 2), rule=NEW)
+    state = told(event("raised", 3), higher, last)
+    assert (state.condition, state.holding_level, state.steps) == ("returned", "", ())
+
+
+def test_on_another_ladder_a_level_keeps_its_place_by_its_word() -> None:
+    """Orange was the third of four, then the first of two: red above it is news all the same."""
+    scale = ["orange", "red"]
+    edited = replace(withdrawn("eased", 1, 2, successor=NEW, levels=scale), level="orange")
+    red = replace(event("upgraded", 2, 3, rule=NEW), level="red")
+    state = told(event("raised", 3), edited)
+    assert (state.level, state.rank, state.condition) == ("orange", 1, "active")
+    assert state.levels == {"orange": 1, "red": 2}
+    risen = fold.after_event(replace(state, state="acknowledged"), red, 9, 9000)
+    assert (risen.state, risen.level, risen.rank, risen.holding_level) == ("open", "red", 2, "red")
+
+
+def test_a_level_that_the_ladder_in_force_lacks_hides_nothing_that_rises() -> None:
+    edited = withdrawn("returned", 0, 2, successor=NEW, levels=["watch", "warning"])
+    first = replace(event("raised", 1, 3, rule=NEW), level="watch")
+    state = told(event("raised", 3), edited)
+    assert (state.level, state.rank, state.condition) == ("orange", 0, "returned")
+    risen = fold.after_event(state, first, 9, 9000)
+    assert (risen.state, risen.level, risen.holding_level) == ("open", "watch", "watch")

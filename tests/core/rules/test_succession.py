@@ -129,7 +129,11 @@ def test_an_edited_rule_that_holds_less_gives_way_to_what_it_holds() -> None:
         ("level@v1", "eased", "yellow", CHANGE_S),
         ("level@v2", "raised", "yellow", 180),
     ]
-    assert said[0].evidence == {"held_level": "orange", "successor": "level@v2"}
+    assert said[0].evidence == {
+        "held_level": "orange",
+        "successor": "level@v2",
+        "levels": ["blue"],
+    }
     assert (said[0].reason, said[0].rank) == ("rule_withdrawn", 2)
 
 
@@ -138,7 +142,11 @@ def test_an_edited_rule_that_holds_nothing_gives_the_level_up() -> None:
     assert changed(fold, [edited(ladder(("blue", 6.0, 5.8)))], CHANGE_S, PAST) == []
     said = play(fold, AFTER)
     assert told(said) == [("level@v1", "returned", "", CHANGE_S)]
-    assert said[0].evidence == {"held_level": "orange", "successor": "level@v2"}
+    assert said[0].evidence == {
+        "held_level": "orange",
+        "successor": "level@v2",
+        "levels": ["blue"],
+    }
 
 
 def test_a_rung_that_is_gone_leaves_the_one_below_it() -> None:
@@ -150,7 +158,10 @@ def test_a_rung_that_is_gone_leaves_the_one_below_it() -> None:
 def test_a_level_that_changed_its_place_among_the_rungs_is_known_by_its_word() -> None:
     fold = raised()
     changed(fold, [edited(ladder(FOUR[2], FOUR[3]))], CHANGE_S, PAST)
-    assert told(play(fold, AFTER)) == [("level@v2", "raised", "orange", 180)]
+    assert told(play(fold, AFTER)) == [
+        ("level@v1", "eased", "orange", CHANGE_S),  # its rank is another one now
+        ("level@v2", "raised", "orange", 180),
+    ]
 
 
 def test_without_history_the_level_is_given_up_before_the_new_version_speaks() -> None:
@@ -309,10 +320,14 @@ def test_levels_of_two_ladders_are_compared_by_their_words_first(
     held: str, rank: int, levels: Sequence[str], *, goes_on: bool
 ) -> None:
     said = elder(held).after("river@v2", rank, levels)
-    assert (said == []) is goes_on
+    assert elder(held)._goes_on(rank, levels) is goes_on
+    assert (said == []) is (goes_on and levels == COLOURS)
     if said:
         assert (said[0].change, said[0].rank) == (Is.EASED, rank)
         assert said[0].level == levels[rank - 1]
+        assert said[0].evidence.get("levels", list(COLOURS)) == list(levels), (
+            "ranks are of a ladder"
+        )
 
 
 def test_an_elder_comes_back_from_json() -> None:
