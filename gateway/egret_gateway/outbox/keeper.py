@@ -54,6 +54,8 @@ class Keeper:
         self.replaced = False  # a damaged file was replaced: older rows became ready
         self.reserve = Reserve(path.with_suffix(".reserve"), max_bytes)
         self.file = self._open()
+        # Before anything is written here: an RTC that lags must not date the newest row.
+        scribe.clock.raise_floor(self.file.last_real)
         self.reader = Reader(path, boot, rotten)
         self.summary: Summary
         self._move_in()
@@ -147,6 +149,7 @@ class Keeper:
         file = OutboxFile(self._path, self._boot)
         file.db.execute("BEGIN IMMEDIATE")
         losses = salvage.salvage(aside, file)
+        self._scribe.clock.raise_floor(file.last_real)
         self._scribe.recall(file)
         self._scribe.meta(file, file.older())
         self._scribe.losses(file, losses)

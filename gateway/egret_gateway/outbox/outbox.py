@@ -104,7 +104,6 @@ class Outbox:
                 self.path, self._clock.boot, self._scribe, self._rotten, self._max_bytes
             )
             self._keeper.restock()
-            self._clock.raise_floor(self._keeper.file.last_real)
         except sqlite3.Error as error:
             self._lock.give()
             raise OutboxError(

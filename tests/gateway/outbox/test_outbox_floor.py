@@ -1,0 +1,70 @@
+"""The last commit's date bars clocks that lag: no start and no order may put it back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from rig.box_file import opened
+from rig.field_box import METAS, HandClock, make_outbox, samples
+
+from egret_gateway.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from egret_core.messages import ChannelMeta
+
+DAY_MS = 86_400_000
+OTHER_METAS = METAS[:1]
+
+
+def fill(folder: Path, count: int, step_ms: int = 1000) -> HandClock:
+    """Commit batches of one reading; return the clock as it stands at the last."""
+    hands = HandClock()
+    outbox = make_outbox(folder, Clock(hands=hands.hands()))
+    with opened(outbox) as ear:
+        emit = outbox.emitter(0.0)
+        for number in range(1, count + 1):
+            hands.pass_ms(step_ms)
+            emit(samples(1, number, hands.mono), {})
+            ear.until_parcels(number)
+    return hands
+
+
+def lagging(hands: HandClock, lag_ms: int) -> Clock:
+    """Return the clock of the next boot, set by nothing but an RTC that lags."""
+    later = HandClock(mono=5000, wall=hands.wall - lag_ms, boot="boot-2")
+    return Clock(hands=replace(later.hands(), disciplined=lambda: False))
+
+
+def floor_after(folder: Path, clock: Clock, metas: Sequence[ChannelMeta] = METAS) -> int:
+    with opened(make_outbox(folder, clock, metas=metas)):
+        pass
+    return clock.vouched().floor_ms
+
+
+@pytest.mark.parametrize("metas", [METAS, OTHER_METAS], ids=["same meta", "other meta"])
+def test_a_start_that_writes_its_meta_dates_it_by_no_lagging_rtc(
+    tmp_path: Path, metas: Sequence[ChannelMeta]
+) -> None:
+    hands = fill(tmp_path, 3)
+    clock = lagging(hands, 30 * DAY_MS)
+    assert floor_after(tmp_path, clock, metas) == hands.wall
+    assert clock.vouched().now_ms is None
+    assert floor_after(tmp_path, lagging(hands, 30 * DAY_MS), metas) == hands.wall
+
+
+def test_a_salvage_dates_its_records_by_no_lagging_rtc(tmp_path: Path) -> None:
+    hands = fill(tmp_path, 40)
+    file = tmp_path / "outbox.db"
+    body = bytearray(file.read_bytes())
+    body[-4096:] = b"\x5a" * 4096
+    file.write_bytes(body)
+    # The newest rows are lost: the floor is that of what was saved, and no lower.
+    floor = floor_after(tmp_path, lagging(hands, 30 * DAY_MS))
+    assert list(tmp_path.glob("*.damaged-1"))
+    assert hands.wall - 60_000 < floor <= hands.wall
+    assert floor_after(tmp_path, lagging(hands, 30 * DAY_MS)) == floor
