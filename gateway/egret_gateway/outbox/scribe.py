@@ -118,6 +118,7 @@ class Scribe:
             " payload FROM batch WHERE log = ? AND state = ? ORDER BY id LIMIT ?",
             (log, State.UNSETTLED, STEP_ROWS),
         ).fetchall()
+        last_real = file.last_real
         for row in rows:
             digest, kind, urgent, readings, cut_mono, boot, cut_real, payload = row[4:]
             draft = digest == ""
@@ -137,6 +138,10 @@ class Scribe:
                 payload = encode_batch(batch)
             new = NewRow(kind, bool(urgent), False, readings, cut_mono, boot, cut_real)
             file.add(new, payload, draft=draft)
+        if rows:
+            # The newest rows bear old dates now: they no longer tell when we last committed.
+            file.last_real = last_real
+            file.mark()
         return len(rows)
 
     def _portion(self, file: OutboxFile, samples: tuple[Sample, ...]) -> Parcel:

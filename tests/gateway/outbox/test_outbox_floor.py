@@ -10,6 +10,8 @@ from rig.box_file import opened
 from rig.field_box import METAS, HandClock, make_outbox, samples
 
 from egret_gateway.clock import Clock
+from egret_gateway.config import OutboxSettings
+from egret_gateway.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,3 +70,24 @@ def test_a_salvage_dates_its_records_by_no_lagging_rtc(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.damaged-1"))
     assert hands.wall - 60_000 < floor <= hands.wall
     assert floor_after(tmp_path, lagging(hands, 30 * DAY_MS)) == floor
+
+
+async def test_batches_cut_anew_keep_their_dates_and_not_the_floor(tmp_path: Path) -> None:
+    hands = fill(tmp_path, 10, step_ms=DAY_MS)
+    outbox = make_outbox(tmp_path, Clock(hands=hands.hands()))
+    with opened(outbox):
+        outbox.settle([row.id for row in await outbox.reader.oldest(0) if row.seq > 4])
+        await outbox.divide(log := outbox.current_log)
+        assert outbox.current_log != log
+    assert floor_after(tmp_path, lagging(hands, 5 * DAY_MS)) == hands.wall
+
+
+def test_a_file_that_another_gateway_filled_keeps_its_floor(tmp_path: Path) -> None:
+    hands = fill(tmp_path, 10, step_ms=DAY_MS)
+    with opened(outbox := make_outbox(tmp_path, Clock(hands=hands.hands()))):
+        outbox.settle(range(5, 12))
+    clock = lagging(hands, 5 * DAY_MS)
+    with opened(Outbox(tmp_path, "XM-TA-0043", clock, METAS, OutboxSettings())):
+        pass
+    assert floor_after(tmp_path, again := lagging(hands, 5 * DAY_MS)) == hands.wall
+    assert again.vouched().now_ms is None
