@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from egret_core import seqranges
 from egret_core.codec import decode_batch, payload_hash
@@ -17,6 +17,7 @@ from egret_gateway.outbox.model import (
     HELD_LOGS_MAX,
     HELD_RANGES_MAX,
     Held,
+    LogRow,
     Parcel,
     Requeued,
     State,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egret_core.seqranges import Ranges
+    from egret_gateway.outbox.model import NewRow
 
 PAGES_MAX = 1_073_741_823  # SQLite's own bound
 IDS_FROM = "ids_from"  # fact: no batch before it was made has this id or a higher one
@@ -39,30 +41,6 @@ SELECT log, min(seq), max(seq), min(id - seq), max(id - seq) FROM (
   FROM batch WHERE state != 2)
 GROUP BY log, island
 """
-
-
-class LogRow(NamedTuple):
-    """One log of the file; the one with the highest number takes new batches.
-
-    In the file `next_seq` lags behind: it is written with a new log and with `OutboxFile.mark`.
-    """
-
-    no: int
-    id: str
-    next_seq: int
-    meta: str
-
-
-class NewRow(NamedTuple):
-    """A batch about to be added under the next seq of the current log."""
-
-    kind: str
-    urgent: bool
-    kept: bool
-    readings: int
-    cut_mono: int
-    boot: str
-    cut_real: int
 
 
 class OutboxFile:

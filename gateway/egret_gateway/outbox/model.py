@@ -29,6 +29,30 @@ class State(IntEnum):
     QUARANTINED = 2
 
 
+class LogRow(NamedTuple):
+    """One log of the file; the one with the highest number takes new batches.
+
+    In the file `next_seq` lags behind: it is written with a new log and with `OutboxFile.mark`.
+    """
+
+    no: int
+    id: str
+    next_seq: int
+    meta: str
+
+
+class NewRow(NamedTuple):
+    """A batch about to be added under the next seq of the current log."""
+
+    kind: str
+    urgent: bool
+    kept: bool
+    readings: int
+    cut_mono: int
+    boot: str
+    cut_real: int
+
+
 class Parcel(NamedTuple):
     """A committed batch, ready to be sent byte for byte.
 

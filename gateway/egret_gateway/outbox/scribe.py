@@ -14,8 +14,7 @@ from egret_core.messages import Batch, Kind
 from egret_gateway.convert import COUNTERS, LOST
 from egret_gateway.outbox import cutting, space
 from egret_gateway.outbox.cutting import Draft, Identity
-from egret_gateway.outbox.file import NewRow
-from egret_gateway.outbox.model import LOSS_RANGES_MAX, META_CHANNELS_MAX, State
+from egret_gateway.outbox.model import LOSS_RANGES_MAX, META_CHANNELS_MAX, NewRow, State
 from egret_gateway.outbox.salvage import last_counts
 
 if TYPE_CHECKING:
