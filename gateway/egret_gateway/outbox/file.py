@@ -90,6 +90,11 @@ class OutboxFile:
         """The log that takes new batches."""
         return self.logs[max(self.logs)]
 
+    @property
+    def next_id(self) -> int:
+        """The id that the next batch gets."""
+        return self._next_id
+
     def open_log(self) -> LogRow:
         """Start a new log with a random id; seqs begin at 1."""
         if self.logs:
@@ -277,6 +282,10 @@ class OutboxFile:
     def tidy(self) -> None:
         """Empty the write-ahead file into the file itself: its room is then used again."""
         self.db.execute("PRAGMA wal_checkpoint(RESTART)")
+
+    def fold(self) -> None:
+        """Bring everything into the file itself, so that it is whole without companions."""
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def cap(self) -> None:
         """Let the file grow no more: a commit fits the write-ahead file, and later no disk."""

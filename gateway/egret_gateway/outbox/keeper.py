@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from egret_gateway.outbox import salvage, space
+from egret_gateway.outbox import exchange, salvage, space
 from egret_gateway.outbox.file import OutboxFile
 from egret_gateway.outbox.reader import Reader
 from egret_gateway.outbox.reserve import Reserve
@@ -75,7 +75,8 @@ class Keeper:
                 raise
             _log.error("outbox file=%s damaged error=%s", self._path, error)
         self.file.close()
-        self.file = self._replacement()
+        self.file = self._replacement(self.file.next_id)
+        self.reader.close()  # it would go on reading the damaged file
         return self._once(do)
 
     def free(self) -> bool:
@@ -135,6 +136,7 @@ class Keeper:
         return result
 
     def _open(self) -> OutboxFile:
+        exchange.finish(self._path)
         try:
             return OutboxFile(self._path, self._boot)
         except (DamagedError, sqlite3.DatabaseError) as error:
@@ -143,16 +145,17 @@ class Keeper:
             _log.error("outbox file=%s damaged error=%s", self._path, error)
             return self._replacement()
 
-    def _replacement(self) -> OutboxFile:
+    def _replacement(self, ids_from: int = 1) -> OutboxFile:
         """Keep the damaged file aside; go on with a new one that holds what could be read."""
-        aside = salvage.set_aside(self._path)
-        file = OutboxFile(self._path, self._boot)
-        file.db.execute("BEGIN IMMEDIATE")
-        losses = salvage.salvage(aside, file)
-        self._scribe.clock.raise_floor(file.last_real)
-        self._scribe.recall(file)
-        self._scribe.meta(file, file.older())
-        self._scribe.losses(file, losses)
-        file.db.execute("COMMIT")
+        with closing(OutboxFile(exchange.fresh_place(self._path), self._boot)) as file:
+            file.db.execute("BEGIN IMMEDIATE")
+            losses = salvage.salvage(self._path, file, ids_from)
+            self._scribe.clock.raise_floor(file.last_real)
+            self._scribe.recall(file)
+            self._scribe.meta(file, file.older())
+            self._scribe.losses(file, losses)
+            file.db.execute("COMMIT")
+            file.fold()
+        exchange.exchange(self._path)
         self.replaced = True
-        return file
+        return OutboxFile(self._path, self._boot)

@@ -1,4 +1,4 @@
-"""A damaged file gives way to a new one that holds what can still be read; it is kept as evidence.
+"""What can still be read of a damaged file goes into a new one.
 
 Salvaged batches keep their bytes and their old log; a loss record `damaged` names the seqs of the
 old log that could not be read (those already settled and aged out among them: the centre knows).
@@ -31,23 +31,10 @@ if TYPE_CHECKING:
     from egret_gateway.sample import Sample
 
 COUNTS_LOOK_ROWS = 1000  # newest batches that are searched for the last totals
-ASIDE_MAX = 3  # damaged files kept: evidence, on a card that is already failing
 ID_STEP_BITS = 32  # new ids begin at a multiple of this power, beyond all that were seen
 _LEAP = 2**20  # steps at most by chance: some ids may have been seen by nobody
 _INSERT = f"INSERT OR IGNORE INTO batch (id, {COLUMNS}) VALUES ({', '.join('?' * 13)})"  # noqa: S608
 _log = logging.getLogger(__name__)
-
-
-def set_aside(path: Path) -> Path:
-    """Move a damaged file and its companions away; return its new place."""
-    taken = [path.with_name(f"{path.name}.damaged-{n}") for n in range(1, ASIDE_MAX + 1)]
-    place = next((p for p in taken if not p.exists()), taken[-1])
-    for suffix in ("", "-wal"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(place.with_name(place.name + suffix))
-    path.with_name(path.name + "-shm").unlink(missing_ok=True)
-    return place
 
 
 def salvage(damaged: Path, file: OutboxFile, ids_from: int = 1) -> list[Loss]:
