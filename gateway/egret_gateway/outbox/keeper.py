@@ -15,7 +15,7 @@ from egret_gateway.outbox.reserve import Reserve
 from egret_gateway.outbox.schema import DamagedError, is_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from egret_gateway.outbox.model import Held, Parcel
@@ -79,11 +79,15 @@ class Keeper:
         self.reader.close()  # it would go on reading the damaged file
         return self._once(do)
 
-    def free(self) -> bool:
+    def free(self, settled: Sequence[int] = ()) -> bool:
         """Make room on a full disk; what is lost by it is recorded.
 
-        False where giving way does not help: the disk is full around a file that has room inside,
-        or is so full that not even a deletion can be written.
+        Args:
+            settled: marks that wait for a commit; those batches go first, and are no loss.
+
+        Returns:
+            False where giving way does not help: the disk is full around a file that has room
+            inside, or is so full that not even a deletion can be written.
         """
         if self._capped and self.restock():
             return True
@@ -96,11 +100,12 @@ class Keeper:
             return spent
         before = self.file.used_bytes()
         limit = int(before * (1 - space.FREED_SHARE))
-        try:
-            self.transact(lambda: self._scribe.losses(self.file, space.give_way(self.file, limit)))
-        except sqlite3.OperationalError:
-            return False
-        return self.file.used_bytes() < before
+        for marks in (settled, ()):
+            # Marks touch pages of their own: what they leave no room for is done without them.
+            with suppress(sqlite3.OperationalError):
+                self.transact(partial(self._give_way, marks, limit))
+                return self.file.used_bytes() < before
+        return False
 
     def restock(self) -> bool:
         """Lay room by again where the disk has some; tell whether the file may grow again."""
@@ -109,6 +114,10 @@ class Keeper:
             self.file.uncap()
             self._capped = False
         return not self._capped
+
+    def _give_way(self, settled: Sequence[int], limit: int) -> None:
+        self.file.settle(settled)
+        self._scribe.losses(self.file, space.give_way(self.file, limit))
 
     def _move_in(self) -> None:
         """Make a file ours that another gateway id filled: what it never sent goes as ours."""

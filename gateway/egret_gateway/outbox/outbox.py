@@ -387,7 +387,8 @@ class Outbox:
             self._settled[:0] = load.settled
             self._overflow += load.overflow
             self._retry_ms = self._clock.mono_ms() + RETRY_MS
-        if is_full(error) and self._keeper.free():
+            marks = list(self._settled)
+        if is_full(error) and self._keeper.free(marks):
             self._retry_ms = 0.0
             self._rewound(0)
             return True

@@ -4,7 +4,7 @@ WAL with synchronous=FULL: a commit that returned survives a power cut. Ids and 
 back, so a position in the file and an identity on the wire mean one thing for ever. Flash wears by
 the page: a commit changes two, the table's and the index's, and what can be read from the newest
 rows is written nowhere else. A file of version 1 (a sequence and a second index, five pages more
-a commit) is used as it is.
+a commit) keeps its layout and becomes one of version 2: its tables tell the layout, not its number.
 """
 
 from __future__ import annotations
@@ -119,6 +119,9 @@ def _recognise(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version not in _VERSIONS:
         raise DamagedError(f"schema version {version}")
+    if version != SCHEMA_VERSION:
+        # An older build counts on facts that are no longer written: it must not go on with this.
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:

@@ -141,6 +141,17 @@ def test_damage_of_the_newest_page_is_named_in_every_layout(field: Field, versio
     assert not field.says_nameless(), "the index names them all"
 
 
+def test_a_file_that_this_build_has_used_is_not_taken_by_an_older_one(field: Field) -> None:
+    with closing(sqlite3.connect(field.file)) as db:
+        db.executescript(VERSION_1)
+    field.run(3)
+    with closing(sqlite3.connect(field.file)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    field.run(3)
+    assert field.kept() == field.want
+    assert len(field.kept()) == 6, "its layout is told by its tables"
+
+
 def test_a_hurt_index_beside_a_whole_table_loses_nothing(field: Field) -> None:
     field.run()
     field.spoil_root("unsettled")
