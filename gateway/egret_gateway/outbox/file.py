@@ -22,7 +22,8 @@ from egret_gateway.outbox.model import (
     Requeued,
     State,
 )
-from egret_gateway.outbox.schema import connect
+from egret_gateway.outbox.schema import DamagedError, connect
+from egret_gateway.outbox.sound import flaw
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 PAGES_MAX = 1_073_741_823  # SQLite's own bound
 IDS_FROM = "ids_from"  # fact: no batch before it was made has this id or a higher one
 LAST_REAL = "last_real_ms"  # fact: the latest unscaled time at which we committed until then
+LOOK_ROWS_MAX = 1_000_000  # ids looked through for one order: beyond it the log is read once
 _ISLANDS = """
 SELECT log, min(seq), max(seq), min(id - seq), max(id - seq) FROM (
   SELECT id, log, seq, seq - row_number() OVER (PARTITION BY log ORDER BY seq) AS island
@@ -56,8 +58,16 @@ class OutboxFile:
         self.drafts = 0
         self.last_real = 0  # the latest unscaled time at which we committed, ms since 1970
         self._next_id = 1
+        self._told_from = 0  # rows from this id on tell more than what was marked
         self._shifts: dict[int, tuple[int, int]] = {}  # least and most of id - seq, by log
-        self.reload()
+        try:
+            self.reload()
+            found = flaw(self.logs, self.ranges, self._next_id)
+        except TypeError as error:
+            found = str(error)
+        if found:
+            self.db.close()
+            raise DamagedError(found)
         if not self.logs:
             self.db.execute("BEGIN IMMEDIATE")
             self.open_log()
@@ -138,7 +148,7 @@ class OutboxFile:
         self._next_id += 1
         self._widen(log.no, row_id - log.next_seq, row_id - log.next_seq)
         if not draft and new.cut_real > 0:
-            self.last_real = new.cut_real
+            self.last_real, self._told_from = new.cut_real, row_id
         self.logs[log.no] = log._replace(next_seq=log.next_seq + 1)
         self._grow(log.no, log.next_seq)
         self.unsettled += 1
@@ -161,6 +171,8 @@ class OutboxFile:
             (payload, payload_hash(payload), cut_real, row_id),
         )
         self.drafts -= done.rowcount
+        if done.rowcount and cut_real > 0:
+            self.last_real = cut_real
 
     def settle(self, ids: Iterable[int]) -> None:
         """Mark batches as journalled by the centre; they stay as its second copy."""
@@ -186,16 +198,28 @@ class OutboxFile:
         number = next((row.no for row in self.logs.values() if row.id == log), None)
         held = self.ranges.get(number, ()) if number is not None else ()
         queued = seqranges.common(wanted, held)
-        least, most = self._shifts.get(number or 0, (0, 0))
-        for low, high in queued:
-            # A log's rows lie in one row after another: its seqs need no index of their own.
-            done = self.db.execute(
+        self.unsettled += self._put_back(number or 0, queued)
+        return Requeued(queued, seqranges.minus(wanted, queued))
+
+    def _put_back(self, number: int, seqs: Ranges) -> int:
+        least, most = self._shifts.get(number, (0, 0))
+        if len(seqs) * (most - least) > LOOK_ROWS_MAX:
+            # Rows far from their neighbours: one look at the log in place of one for each range.
+            settled = self.db.execute(
+                "SELECT id, seq FROM batch WHERE log = ? AND state = 1", (number,)
+            ).fetchall()
+            ids = [(row_id,) for row_id, seq in settled if seqranges.contains(seqs, seq)]
+            self.db.executemany("UPDATE batch SET state = 0 WHERE id = ?", ids)
+            return len(ids)
+        # A log's rows lie in one row after another: its seqs need no index of their own.
+        return sum(
+            self.db.execute(
                 "UPDATE batch SET state = 0 WHERE id BETWEEN ? AND ?"
                 " AND log = ? AND seq BETWEEN ? AND ? AND state = 1",
                 (low + least, high + most, number, low, high),
-            )
-            self.unsettled += done.rowcount
-        return Requeued(queued, seqranges.minus(wanted, queued))
+            ).rowcount
+            for low, high in seqs
+        )
 
     def remove(self, rows: Sequence[tuple[int, int, int, int, str]]) -> None:
         """Delete rows given as (id, log, seq, state, hash)."""
@@ -206,7 +230,7 @@ class OutboxFile:
                 self.drafts -= digest == ""
             if state != State.QUARANTINED:
                 self._shrink(log, seq)
-        if any(row[0] == self._next_id - 1 for row in rows):
+        if any(row[0] >= self._told_from for row in rows):
             self.mark()
 
     def mark(self) -> None:
@@ -215,6 +239,7 @@ class OutboxFile:
         self.db.execute("UPDATE log SET next_seq = ? WHERE no = ?", (row.next_seq, row.no))
         self.set_fact(IDS_FROM, self._next_id)
         self.set_fact(LAST_REAL, self.last_real)
+        self._told_from = self._next_id
 
     def number_from(self, row_id: int) -> None:
         """Give no id below this one to a new batch."""
@@ -334,7 +359,9 @@ class OutboxFile:
             "SELECT id, cut_real FROM batch WHERE hash != '' AND cut_real > 0"
             " ORDER BY id DESC LIMIT 1"
         ).fetchone() or (0, 0)
-        self.last_real = row[1] if row[0] >= marked else self.fact(LAST_REAL) or row[1]
+        told = row[0] >= marked and row[1]
+        self.last_real = row[1] if told else self.fact(LAST_REAL) or row[1]
+        self._told_from = row[0] or newest
         if self.logs:
             log = self.current
             found = self.db.execute(

@@ -19,9 +19,9 @@ from egret_core.messages import INTEGER_MAX, Kind, Loss
 from egret_gateway.convert import memory_of
 from egret_gateway.outbox import cutting
 from egret_gateway.outbox.file import IDS_FROM, LAST_REAL, OutboxFile
-from egret_gateway.outbox.model import LogRow
+from egret_gateway.outbox.model import IDS_MAX, LogRow
 from egret_gateway.outbox.schema import is_full
-from egret_gateway.outbox.wreck import COLUMNS, IDS_MAX, Wreck
+from egret_gateway.outbox.wreck import COLUMNS, Wreck
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -20,7 +20,7 @@ SCHEMA_VERSION = 2
 _VERSIONS = (1, SCHEMA_VERSION)
 BUSY_S = 10.0  # only our own reader shares the file; its reads end within milliseconds
 WAL_MAX_B = 8 * 1024 * 1024  # what the write-ahead file is cut back to after a burst
-WAL_PAGES = 128  # then it is written into the file: less than the room laid by for a full disk
+WAL_PAGES = 128  # then it is written into the file: less than a full disk's reserve from 5 MB on
 CACHE_KIB = 2048  # page cache of one connection: a gateway has 64 MB for everything
 _CORRUPT = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 _FULL = 13  # SQLITE_FULL
@@ -108,6 +108,8 @@ def _plain(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
+    # A text that is none makes one row odd, and does not hide those behind it.
+    connection.text_factory = lambda body: body.decode(errors="replace")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return connection
 

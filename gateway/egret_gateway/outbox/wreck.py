@@ -14,13 +14,12 @@ from egret_core.codec import decode_batch, is_log, payload_hash
 from egret_core.errors import WireError
 from egret_core.messages import INTEGER_MAX, Kind
 from egret_gateway.outbox import cutting
-from egret_gateway.outbox.model import LogRow, State
+from egret_gateway.outbox.model import IDS_MAX, LogRow, State
 from egret_gateway.outbox.schema import is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-IDS_MAX = 1 << 60  # an id from here on is damage: new ones must find room above all others
 LOGS_MAX = 1 << 31  # so is a log's number from here on
 COLUMNS = "log, seq, kind, state, urgent, kept, readings, cut_mono, boot, cut_real, hash, payload"
 _STATES = frozenset(State)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from rig.field_box import METAS, HandClock, make_outbox, samples
 from egret_gateway.clock import Clock
 from egret_gateway.config import OutboxSettings
 from egret_gateway.outbox import Outbox
+from egret_gateway.outbox.file import OutboxFile
+from egret_gateway.outbox.model import NewRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,3 +94,42 @@ def test_a_file_that_another_gateway_filled_keeps_its_floor(tmp_path: Path) -> N
         pass
     assert floor_after(tmp_path, again := lagging(hands, 5 * DAY_MS)) == hands.wall
     assert again.vouched().now_ms is None
+
+
+def settled_and_gone(file: OutboxFile, row_id: int) -> None:
+    """Remove a batch as ageing does."""
+    file.db.execute("BEGIN IMMEDIATE")
+    row = file.db.execute("SELECT id, log, seq, state, hash FROM batch WHERE id = ?", (row_id,))
+    file.remove([row.fetchone()])
+    file.db.execute("COMMIT")
+
+
+def test_undated_rows_do_not_hide_what_was_marked(tmp_path: Path) -> None:
+    hands = fill(tmp_path, 2)
+    with closing(OutboxFile(tmp_path / "outbox.db", "boot-1")) as file:
+        file.mark()
+        file.db.execute("UPDATE batch SET cut_real = 0")
+        file.db.execute("DELETE FROM fact WHERE key = 'ids_from'")
+    with closing(OutboxFile(tmp_path / "outbox.db", "boot-1")) as file:
+        assert file.last_real == hands.wall
+
+
+def test_the_floor_outlives_the_last_row_that_has_a_date(tmp_path: Path) -> None:
+    hands = fill(tmp_path, 3)
+    with closing(OutboxFile(tmp_path / "outbox.db", "boot-1")) as file:
+        file.number_from(1 << 32)  # as after a salvage
+        file.add(NewRow("readings", False, False, 1, 1, "boot-1", 0), b"{}", draft=True)
+        settled_and_gone(file, 4)
+    with closing(OutboxFile(tmp_path / "outbox.db", "boot-1")) as file:
+        assert file.last_real == hands.wall
+
+
+def test_what_is_dated_late_tells_the_time_as_well(tmp_path: Path) -> None:
+    fill(tmp_path, 1)
+    with closing(OutboxFile(tmp_path / "outbox.db", "boot-1")) as file:
+        new = NewRow("readings", False, False, 1, 1, "boot-1", 0)
+        row_id = file.add(new, b"{}", draft=True).id
+        file.seal(row_id, b"sealed", later := file.last_real + DAY_MS)
+        file.mark()
+    with closing(OutboxFile(tmp_path / "outbox.db", "boot-1")) as file:
+        assert file.last_real == later

@@ -217,6 +217,24 @@ def test_a_bent_column_costs_at_most_its_row(field: Field, what: str) -> None:
     assert len(field.kept()) >= 45
 
 
+@pytest.mark.parametrize("what", BENT)
+def test_a_bent_column_alone_does_not_end_every_start(field: Field, what: str) -> None:
+    field.run()
+    field.sql(BENT[what])
+    field.start()
+    field.run(2)
+    assert field.silent() == set()
+    assert len(field.kept()) >= 60
+
+
+def test_a_text_that_is_none_hides_no_rows_behind_it(field: Field) -> None:
+    field.run(5)
+    field.sql(BENT["boot of a row"].replace("20", "3"))
+    with opened(outbox := field.make()):
+        found = asyncio.run(outbox.reader.oldest(0))
+    assert [row.id for row in found] == [1, 2, 3, 4, 5, 6]
+
+
 def test_a_salvage_that_breaks_off_is_rolled_back_and_says_so(
     field: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
