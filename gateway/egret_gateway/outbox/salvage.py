@@ -54,8 +54,8 @@ def salvage(damaged: Path, file: OutboxFile, ids_from: int = 1) -> list[Loss]:
             # Lets SQLite read a file that ends before its header says (btree.c, lockBtree).
             old.execute("PRAGMA writable_schema = ON")
             return _Salvage(Wreck(old), file).run(ids_from)
-    except sqlite3.Error as error:
-        if is_full(error):
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if isinstance(error, sqlite3.Error) and is_full(error):
             raise
         _log.error("outbox damaged file=%s unreadable error=%s", damaged, error)
     # What was lost has no name left; that something was lost is said under the new log.

@@ -24,6 +24,7 @@ WAL_PAGES = 128  # then it is written into the file: less than a full disk's res
 CACHE_KIB = 2048  # page cache of one connection: a gateway has 64 MB for everything
 _CORRUPT = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 _FULL = 13  # SQLITE_FULL
+_ERROR = 1  # SQLITE_ERROR: a statement that does not fit the layout
 _PRIMARY = 0xFF  # extended result codes keep the primary one in their low byte
 
 _SCHEMA = """
@@ -53,6 +54,15 @@ CREATE INDEX unsettled ON batch (id, log, seq) WHERE state = 0;
 CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE fact (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
+# What is asked of every file at its opening: a name bent by flash is found here, not at each start.
+_LAYOUT = (
+    "SELECT no, id, next_seq, meta FROM log LIMIT 0",
+    "SELECT id, log, seq, kind, state, urgent, kept, readings FROM batch LIMIT 0",
+    "SELECT cut_mono, boot, cut_real, hash, payload FROM batch LIMIT 0",
+    "SELECT id FROM batch INDEXED BY unsettled WHERE state = 0 LIMIT 0",
+    "SELECT key, value FROM memory LIMIT 0",
+    "SELECT key, value FROM fact LIMIT 0",
+)
 
 
 class DamagedError(Exception):
@@ -66,7 +76,10 @@ def connect(path: Path) -> sqlite3.Connection:
         DamagedError: the file is there and is no outbox of ours.
         sqlite3.OperationalError: it cannot be opened or written.
     """
-    connection = _plain(path)
+    try:
+        connection = _plain(path)
+    except UnicodeDecodeError as error:  # SQLite quotes the layout that it cannot read
+        raise DamagedError(str(error)) from error
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -110,7 +123,11 @@ def _plain(path: Path) -> sqlite3.Connection:
     )
     # A text that is none makes one row odd, and does not hide those behind it.
     connection.text_factory = lambda body: body.decode(errors="replace")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    try:
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -121,6 +138,13 @@ def _recognise(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version not in _VERSIONS:
         raise DamagedError(f"schema version {version}")
+    try:
+        for query in _LAYOUT:
+            connection.execute(query)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & _PRIMARY == _ERROR:
+            raise DamagedError(str(error)) from error
+        raise
     if version != SCHEMA_VERSION:
         # An older build counts on facts that are no longer written: it must not go on with this.
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -69,6 +69,8 @@ class Sweep:
                     yield row
                 else:
                     return
+            except UnicodeDecodeError:
+                pass  # SQLite quotes the layout that it cannot read
             except sqlite3.DatabaseError as error:
                 if not is_damage(error) and not isinstance(error, sqlite3.OperationalError):
                     raise

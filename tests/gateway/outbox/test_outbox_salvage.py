@@ -169,13 +169,23 @@ def test_where_the_index_is_hurt_too_it_is_said_that_something_is_gone(field: Fi
     assert field.says_nameless()
 
 
-def test_a_layout_that_cannot_be_read_any_more_is_no_silent_loss(field: Field) -> None:
+BENT_LAYOUTS = {
+    "a comma": (b"log INTEGER NOT NULL,\n  seq", b"log INTEGER NOT NULL-\n  seq"),
+    "a column": (b"payload BLOB", b"paylobd BLOB"),
+    "a column of another table": (b"no INTEGER PRIMARY", b"nk INTEGER PRIMARY"),
+    "a byte that is no text": (b"CREATE TABLE fact", b"CRE\xc1TE TABLE fact"),
+    "an index": (b"INDEX unsettled", b"INDEX unsettlee"),
+}
+
+
+@pytest.mark.parametrize("what", BENT_LAYOUTS)
+def test_a_layout_that_cannot_be_read_any_more_is_no_silent_loss(field: Field, what: str) -> None:
     field.run()
-    body = bytearray(field.file.read_bytes())
-    text = b"log INTEGER NOT NULL,\n  seq INTEGER"
-    body[body.index(text) + text.index(b",")] ^= 1
-    field.file.write_bytes(body)
+    body, (right, bent) = field.file.read_bytes(), BENT_LAYOUTS[what]
+    assert body.count(right) == 1
+    field.file.write_bytes(body.replace(right, bent))
     field.start()
+    field.run(2)
     assert field.silent() == set() or field.says_nameless()
     assert list(field.folder.glob("*.damaged-1"))
 
