@@ -20,7 +20,7 @@ from egret_gateway.convert import memory_of
 from egret_gateway.outbox import cutting
 from egret_gateway.outbox.file import IDS_FROM, LAST_REAL, OutboxFile
 from egret_gateway.outbox.model import IDS_MAX, LogRow
-from egret_gateway.outbox.schema import is_full
+from egret_gateway.outbox.schema import is_full, read_by_our_layout
 from egret_gateway.outbox.wreck import COLUMNS, Wreck
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def salvage(damaged: Path, file: OutboxFile, ids_from: int = 1) -> list[Loss]:
         with closing(sqlite3.connect(damaged)) as old:
             # Lets SQLite read a file that ends before its header says (btree.c, lockBtree).
             old.execute("PRAGMA writable_schema = ON")
+            read_by_our_layout(old)
             return _Salvage(Wreck(old), file).run(ids_from)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if isinstance(error, sqlite3.Error) and is_full(error):

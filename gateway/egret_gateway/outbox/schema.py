@@ -10,6 +10,7 @@ a commit) keeps its layout and becomes one of version 2: its tables tell the lay
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -106,6 +107,26 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def read_by_our_layout(connection: sqlite3.Connection) -> None:
+    """Read a damaged file by our own layout where the one it tells no longer fits.
+
+    Nothing is written for good: the connection, with `writable_schema` on, is closed without a
+    commit. A file of version 1 has more tables and indexes than ours and stays as it is.
+    """
+    # Where even this does not help, what is read next meets the damage.
+    with suppress(sqlite3.Error, UnicodeDecodeError):
+        told = connection.execute("SELECT rowid FROM sqlite_schema ORDER BY rowid").fetchall()
+        ours = _our_layout()
+        if _misfit(connection) and len(told) == len(ours):
+            connection.executemany(
+                "UPDATE sqlite_schema SET type = ?, name = ?, tbl_name = ?, sql = ?"
+                " WHERE rowid = ?",
+                ours,
+            )
+            connection.execute("PRAGMA writable_schema = RESET")
+            connection.execute("PRAGMA writable_schema = ON")
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Tell a damaged file from a full disk, a lock or a mistake of ours."""
     code = getattr(error, "sqlite_errorcode", 0)
@@ -138,16 +159,33 @@ def _recognise(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version not in _VERSIONS:
         raise DamagedError(f"schema version {version}")
+    misfit = _misfit(connection)
+    if misfit:
+        raise DamagedError(misfit)
+    if version != SCHEMA_VERSION:
+        # An older build counts on facts that are no longer written: it must not go on with this.
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _misfit(connection: sqlite3.Connection) -> str:
+    """Return what does not fit our statements in the layout that a file tells."""
     try:
         for query in _LAYOUT:
             connection.execute(query)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & _PRIMARY == _ERROR:
-            raise DamagedError(str(error)) from error
+            return str(error)
         raise
-    if version != SCHEMA_VERSION:
-        # An older build counts on facts that are no longer written: it must not go on with this.
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    return ""
+
+
+def _our_layout() -> list[tuple[object, ...]]:
+    """Return type, name, table, text and row of each part of a new file's layout."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(_SCHEMA)
+        return fresh.execute(
+            "SELECT type, name, tbl_name, sql, rowid FROM sqlite_schema ORDER BY rowid"
+        ).fetchall()
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:
