@@ -63,7 +63,7 @@ class OutboxFile:
         try:
             self.reload()
             found = flaw(self.logs, self.ranges, self._next_id)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             found = str(error)
         if found:
             self.db.close()

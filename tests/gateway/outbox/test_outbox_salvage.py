@@ -222,6 +222,7 @@ BENT = {
     "id": "UPDATE log SET id = 'ffffffffffffffffffffffffffffffff'",
     "log of a row": "UPDATE batch SET log = 9 WHERE id = 20",
     "seq of a row": "UPDATE batch SET seq = 5000 WHERE id = 20",
+    "seq that is none": "UPDATE batch SET seq = 'x' WHERE id = 20",
     "state of a row": "UPDATE batch SET state = 'x' WHERE id = 20",
     "kind of a row": "UPDATE batch SET kind = x'ff' WHERE id = 20",
     "boot of a row": "UPDATE batch SET boot = CAST(x'ff' AS TEXT) WHERE id = 20",
