@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from egret_core import seqranges
 from egret_core.codec import decode_batch, payload_hash
@@ -17,11 +17,13 @@ from egret_gateway.outbox.model import (
     HELD_LOGS_MAX,
     HELD_RANGES_MAX,
     Held,
+    LogRow,
     Parcel,
     Requeued,
     State,
 )
-from egret_gateway.outbox.schema import connect
+from egret_gateway.outbox.schema import DamagedError, connect
+from egret_gateway.outbox.sound import flaw
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,40 +31,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egret_core.seqranges import Ranges
+    from egret_gateway.outbox.model import NewRow
 
 PAGES_MAX = 1_073_741_823  # SQLite's own bound
 IDS_FROM = "ids_from"  # fact: no batch before it was made has this id or a higher one
 LAST_REAL = "last_real_ms"  # fact: the latest unscaled time at which we committed until then
+LOOK_ROWS_MAX = 1_000_000  # ids looked through for one order: beyond it the log is read once
 _ISLANDS = """
 SELECT log, min(seq), max(seq), min(id - seq), max(id - seq) FROM (
   SELECT id, log, seq, seq - row_number() OVER (PARTITION BY log ORDER BY seq) AS island
   FROM batch WHERE state != 2)
 GROUP BY log, island
 """
-
-
-class LogRow(NamedTuple):
-    """One log of the file; the one with the highest number takes new batches.
-
-    In the file `next_seq` lags behind: it is written with a new log and with `OutboxFile.mark`.
-    """
-
-    no: int
-    id: str
-    next_seq: int
-    meta: str
-
-
-class NewRow(NamedTuple):
-    """A batch about to be added under the next seq of the current log."""
-
-    kind: str
-    urgent: bool
-    kept: bool
-    readings: int
-    cut_mono: int
-    boot: str
-    cut_real: int
 
 
 class OutboxFile:
@@ -78,8 +58,16 @@ class OutboxFile:
         self.drafts = 0
         self.last_real = 0  # the latest unscaled time at which we committed, ms since 1970
         self._next_id = 1
+        self._told_from = 0  # rows from this id on tell more than what was marked
         self._shifts: dict[int, tuple[int, int]] = {}  # least and most of id - seq, by log
-        self.reload()
+        try:
+            self.reload()
+            found = flaw(self.logs, self.ranges, self._next_id)
+        except (TypeError, ValueError) as error:
+            found = str(error)
+        if found:
+            self.db.close()
+            raise DamagedError(found)
         if not self.logs:
             self.db.execute("BEGIN IMMEDIATE")
             self.open_log()
@@ -111,6 +99,11 @@ class OutboxFile:
     def current(self) -> LogRow:
         """The log that takes new batches."""
         return self.logs[max(self.logs)]
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next batch gets."""
+        return self._next_id
 
     def open_log(self) -> LogRow:
         """Start a new log with a random id; seqs begin at 1."""
@@ -155,7 +148,7 @@ class OutboxFile:
         self._next_id += 1
         self._widen(log.no, row_id - log.next_seq, row_id - log.next_seq)
         if not draft and new.cut_real > 0:
-            self.last_real = new.cut_real
+            self.last_real, self._told_from = new.cut_real, row_id
         self.logs[log.no] = log._replace(next_seq=log.next_seq + 1)
         self._grow(log.no, log.next_seq)
         self.unsettled += 1
@@ -178,6 +171,8 @@ class OutboxFile:
             (payload, payload_hash(payload), cut_real, row_id),
         )
         self.drafts -= done.rowcount
+        if done.rowcount and cut_real > 0:
+            self.last_real = cut_real
 
     def settle(self, ids: Iterable[int]) -> None:
         """Mark batches as journalled by the centre; they stay as its second copy."""
@@ -203,16 +198,28 @@ class OutboxFile:
         number = next((row.no for row in self.logs.values() if row.id == log), None)
         held = self.ranges.get(number, ()) if number is not None else ()
         queued = seqranges.common(wanted, held)
-        least, most = self._shifts.get(number or 0, (0, 0))
-        for low, high in queued:
-            # A log's rows lie in one row after another: its seqs need no index of their own.
-            done = self.db.execute(
+        self.unsettled += self._put_back(number or 0, queued)
+        return Requeued(queued, seqranges.minus(wanted, queued))
+
+    def _put_back(self, number: int, seqs: Ranges) -> int:
+        least, most = self._shifts.get(number, (0, 0))
+        if len(seqs) * (most - least) > LOOK_ROWS_MAX:
+            # Rows far from their neighbours: one look at the log in place of one for each range.
+            settled = self.db.execute(
+                "SELECT id, seq FROM batch WHERE log = ? AND state = 1", (number,)
+            ).fetchall()
+            ids = [(row_id,) for row_id, seq in settled if seqranges.contains(seqs, seq)]
+            self.db.executemany("UPDATE batch SET state = 0 WHERE id = ?", ids)
+            return len(ids)
+        # A log's rows lie in one row after another: its seqs need no index of their own.
+        return sum(
+            self.db.execute(
                 "UPDATE batch SET state = 0 WHERE id BETWEEN ? AND ?"
                 " AND log = ? AND seq BETWEEN ? AND ? AND state = 1",
                 (low + least, high + most, number, low, high),
-            )
-            self.unsettled += done.rowcount
-        return Requeued(queued, seqranges.minus(wanted, queued))
+            ).rowcount
+            for low, high in seqs
+        )
 
     def remove(self, rows: Sequence[tuple[int, int, int, int, str]]) -> None:
         """Delete rows given as (id, log, seq, state, hash)."""
@@ -223,7 +230,7 @@ class OutboxFile:
                 self.drafts -= digest == ""
             if state != State.QUARANTINED:
                 self._shrink(log, seq)
-        if any(row[0] == self._next_id - 1 for row in rows):
+        if any(row[0] >= self._told_from for row in rows):
             self.mark()
 
     def mark(self) -> None:
@@ -232,6 +239,7 @@ class OutboxFile:
         self.db.execute("UPDATE log SET next_seq = ? WHERE no = ?", (row.next_seq, row.no))
         self.set_fact(IDS_FROM, self._next_id)
         self.set_fact(LAST_REAL, self.last_real)
+        self._told_from = self._next_id
 
     def number_from(self, row_id: int) -> None:
         """Give no id below this one to a new batch."""
@@ -300,6 +308,10 @@ class OutboxFile:
         """Empty the write-ahead file into the file itself: its room is then used again."""
         self.db.execute("PRAGMA wal_checkpoint(RESTART)")
 
+    def fold(self) -> None:
+        """Bring everything into the file itself, so that it is whole without companions."""
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def cap(self) -> None:
         """Let the file grow no more: a commit fits the write-ahead file, and later no disk."""
         pages = self.db.execute("PRAGMA page_count").fetchone()[0]
@@ -347,7 +359,9 @@ class OutboxFile:
             "SELECT id, cut_real FROM batch WHERE hash != '' AND cut_real > 0"
             " ORDER BY id DESC LIMIT 1"
         ).fetchone() or (0, 0)
-        self.last_real = row[1] if row[0] >= marked else self.fact(LAST_REAL) or row[1]
+        told = row[0] >= marked and row[1]
+        self.last_real = row[1] if told else self.fact(LAST_REAL) or row[1]
+        self._told_from = row[0] or newest
         if self.logs:
             log = self.current
             found = self.db.execute(

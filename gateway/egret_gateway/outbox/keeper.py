@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from egret_gateway.outbox import salvage, space
+from egret_gateway.outbox import exchange, salvage, space
 from egret_gateway.outbox.file import OutboxFile
 from egret_gateway.outbox.reader import Reader
 from egret_gateway.outbox.reserve import Reserve
 from egret_gateway.outbox.schema import DamagedError, is_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from egret_gateway.outbox.model import Held, Parcel
@@ -54,6 +54,8 @@ class Keeper:
         self.replaced = False  # a damaged file was replaced: older rows became ready
         self.reserve = Reserve(path.with_suffix(".reserve"), max_bytes)
         self.file = self._open()
+        # Before anything is written here: an RTC that lags must not date the newest row.
+        scribe.clock.raise_floor(self.file.last_real)
         self.reader = Reader(path, boot, rotten)
         self.summary: Summary
         self._move_in()
@@ -73,14 +75,19 @@ class Keeper:
                 raise
             _log.error("outbox file=%s damaged error=%s", self._path, error)
         self.file.close()
-        self.file = self._replacement()
+        self.file = self._replacement(self.file.next_id)
+        self.reader.close()  # it would go on reading the damaged file
         return self._once(do)
 
-    def free(self) -> bool:
+    def free(self, settled: Sequence[int] = ()) -> bool:
         """Make room on a full disk; what is lost by it is recorded.
 
-        False where giving way does not help: the disk is full around a file that has room inside,
-        or is so full that not even a deletion can be written.
+        Args:
+            settled: marks that wait for a commit; those batches go first, and are no loss.
+
+        Returns:
+            False where giving way does not help: the disk is full around a file that has room
+            inside, or is so full that not even a deletion can be written.
         """
         if self._capped and self.restock():
             return True
@@ -93,11 +100,12 @@ class Keeper:
             return spent
         before = self.file.used_bytes()
         limit = int(before * (1 - space.FREED_SHARE))
-        try:
-            self.transact(lambda: self._scribe.losses(self.file, space.give_way(self.file, limit)))
-        except sqlite3.OperationalError:
-            return False
-        return self.file.used_bytes() < before
+        for marks in (settled, ()):
+            # Marks touch pages of their own: what they leave no room for is done without them.
+            with suppress(sqlite3.OperationalError):
+                self.transact(partial(self._give_way, marks, limit))
+                return self.file.used_bytes() < before
+        return False
 
     def restock(self) -> bool:
         """Lay room by again where the disk has some; tell whether the file may grow again."""
@@ -106,6 +114,10 @@ class Keeper:
             self.file.uncap()
             self._capped = False
         return not self._capped
+
+    def _give_way(self, settled: Sequence[int], limit: int) -> None:
+        self.file.settle(settled)
+        self._scribe.losses(self.file, space.give_way(self.file, limit))
 
     def _move_in(self) -> None:
         """Make a file ours that another gateway id filled: what it never sent goes as ours."""
@@ -133,6 +145,7 @@ class Keeper:
         return result
 
     def _open(self) -> OutboxFile:
+        exchange.finish(self._path)
         try:
             return OutboxFile(self._path, self._boot)
         except (DamagedError, sqlite3.DatabaseError) as error:
@@ -141,15 +154,17 @@ class Keeper:
             _log.error("outbox file=%s damaged error=%s", self._path, error)
             return self._replacement()
 
-    def _replacement(self) -> OutboxFile:
+    def _replacement(self, ids_from: int = 1) -> OutboxFile:
         """Keep the damaged file aside; go on with a new one that holds what could be read."""
-        aside = salvage.set_aside(self._path)
-        file = OutboxFile(self._path, self._boot)
-        file.db.execute("BEGIN IMMEDIATE")
-        losses = salvage.salvage(aside, file)
-        self._scribe.recall(file)
-        self._scribe.meta(file, file.older())
-        self._scribe.losses(file, losses)
-        file.db.execute("COMMIT")
+        with closing(OutboxFile(exchange.fresh_place(self._path), self._boot)) as file:
+            file.db.execute("BEGIN IMMEDIATE")
+            losses = salvage.salvage(self._path, file, ids_from)
+            self._scribe.clock.raise_floor(file.last_real)
+            self._scribe.recall(file)
+            self._scribe.meta(file, file.older())
+            self._scribe.losses(file, losses)
+            file.db.execute("COMMIT")
+            file.fold()
+        exchange.exchange(self._path)
         self.replaced = True
-        return file
+        return OutboxFile(self._path, self._boot)

@@ -19,6 +19,7 @@ HELD_RANGES_MAX = 400  # ranges told in a status: 400 x 32 B stays well below 32
 HELD_LOGS_MAX = 32  # logs told in a status: 32 x 40 B
 LOSS_RANGES_MAX = 400  # seq ranges in one loss record: 400 x 34 B stay below 32 kB
 LOSS_CHANNELS_MAX = 200  # names in one loss record: 200 x 97 B stays below 32 kB
+IDS_MAX = 1 << 60  # an id from here on is damage: new ones must find room above all others
 
 
 class State(IntEnum):
@@ -27,6 +28,30 @@ class State(IntEnum):
     UNSETTLED = 0
     SETTLED = 1
     QUARANTINED = 2
+
+
+class LogRow(NamedTuple):
+    """One log of the file; the one with the highest number takes new batches.
+
+    In the file `next_seq` lags behind: it is written with a new log and with `OutboxFile.mark`.
+    """
+
+    no: int
+    id: str
+    next_seq: int
+    meta: str
+
+
+class NewRow(NamedTuple):
+    """A batch about to be added under the next seq of the current log."""
+
+    kind: str
+    urgent: bool
+    kept: bool
+    readings: int
+    cut_mono: int
+    boot: str
+    cut_real: int
 
 
 class Parcel(NamedTuple):

@@ -21,6 +21,7 @@ from egret_core.messages import Loss
 from egret_core.progress import Pulse
 from egret_gateway.errors import OutboxError
 from egret_gateway.outbox import space
+from egret_gateway.outbox.ageing import Ageing
 from egret_gateway.outbox.keeper import Keeper
 from egret_gateway.outbox.load import Buffer, Load, Order
 from egret_gateway.outbox.lock import FileLock
@@ -47,7 +48,6 @@ MB = 1_000_000
 SETTLE_WAIT_MS = 90_000  # settled marks join a commit or wait so long: a lost mark costs a resend
 SETTLED_MAX = 1024  # marks that wait at most: a drain sends no more than so many again
 RETRY_MS = 5_000  # a disk that refuses is asked again so often
-AGE_LOOK_MS = 600_000  # how often the oldest rows are looked at: their pages are other ones
 DRAFT_LOOK_MS = 1_000  # how often waiting drafts ask for the time
 IDLE_MS = 60_000  # the thread wakes at least so often
 _log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Outbox:
         self._clock = clock
         self._scribe = Scribe(gateway, clock, metas)
         self._max_bytes = settings.max_mb * MB
-        self._keep_ms = int(settings.keep_days * DAY_MS)
+        self._ageing = Ageing(int(settings.keep_days * DAY_MS))
         self._guard = threading.Condition()
         self._buffers: list[Buffer] = []
         self._orders: deque[Order] = deque()
@@ -83,7 +83,6 @@ class Outbox:
         self._rounds = 0
         self._stopping = False
         self._retry_ms = 0.0
-        self._age_look_ms = 0
         self._draft_look_ms = 0.0
         self._committed: Callable[[Sequence[Parcel]], None] = _nobody
         self._rewound: Callable[[int], None] = _nobody
@@ -104,7 +103,6 @@ class Outbox:
                 self.path, self._clock.boot, self._scribe, self._rotten, self._max_bytes
             )
             self._keeper.restock()
-            self._clock.raise_floor(self._keeper.file.last_real)
         except sqlite3.Error as error:
             self._lock.give()
             raise OutboxError(
@@ -368,12 +366,9 @@ class Outbox:
             losses.append(Loss(file.current.id, (), None, None, (), load.overflow, "space"))
         parcels.extend(self._scribe.losses(file, losses))
         real = self._clock.real_ms(now)
-        if real is not None and now >= self._age_look_ms:
-            elapsed = now - (self._age_look_ms - AGE_LOOK_MS) if self._age_look_ms else AGE_LOOK_MS
-            self._age_look_ms = now + AGE_LOOK_MS
+        if real is not None and self._ageing.due(now):
             self._keeper.restock()
-            space.drop_aged(file, space.age_limit(file, real - self._keep_ms, elapsed))
-            file.mark()
+            self._ageing.look(file, now, real)
         return parcels, answers, sealed
 
     def _refused(self, load: Load, error: sqlite3.OperationalError, *, stopping: bool) -> bool:
@@ -388,7 +383,8 @@ class Outbox:
             self._settled[:0] = load.settled
             self._overflow += load.overflow
             self._retry_ms = self._clock.mono_ms() + RETRY_MS
-        if is_full(error) and self._keeper.free():
+            marks = list(self._settled)
+        if is_full(error) and self._keeper.free(marks):
             self._retry_ms = 0.0
             self._rewound(0)
             return True

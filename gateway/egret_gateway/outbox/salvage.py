@@ -1,4 +1,4 @@
-"""A damaged file is kept aside; what can still be read of it goes into a new one.
+"""What can still be read of a damaged file goes into a new one.
 
 Salvaged batches keep their bytes and their old log; a loss record `damaged` names the seqs of the
 old log that could not be read (those already settled and aged out among them: the centre knows).
@@ -10,92 +10,60 @@ import logging
 import secrets
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from egret_core import seqranges
-from egret_core.codec import decode_batch, is_log, payload_hash
+from egret_core.codec import decode_batch
 from egret_core.entries import read_readings
-from egret_core.errors import WireError
-from egret_core.messages import Kind, Loss
+from egret_core.messages import INTEGER_MAX, Kind, Loss
 from egret_gateway.convert import memory_of
 from egret_gateway.outbox import cutting
-from egret_gateway.outbox.file import LogRow, OutboxFile
-from egret_gateway.outbox.schema import is_damage
+from egret_gateway.outbox.file import IDS_FROM, LAST_REAL, OutboxFile
+from egret_gateway.outbox.model import IDS_MAX, LogRow
+from egret_gateway.outbox.schema import is_full, read_by_our_layout
+from egret_gateway.outbox.wreck import COLUMNS, Wreck
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from egret_core.reading import Reading, Undated
     from egret_gateway.sample import Sample
 
 COUNTS_LOOK_ROWS = 1000  # newest batches that are searched for the last totals
-ASIDE_MAX = 3  # damaged files kept: evidence, on a card that is already failing
-_COLUMNS = "log, seq, kind, state, urgent, kept, readings, cut_mono, boot, cut_real, hash, payload"
+ID_STEP_BITS = 32  # new ids begin at a multiple of this power, beyond all that were seen
+_LEAP = 2**20  # steps at most by chance: some ids may have been seen by nobody
+_INSERT = f"INSERT OR IGNORE INTO batch (id, {COLUMNS}) VALUES ({', '.join('?' * 13)})"  # noqa: S608
 _log = logging.getLogger(__name__)
 
 
-def set_aside(path: Path) -> Path:
-    """Move a damaged file and its companions away; return its new place."""
-    taken = [path.with_name(f"{path.name}.damaged-{n}") for n in range(1, ASIDE_MAX + 1)]
-    place = next((p for p in taken if not p.exists()), taken[-1])
-    for suffix in ("", "-wal"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(place.with_name(place.name + suffix))
-    path.with_name(path.name + "-shm").unlink(missing_ok=True)
-    return place
+def salvage(damaged: Path, file: OutboxFile, ids_from: int = 1) -> list[Loss]:
+    """Copy what can be read into the new file (in the caller's transaction); name the rest.
 
+    Args:
+        damaged: the file.
+        file: the new one, empty.
+        ids_from: no id below it may be given again: marks for such ones are still under way.
 
-def salvage(aside: Path, file: OutboxFile) -> list[Loss]:
-    """Copy what can be read into the new file (in the caller's transaction); name the rest."""
+    Raises:
+        sqlite3.OperationalError: the disk has no room for the new file.
+    """
+    file.db.execute("SAVEPOINT salvage")
     try:
-        with closing(sqlite3.connect(aside)) as old:
+        with closing(sqlite3.connect(damaged)) as old:
             # Lets SQLite read a file that ends before its header says (btree.c, lockBtree).
             old.execute("PRAGMA writable_schema = ON")
-            return _salvage(old, file)
-    except sqlite3.Error as error:
-        _log.error("outbox damaged file=%s unreadable error=%s", aside, error)
-        # What was lost has no name left; that something was lost is said under the new log.
-        return [Loss(file.current.id, (), None, None, (), 0, "damaged")]
-
-
-def _salvage(old: sqlite3.Connection, file: OutboxFile) -> list[Loss]:
-    logs = {
-        row[0]: LogRow(*row)
-        for row in _readable(old, "SELECT no, id, next_seq, meta FROM log", "no")
-        if is_log(row[1]) and isinstance(row[2], int) and isinstance(row[3], str)
-    }
-    found: dict[int, set[int]] = {}
-    for row in _readable(old, f"SELECT id, {_COLUMNS} FROM batch", "id"):  # noqa: S608
-        log = _log_of(row, logs)
-        if log is None or row[2] in found.get(log.no, ()):
-            continue
-        logs[log.no] = log
-        found.setdefault(log.no, set()).add(row[2])
-        file.db.execute(
-            f"INSERT OR IGNORE INTO batch (id, {_COLUMNS})"  # noqa: S608  (ours)
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            row,
-        )
-    logs = _with_waiting(old, logs)
-    fresh = file.current
-    file.db.execute("DELETE FROM log")
-    file.logs.clear()
-    for log in logs.values():
-        file.adopt_log(log)
-    file.adopt_log(fresh._replace(no=max(logs, default=0) + 1))
-    for key, value in _readable(old, "SELECT key, value FROM memory", "key"):
-        if isinstance(key, str) and isinstance(value, str):
-            file.remember({key: value})
-    file.db.execute("UPDATE batch SET kept = 0")
-    # No id of the damaged file may come back for another batch: marks for it are still under way.
-    file.number_from((1 + secrets.randbelow(2**20)) << 32)
+            read_by_our_layout(old)
+            return _Salvage(Wreck(old), file).run(ids_from)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if isinstance(error, sqlite3.Error) and is_full(error):
+            raise
+        _log.error("outbox damaged file=%s unreadable error=%s", damaged, error)
+    # What was lost has no name left; that something was lost is said under the new log.
+    file.db.execute("ROLLBACK TO salvage")
     file.reload()
-    _log.error("outbox damaged salvaged=%d logs=%d", sum(map(len, found.values())), len(logs))
-    if not logs:
-        return [Loss(file.current.id, (), None, None, (), 0, "damaged")]
-    return [_missing(log, found.get(log.no, ())) for log in logs.values() if log.next_seq > 1]
+    file.number_from(_beyond(ids_from))
+    return [_nameless(file)]
 
 
 def last_counts(file: OutboxFile, wanted: Collection[str]) -> dict[str, str]:
@@ -122,30 +90,102 @@ def _counts_in(digest: str, body: bytes) -> Sequence[Sample | Reading | Undated]
     return [*readings.dated, *readings.undated]
 
 
-def _log_of(row: tuple[Any, ...], logs: Mapping[int, LogRow]) -> LogRow | None:
-    """Return the log of a row that is whole, None for one that is not: its hash vouches for it."""
-    number, seq, digest, body = row[1], row[2], row[11], row[12]
-    try:
-        if digest == "":
-            cutting.read_draft(body)
-            return logs.get(number)  # a draft whose log is unknown has no identity left
-        batch = decode_batch(body)
-    except (WireError, ValueError, TypeError, KeyError, AttributeError):
-        return None
-    known = logs.get(number, LogRow(number, batch.log, 1, ""))
-    if payload_hash(body) != digest or (batch.log, batch.seq) != (known.id, seq):
-        return None
-    return known._replace(next_seq=max(known.next_seq, seq + 1))
+class _Salvage:
+    """One way from a wreck into a new file."""
+
+    def __init__(self, wreck: Wreck, file: OutboxFile) -> None:
+        self._wreck = wreck
+        self._file = file
+        self._found: dict[str, set[int]] = {}
+        self._numbers: dict[str, int] = {}
+        self._newest = 0
+
+    def run(self, ids_from: int) -> list[Loss]:
+        """Bring over all that is whole; return what is missing."""
+        self._bring_batches()
+        highest, named = self._wreck.waiting()
+        logs = self._logs(highest)
+        self._bring_logs(logs)
+        for key, value in self._wreck.pairs("memory"):
+            if isinstance(value, str):
+                self._file.remember({key: value})
+        self._bring_marks(ids_from)
+        self._file.reload()
+        count = sum(map(len, self._found.values()))
+        _log.error("outbox damaged salvaged=%d logs=%d", count, len(logs))
+        missing = [_missing(log, self._found.get(log.id, ())) for log in logs if log.next_seq > 1]
+        return missing if named and logs else [*missing, _nameless(self._file)]
+
+    def _bring_batches(self) -> None:
+        drafts = []
+        for saved in self._wreck.batches():
+            if saved.seq in self._found.get(saved.log, ()):
+                continue
+            number = self._number(saved.log, saved.number) if saved.log else 0
+            row = (saved.id, number, *saved.columns)
+            if self._file.db.execute(_INSERT, row).rowcount <= 0:
+                continue
+            self._newest = max(self._newest, saved.id)
+            if saved.log:
+                self._found.setdefault(saved.log, set()).add(saved.seq)
+            else:
+                drafts.append((saved.id, saved.number, saved.seq))
+        # Only now is it known which log a draft's number means.
+        for row_id, number, seq in drafts:
+            self._bring_draft(row_id, self._wreck.name(number), number, seq)
+
+    def _bring_draft(self, row_id: int, log: str, number: int, seq: int) -> None:
+        seqs = self._found.setdefault(log, set()) if log else {seq}
+        if seq in seqs:
+            self._file.db.execute("DELETE FROM batch WHERE id = ?", (row_id,))
+            return
+        seqs.add(seq)
+        place = self._number(log, number), row_id
+        self._file.db.execute("UPDATE batch SET log = ? WHERE id = ?", place)
+
+    def _number(self, log: str, beside: int) -> int:
+        """Return a log's number in the new file: its own, else the one beside it where free."""
+        if log not in self._numbers:
+            reserved = self._wreck.numbers() | set(self._numbers.values())
+            own = self._wreck.number(log) or (beside if beside not in reserved else 0)
+            self._numbers[log] = own or max(reserved, default=0) + 1
+        return self._numbers[log]
+
+    def _logs(self, highest: Mapping[str, int]) -> list[LogRow]:
+        """Return each log once, with what was not settled as the index knows it."""
+        table = self._wreck.logs()
+        out = []
+        for log in dict.fromkeys((*table, *self._found)):
+            row = table.get(log, LogRow(0, log, 1, ""))
+            newest = max(highest.get(log, 0), *self._found.get(log, ()), 0)
+            number = self._number(log, row.no)
+            out.append(LogRow(number, log, max(row.next_seq, newest + 1), row.meta))
+        return out
+
+    def _bring_logs(self, logs: Sequence[LogRow]) -> None:
+        fresh = self._file.current
+        self._file.db.execute("DELETE FROM log")
+        self._file.logs.clear()
+        for log in logs:
+            self._file.adopt_log(log)
+        self._file.adopt_log(fresh._replace(no=max((log.no for log in logs), default=0) + 1))
+
+    def _bring_marks(self, ids_from: int) -> None:
+        """Give no id of the damaged file again, and let the clock not fall behind its mark."""
+        facts = {
+            key: value
+            for key, value in self._wreck.pairs("fact")
+            if isinstance(value, int) and 0 < value < IDS_MAX
+        }
+        marked = facts.get(IDS_FROM, 0)
+        self._file.number_from(_beyond(max(ids_from, marked, self._wreck.newest + 1)))
+        if marked > self._newest:  # else the newest batch tells it
+            self._file.set_fact(LAST_REAL, min(facts.get(LAST_REAL, 0), INTEGER_MAX))
 
 
-def _with_waiting(old: sqlite3.Connection, logs: Mapping[int, LogRow]) -> dict[int, LogRow]:
-    """Return the logs with what was not settled, as the index knows it whatever the table says."""
-    out = dict(logs)
-    query = "SELECT id, log, seq FROM batch INDEXED BY unsettled WHERE state = 0"
-    for _, number, seq in _readable(old, query, "id"):
-        if number in out and isinstance(seq, int):
-            out[number] = out[number]._replace(next_seq=max(out[number].next_seq, seq + 1))
-    return out
+def _beyond(ids_from: int) -> int:
+    """Return where ids go on, so that none seen or unseen comes back for another batch."""
+    return ((ids_from >> ID_STEP_BITS) + 1 + secrets.randbelow(_LEAP)) << ID_STEP_BITS
 
 
 def _missing(log: LogRow, found: Collection[int]) -> Loss:
@@ -153,18 +193,5 @@ def _missing(log: LogRow, found: Collection[int]) -> Loss:
     return Loss(log.id, lost, None, None, (), 0, "damaged")
 
 
-def _readable(old: sqlite3.Connection, query: str, key: str) -> Iterator[tuple[Any, ...]]:
-    """Yield rows from the front until damage, then from the back until damage."""
-    seen: set[Any] = set()
-    for order in ("ASC", "DESC"):
-        try:
-            for row in old.execute(f"{query} ORDER BY {key} {order}"):
-                if row[0] in seen:
-                    return
-                seen.add(row[0])
-                yield row
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error) and not isinstance(error, sqlite3.OperationalError):
-                raise
-        else:
-            return
+def _nameless(file: OutboxFile) -> Loss:
+    return Loss(file.current.id, (), None, None, (), 0, "damaged")

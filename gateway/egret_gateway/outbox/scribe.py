@@ -14,8 +14,7 @@ from egret_core.messages import Batch, Kind
 from egret_gateway.convert import COUNTERS, LOST
 from egret_gateway.outbox import cutting, space
 from egret_gateway.outbox.cutting import Draft, Identity
-from egret_gateway.outbox.file import NewRow
-from egret_gateway.outbox.model import LOSS_RANGES_MAX, META_CHANNELS_MAX, State
+from egret_gateway.outbox.model import LOSS_RANGES_MAX, META_CHANNELS_MAX, NewRow, State
 from egret_gateway.outbox.salvage import last_counts
 
 if TYPE_CHECKING:
@@ -118,6 +117,7 @@ class Scribe:
             " payload FROM batch WHERE log = ? AND state = ? ORDER BY id LIMIT ?",
             (log, State.UNSETTLED, STEP_ROWS),
         ).fetchall()
+        last_real = file.last_real
         for row in rows:
             digest, kind, urgent, readings, cut_mono, boot, cut_real, payload = row[4:]
             draft = digest == ""
@@ -137,6 +137,10 @@ class Scribe:
                 payload = encode_batch(batch)
             new = NewRow(kind, bool(urgent), False, readings, cut_mono, boot, cut_real)
             file.add(new, payload, draft=draft)
+        if rows:
+            # The newest rows bear old dates now: they no longer tell when we last committed.
+            file.last_real = last_real
+            file.mark()
         return len(rows)
 
     def _portion(self, file: OutboxFile, samples: tuple[Sample, ...]) -> Parcel:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from egret_core.messages import INTEGER_MAX
 from egret_gateway.outbox.model import State
 from egret_gateway.outbox.schema import connect_reader
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_ROW_MAX = 2**63 - 1  # SQLite's own bound
 
 
 class Copy(NamedTuple):
@@ -51,7 +52,7 @@ def read(path: Path, after_row: int = 0) -> list[Copy]:
     return [Copy(row, bool(settled), bool(draft), body) for row, settled, draft, body in rows]
 
 
-def tally(path: Path, up_to_row: int = INTEGER_MAX) -> Tally:
+def tally(path: Path, up_to_row: int = _ROW_MAX) -> Tally:
     """Return how far the file is settled, up to a row, without reading a payload.
 
     Raises:

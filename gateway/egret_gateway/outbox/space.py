@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 PASS_ROWS = 256  # rows looked at in one pass
 FREED_SHARE = 0.02  # of the limit is freed in one go, so that loss records stay few
-AGE_SPEED = 2  # times real time: what an absence left over is caught up, a wrong clock is not
-AGED = "aged_to_ms"  # fact: settled batches cut before it have been let go
 AGED_LOOK_ROWS = 2000  # oldest rows looked at for age in one pass
 
 _COLUMNS = "id, log, seq, state, hash, readings, kind, payload"
@@ -107,22 +105,6 @@ def drop_aged(file: OutboxFile, before_real_ms: int) -> int:
     ).fetchall()
     file.remove(rows)
     return len(rows)
-
-
-def age_limit(file: OutboxFile, wanted_ms: int, elapsed_ms: int) -> int:
-    """Return the date up to which settled batches may age out, and keep it.
-
-    It follows the time that really passed: a clock that leaps to 2100 throws nothing away.
-
-    Args:
-        file: where the date of the last look is kept.
-        wanted_ms: now less the time that batches are kept, by the gateway's clock.
-        elapsed_ms: monotonic time since the last look.
-    """
-    last = file.fact(AGED) or file.oldest_cut() or wanted_ms
-    limit = min(wanted_ms, last + AGE_SPEED * elapsed_ms)
-    file.set_fact(AGED, limit)
-    return limit
 
 
 def quarantine(file: OutboxFile, row_id: int, why: str = "quarantined") -> Loss | None:

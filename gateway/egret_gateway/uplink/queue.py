@@ -76,6 +76,10 @@ class Queue:
         if len(self._settled) > SETTLED_MAX:
             del self._settled[next(iter(self._settled))]
 
+    def knows_settled(self, parcel: Parcel) -> bool:
+        """Whether a batch is settled already: the question for the time sends such ones again."""
+        return parcel.id in self._settled
+
     def leave(self, log: str) -> None:
         """Drop the batches of a log from memory."""
         self.avoid_log = log
@@ -143,4 +147,4 @@ class Queue:
         return bool(self._fresh) and any(parcel.id == fresh.id for fresh in self._fresh)
 
     def _is_done(self, parcel: Parcel) -> bool:
-        return parcel.id in self._settled or parcel.log == self.avoid_log
+        return self.knows_settled(parcel) or parcel.log == self.avoid_log

@@ -266,16 +266,16 @@ class Uplink:
         self._window.met(ack.run, now)
         self._acked_ms = now
         self._patience_ms = SILENCE_MS
-        settled: list[int] = []
-        asked: int | None = None
-        for seq, digest in ack.got:
-            flight = self._window.acked(Key(ack.log, seq), digest, now)
-            if flight is not None:
-                settled.append(flight.parcel.id)
-                asked = max(asked or 0, flight.first_ms)
-                self._queue.settled(flight.parcel)
-        if settled:
-            self._outbox.settle(settled)
+        found = [self._window.acked(Key(ack.log, seq), digest, now) for seq, digest in ack.got]
+        flights = [flight for flight in found if flight is not None]
+        asked = max((flight.first_ms for flight in flights), default=None)
+        # The question for the time sends what is settled again: that is no mark of its own.
+        anew = [f.parcel for f in flights if not self._queue.knows_settled(f.parcel)]
+        for parcel in anew:
+            self._queue.settled(parcel)
+        if anew:
+            self._outbox.settle([parcel.id for parcel in anew])
+        if flights:
             self._emptied.set()
         for item in ack.rejected:
             flight = self._window.named(item.hash, now)

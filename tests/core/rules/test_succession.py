@@ -129,11 +129,7 @@ def test_an_edited_rule_that_holds_less_gives_way_to_what_it_holds() -> None:
         ("level@v1", "eased", "yellow", CHANGE_S),
         ("level@v2", "raised", "yellow", 180),
     ]
-    assert said[0].evidence == {
-        "held_level": "orange",
-        "successor": "level@v2",
-        "levels": ["blue"],
-    }
+    assert said[0].evidence == {"held_level": "orange", "successor": "level@v2"}
     assert (said[0].reason, said[0].rank) == ("rule_withdrawn", 2)
 
 

@@ -16,6 +16,7 @@ from egret_core.quality import Reason
 from egret_gateway.clock import FLOOR_MS, Clock
 from egret_gateway.config import OutboxSettings
 from egret_gateway.outbox import space
+from egret_gateway.outbox.ageing import Ageing
 from egret_gateway.outbox.file import OutboxFile
 
 if TYPE_CHECKING:
@@ -117,10 +118,11 @@ def test_in_steady_running_copies_age_out_at_their_date(tmp_path: Path) -> None:
 def test_the_ageing_limit_follows_the_time_that_passed(tmp_path: Path) -> None:
     file = OutboxFile(tmp_path / "outbox.db", "boot-1")
     start = 1_795_340_000_000
-    assert space.age_limit(file, start, 60_000) == start, "an empty file has nothing to lose"
-    assert space.age_limit(file, start + DAY_MS, 60_000) == start + 120_000
-    assert space.age_limit(file, start + 60_000, 60_000) == start + 60_000, "and back with a clock"
-    assert space.age_limit(file, YEAR_2100_MS, 0) == start + 60_000
+    ageing = Ageing(DAY_MS)
+    assert ageing.limit(file, start, 60_000) == start, "an empty file has nothing to lose"
+    assert ageing.limit(file, start + DAY_MS, 60_000) == start + 120_000
+    assert ageing.limit(file, start + 60_000, 60_000) == start + 60_000, "and back with a clock"
+    assert ageing.limit(file, YEAR_2100_MS, 0) == start + 60_000
     file.close()
 
 

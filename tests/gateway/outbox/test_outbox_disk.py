@@ -17,8 +17,8 @@ from egret_core.entries import read_losses, read_readings
 from egret_core.messages import Kind
 from egret_gateway.clock import Clock
 from egret_gateway.errors import OutboxError
+from egret_gateway.outbox import ageing, reserve
 from egret_gateway.outbox import outbox as module
-from egret_gateway.outbox import reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ def test_a_disk_that_others_filled_costs_little_and_heals_when_they_leave(
             assert 0 < lost < 1.25 * 75 * 200, "it gave way by what came, not by everything"
             assert refusals(caplog) < 60, "it asked now and then, and did not spin"
             disk.relieve()
-            hands.pass_ms(module.AGE_LOOK_MS)
+            hands.pass_ms(ageing.LOOK_MS)
             fed += feed(outbox, emit, hands, 25)
         assert (disk.path / "outbox.reserve").stat().st_size == 600_000, "laid by again"
         assert told(disk.path) == (fed - lost, lost), "the file grows again and loses no more"
