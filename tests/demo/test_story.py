@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rig.box_file import opened, until
+from rig.box_file import opened
 from rig.field_box import make_outbox, samples
 
 from egret_core.timescale import Timescale
