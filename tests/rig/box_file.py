@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from egret_gateway.outbox import Outbox, Parcel
 
 WAIT_S = 30.0
+# The layout of files that an older program left in the field.
+VERSION_1 = """
+CREATE TABLE log (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, next_seq INTEGER NOT NULL,
+  meta TEXT NOT NULL);
+CREATE TABLE batch (id INTEGER PRIMARY KEY AUTOINCREMENT, log INTEGER NOT NULL,
+  seq INTEGER NOT NULL, kind TEXT NOT NULL, state INTEGER NOT NULL, urgent INTEGER NOT NULL,
+  kept INTEGER NOT NULL, readings INTEGER NOT NULL, cut_mono INTEGER NOT NULL, boot TEXT NOT NULL,
+  cut_real INTEGER NOT NULL, hash TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (log, seq));
+CREATE INDEX unsettled ON batch (id) WHERE state = 0;
+CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE fact (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+PRAGMA application_id = 0x45475242;
+PRAGMA user_version = 1;
+"""
 
 
 class Ear:

@@ -2,8 +2,9 @@
 
 What goes out of force cannot say any more that its level is over: without a word the level would
 hold for ever. Where nothing takes the rule's place it is told as returned at the change; where an
-edited version does, as soon as that one has its history, and only where it holds less. The cause
-is `rule_withdrawn`: no value was judged to be lower, and a person closes.
+edited version does, as soon as that one has its history, and only where it holds less or ranks
+its words otherwise. The cause is `rule_withdrawn`: no value was judged to be lower, and a person
+closes.
 """
 
 from __future__ import annotations

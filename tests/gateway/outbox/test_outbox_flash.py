@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rig.box_file import opened, rows, until
+from rig.box_file import VERSION_1, opened, rows, until
 from rig.field_box import METAS, HandClock, make_outbox, sample, samples
 
 from egret_core.codec import decode_batch
@@ -23,19 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FRAME_B = 4096 + 24  # a page and its head in the write-ahead file
-VERSION_1 = """
-CREATE TABLE log (no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, next_seq INTEGER NOT NULL,
-  meta TEXT NOT NULL);
-CREATE TABLE batch (id INTEGER PRIMARY KEY AUTOINCREMENT, log INTEGER NOT NULL,
-  seq INTEGER NOT NULL, kind TEXT NOT NULL, state INTEGER NOT NULL, urgent INTEGER NOT NULL,
-  kept INTEGER NOT NULL, readings INTEGER NOT NULL, cut_mono INTEGER NOT NULL, boot TEXT NOT NULL,
-  cut_real INTEGER NOT NULL, hash TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (log, seq));
-CREATE INDEX unsettled ON batch (id) WHERE state = 0;
-CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE fact (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-PRAGMA application_id = 0x45475242;
-PRAGMA user_version = 1;
-"""
 
 
 class Bench:
