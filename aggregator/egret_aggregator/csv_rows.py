@@ -2,8 +2,8 @@
 
 Columns by name: station, channel, time, value, unit are needed; datum, raw, flag and reasons may
 be there; notes and lag_ms, which an export has, are not taken. Commas divide, a dot is the decimal
-mark. A time needs an offset, or `zone` says where its clock hung: one that did not exist there, or
-existed twice, is refused.
+mark. A blank may stand for a time's T. A time needs an offset, or `zone` says where its clock hung:
+one that did not exist there, or existed twice, is refused.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ TAKEN = (*NEEDED, "datum", "raw", "flag", "reasons")
 PASSED_OVER = ("notes", "lag_ms")  # an export's own words of how it was received
 LINE_MAX = 4096  # characters of one line; longer is no reading
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
+_SPACED = re.compile(r"(\d{4}-\d\d-\d\d) ", re.ASCII)  # RFC 3339, 5.6: for readability
 _COMMA = re.compile(r"-?\d+,\d+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -134,7 +135,7 @@ def _flag(text: str) -> int:
 def _time(text: str, zone: ZoneInfo | None) -> str:
     """Return an instant as the API takes it."""
     try:
-        return rfc3339(parsed(text))
+        return rfc3339(parsed(_SPACED.sub(r"\1T", text, count=1)))
     except ValueError as error:
         if _LOCAL.fullmatch(text) is None:
             raise RowError("bad_time", f"time {text[:40]!r}: {error}") from None

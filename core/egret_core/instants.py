@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_SHAPE = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_SHAPE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _LENGTH = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d{1,3})?)s)?", re.ASCII)
 _LENGTH_MAX = 24  # characters; longer is no length of time
 _S_PER = (86_400, 3600, 60, 1)
@@ -29,6 +29,8 @@ def rfc3339(time_ms: int, offset_min: int = 0, *, exact: bool = False) -> str:
 
 def parsed(text: str) -> tuple[int, int]:
     """Return ms since 1970 UTC, and the offset it was written with, minutes.
+
+    A blank may stand for the T (RFC 3339, 5.6: for readability).
 
     Raises:
         ValueError: no RFC 3339 instant with an offset.

@@ -30,6 +30,7 @@ def test_an_instant_beyond_the_calendar_is_told_all_the_same() -> None:
         ("2026-07-12T04:00:00Z", (NOON_MS, 0)),
         ("2026-07-12t12:00:00+08:00", (NOON_MS, 480)),
         ("2026-07-12T04:00:00.25Z", (NOON_MS + 250, 0)),
+        ("2026-07-12 12:00:00+08:00", (NOON_MS, 480)),
     ],
 )
 def test_an_instant_is_read_with_its_offset(text: str, expected: tuple[int, int]) -> None:

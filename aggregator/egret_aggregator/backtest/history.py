@@ -104,7 +104,7 @@ class CsvHistory:
             path: the file.
             places: whose channels and units they are.
             zone: of times without an offset.
-            tell: told how many readings are in so far.
+            tell: told how many lines were read so far.
 
         Raises:
             ConfigError: it is no such file, or has more than `CSV_ROWS_MAX` readings.
@@ -116,7 +116,7 @@ class CsvHistory:
                 lines = csv_rows.rows(file, names, zone)
                 while block := list(islice(lines, _BLOCK)):
                     history._take(block, places, str(path))
-                    tell(history.rows)
+                    tell(history.rows + history.bad)
         except UnicodeDecodeError as error:
             raise ConfigError(str(path), "file", str(error), "write UTF-8") from None
         except OSError as error:

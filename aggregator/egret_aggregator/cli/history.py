@@ -108,13 +108,12 @@ async def _judged(
 
 
 def _check_within(path: Path, read: CsvHistory, span: Span) -> None:
-    """Refuse a file of which nothing lies in the span: mere silence would be judged; ConfigError.
-
-    A file without a good line is told by its lines.
-    """
+    """Refuse a file of which nothing lies in the span: mere silence would be judged; ConfigError."""
     reach = read.reach()
     if reach is None:
-        return
+        first = f": {read.shown[0]}" if read.shown else ""
+        seen = f"{read.bad} bad lines and no good one{first}"
+        raise ConfigError(str(path), "file", seen, "write lines that can be taken")
     if reach.to_ms < span.from_ms or reach.from_ms >= span.to_ms:
         seen = f"{rfc3339(reach.from_ms)} to {rfc3339(reach.to_ms)}"
         raise ConfigError(str(path), "time", seen, "give --from and --to around what is in it")
@@ -137,9 +136,9 @@ class _Progress:
         )
 
 
-def _read_so_far(rows: int) -> None:
-    if rows % 100_000 < 2000:  # noqa: PLR2004  (a block of lines)
-        sys.stderr.write(f"egret-aggregator: {rows} readings read\n")
+def _read_so_far(lines: int) -> None:
+    if lines % 100_000 < 2000:  # noqa: PLR2004  (a block of lines)
+        sys.stderr.write(f"egret-aggregator: {lines} lines read\n")
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

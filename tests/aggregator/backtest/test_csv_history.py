@@ -73,6 +73,9 @@ async def test_bad_lines_are_counted_and_the_first_ones_shown(tmp_path: Path) ->
     ]
     many = read(tmp_path, HEAD + bad * 20)
     assert (many.bad, len(many.shown)) == (60, module.SHOWN_MAX)
+    told: list[int] = []
+    CsvHistory.read(tmp_path / "past.csv", PLACES, None, told.append)
+    assert told == [60], "progress is of lines, good or bad"
 
 
 async def test_of_one_time_the_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

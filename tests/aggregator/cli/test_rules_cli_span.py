@@ -55,7 +55,21 @@ def test_a_level_that_stands_over_the_whole_span_counts(
 def test_bad_lines_of_a_file_are_told_and_no_equality_is_claimed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, body, lines = diff(tmp_path, capsys, HIGH.replace("Local", "Elsewhere"), RIVER)
-    assert (code, body["bad_lines"], body["old"]["readings"]) == (1, 72, 0)
+    bad = HIGH.removeprefix(HEAD).replace("Local", "Elsewhere")
+    code, body, lines = diff(tmp_path, capsys, HIGH + bad, RIVER)
+    assert (code, body["bad_lines"], body["same"]) == (1, 72, 1)
     assert "72 bad lines" in lines
-    assert "0 readings judged by the old rules, 0 by the new" in lines
+    judged = body["old"]["readings"]
+    assert judged > 40
+    assert f"{judged} readings judged by the old rules, {judged} by the new" in lines
+
+
+def test_a_file_without_a_good_line_is_refused_and_no_silence_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, body, lines = diff(tmp_path, capsys, HIGH.replace("Local", "Elsewhere"), RIVER)
+    assert (code, lines) == (1, "")
+    assert "72 bad lines and no good one: line 2: wrong_datum: " in body["seen"]
+    assert body["file"].endswith("past.csv")
+    code, body, _ = diff(tmp_path, capsys, HEAD, RIVER)
+    assert (code, "0 bad lines and no good one" in body["seen"]) == (1, True)
