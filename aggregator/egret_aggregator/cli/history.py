@@ -108,7 +108,7 @@ async def _judged(
 
 
 def _check_within(path: Path, read: CsvHistory, span: Span) -> None:
-    """Refuse a file of which nothing lies in the span: mere silence would be judged; ConfigError."""
+    """Refuse a file of which nothing lies in the span, for silence would be judged; ConfigError."""
     reach = read.reach()
     if reach is None:
         first = f": {read.shown[0]}" if read.shown else ""
