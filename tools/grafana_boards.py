@@ -36,6 +36,13 @@ LATEST = [
     Column("time", "time", "timestamp"),
     Column("age_s", "age", "number", "s"),
 ]
+STANDINGS = [
+    Column("standing_ok", "judging", "number"),
+    Column("standing_warming_up", "warming up", "number"),
+    Column("standing_inputs_missing", "inputs missing", "number"),
+    Column("standing_not_applicable", "not applicable", "number"),
+    Column("standing_invalid", "invalid", "number"),
+]
 THRESHOLDS = [
     Column("channel", "channel"),
     LEVEL,
@@ -66,12 +73,13 @@ def overview() -> Json:
     ]
     panels = [
         *_headline(),
-        chart_map("Stations by level", Place(0, 4, 12, 14)),
-        table("Warnings that stand", Place(12, 4, 12, 14), "warnings", WARNINGS),
-        table("Stations", Place(0, 18, 12, 10), "stations", stations),
+        table("Rules by standing", Place(0, 4, 24, 4), "service", STANDINGS),
+        chart_map("Stations by level", Place(0, 8, 12, 14)),
+        table("Warnings that stand", Place(12, 8, 12, 14), "warnings", WARNINGS),
+        table("Stations", Place(0, 22, 12, 10), "stations", stations),
         chart(
             "Rain",
-            Place(12, 18, 12, 10),
+            Place(12, 22, 12, 10),
             [series("A", _rain('"station", "channel"'), "$tag_station $tag_channel")],
             "lengthmm",
             "bars",
@@ -334,7 +342,8 @@ def service() -> Json:
             Column("stream_clients", "streams", "number"),
         ),
         *_flow(),
-        table("Figures", Place(0, 18, 24, 14), "figures", figures),
+        table("Rules by standing", Place(0, 18, 24, 4), "service", STANDINGS),
+        table("Figures", Place(0, 22, 24, 14), "figures", figures),
     ]
     return board("egret-service", "Egret: the service", panels, notes=annotations())
 

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from rig import grafana
 
+from egret_core.rules.index import Standing
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -179,6 +181,14 @@ def test_what_stands_is_shown_beside_whether_it_may_be_believed() -> None:
     for uid in ("egret-overview", "egret-service"):
         titles = {panel["title"] for panel in BOARDS[uid]["panels"]}
         assert {"Highest level on record", "Judgement", "Readings come in"} <= titles
+
+
+def test_rules_that_do_not_judge_are_counted_beside_what_stands() -> None:
+    tables = [target for target in TARGETS if target.panel == "Rules by standing"]
+    assert {target.board for target in tables} == {"egret-overview", "egret-service"}
+    for target in tables:
+        columns = {column["selector"] for column in target.query["columns"]}
+        assert columns == {f"standing_{standing}" for standing in Standing}
 
 
 def test_every_list_of_warnings_says_what_they_rest_on_and_whether_they_are_of_the_past() -> None:
