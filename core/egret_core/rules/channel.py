@@ -176,9 +176,12 @@ class Channel:
 
     def teach_base(self, time_ms: int, value: float) -> None:
         """Show them a settled total that was read during maintenance."""
-        if time_ms <= self.frontier_ms:
-            for detector in self.warming.of(self.sums):
-                detector.rebase(time_ms, value)
+        if time_ms > self.frontier_ms:
+            return
+        if self.screen is not None:
+            self.screen.past_base(time_ms, value)
+        for detector in self.warming.of(self.sums):
+            detector.rebase(time_ms, value)
 
     def recall(self, time_ms: int) -> None:
         """Note a reading of history, of any quality, on a channel that had none."""

@@ -172,6 +172,10 @@ class Screened:
         """Tell whether a value of history may be judged; its flags are not shown."""
         return self._past.take(time_ms, value)[0].flag != FAIL
 
+    def past_base(self, time_ms: int, value: float) -> None:
+        """Take a total of history that was read during maintenance."""
+        self._past.rebase(time_ms, value)
+
     def dump(self) -> dict[str, Any]:
         """Return the state as JSON values."""
         return {

@@ -152,3 +152,26 @@ def test_a_rule_that_warms_up_on_it_doubts_nothing_of_it(*, known: bool) -> None
     rest = [one for one in tried() if one.time_ms >= at(change_s)]
     play(fold, timeline(prompt(rest), tail_s=300, head_s=-change_s))
     assert doubted(fold) == {}
+
+
+def test_history_after_the_work_is_judged() -> None:
+    strict = replace(GAUGE, screening=ScreeningLaw(rate=Limits(0.05, 0.1)))
+    change_s = 1200 + LATE_MS // 1000
+    past = [one for one in tried() if one.time_ms <= at(1200)]
+    fold = fold_of([strict], [], at(0))
+    play(fold, timeline(prompt([*past, reading(change_s - 1, 1000.2, GAUGE)]), tail_s=0))
+    step(
+        fold,
+        Change(
+            [strict], [bound(ladder(("blue", 1000.0, 900.0)), Family.LEVEL, strict)], at(change_s)
+        ),
+    )
+    (warmup,) = fold.cold
+    warmup.begin()
+    warmup.feed(past)
+    warmup.end()
+    fold.warmed(at(change_s))
+    said = play(fold, timeline([], tail_s=60, head_s=-change_s))
+    assert [(str(one.change), one.level, one.time_ms) for one in said] == [
+        ("raised", "blue", at(1200))
+    ]
