@@ -156,7 +156,7 @@ def test_a_rule_that_warms_up_on_it_doubts_nothing_of_it(*, known: bool) -> None
 
 def test_history_after_the_work_is_judged() -> None:
     strict = replace(GAUGE, screening=ScreeningLaw(rate=Limits(0.05, 0.1)))
-    change_s = 1200 + LATE_MS // 1000
+    change_s = 1260 + LATE_MS // 1000
     past = [one for one in tried() if one.time_ms <= at(1200)]
     fold = fold_of([strict], [], at(0))
     play(fold, timeline(prompt([*past, reading(change_s - 1, 1000.2, GAUGE)]), tail_s=0))
