@@ -125,6 +125,23 @@ def test_maintenance_pauses_the_way_to_the_alarm() -> None:
     assert events == [("raised", "fault", 840)]
 
 
+def test_maintenance_that_is_told_too_late_pauses_nothing() -> None:
+    work = [
+        Arrival(at(1500 + n), reading(600 + n, 1.0, reasons=Reason.MAINTENANCE)) for n in (0, 99)
+    ]
+    events = brief(judged([*prompt(EVERY_MINUTE), *work], tail_s=900))
+    assert events == [("raised", "fault", 840), ("upgraded", "alarm", 2340)]
+
+
+@pytest.mark.parametrize(("late_s", "ends"), [(330, True), (330.001, False)])
+def test_a_reading_ends_the_silence_up_to_limit_and_lateness_after_it(
+    late_s: float, *, ends: bool
+) -> None:
+    events = judged([*prompt(EVERY_MINUTE), Arrival(at(700 + late_s), reading(700, 1.0))], 300)
+    assert [e.phase for e in events][:2] == [Phase.PROVISIONAL, Phase.SETTLED]
+    assert any(str(e.change) == "returned" for e in events) is ends
+
+
 def test_a_withdrawn_rule_refutes_all_that_it_only_suspected() -> None:
     close = bound(AbsenceLaw("fault", 300_000, (("alarm", 310_000),)), Family.ABSENCE, place())
     fold = fold_of([place()], [close])

@@ -57,6 +57,12 @@ def test_the_value_raises_at_once_provisionally_and_the_settled_event_names_it()
     assert first.time_ms == second.time_ms
 
 
+def test_the_raise_value_itself_is_said_at_once() -> None:
+    fold = fold_of([place()], [bound(ladder(*ONE), Family.LEVEL, place())])
+    (first,) = play(fold, timeline(prompt([reading(0, 3.0)]), tail_s=1))
+    assert (first.phase, brief([first])) == (Phase.PROVISIONAL, []), "not a lateness later"
+
+
 def test_persistence_waits_in_event_time_and_says_nothing_provisionally() -> None:
     rising = [(60 * n, 3.1) for n in range(12)]
     events = judged(ladder(*ONE, persistence_s=600), rising)

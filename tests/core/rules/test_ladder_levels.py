@@ -91,6 +91,15 @@ def test_rises_further_apart_than_the_time_are_no_flaps() -> None:
     assert [str(e.change) for e in out] == ["raised", "returned"] * 4
 
 
+@pytest.mark.parametrize(("third_ms", "stays"), [(3_600_000, True), (3_600_001, False)])
+def test_three_rises_within_the_time_flap_and_not_beyond_it(third_ms: int, *, stays: bool) -> None:
+    state, out = flapping(), []
+    for time_ms in (0, 1_800_000, third_ms):
+        state.settle(time_ms, 3.1, out)
+        state.settle(time_ms + 60_000, 2.9, out)
+    assert (state.rank == 1) is stays
+
+
 def test_after_it_eased_at_last_it_begins_anew() -> None:
     state, out = flapping(600_000), []
     times = iter(range(0, 10**9, 100_000))

@@ -256,7 +256,9 @@ def test_an_edited_silence_is_judged_by_how_long_it_has_lasted(
     assert [str(one.change) for one in said] == ([first] if first else [])
     assert all(one.reason == "rule_withdrawn" for one in said)
     later = play(fold, [Tick(at(600 + 10 * n)) for n in range(1, 60)])
-    assert brief(one for one in later if one.subject == RIVER.name) == then
+    own = [one for one in later if one.subject == RIVER.name]
+    assert brief(own) == then
+    assert {one.reason for one in own} == {"no_good_reading"}, "its elder has heard it"
 
 
 @pytest.mark.parametrize(
