@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 from egret_core.rules.event import Change, ConditionEvent, Phase, held_before
 from egret_core.rules.horizon import NO_TIME
 from egret_core.rules.model import Cause
+from egret_core.rules.succession import restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from egret_core.rules.model import AbsenceLaw, BoundRule
+    from egret_core.rules.succession import Elder
 
 SPELLS_MAX = 4  # returns that wait: two where the limit is at least the lateness
 KEPT_MAX = 16  # newest maintenance readings that are remembered
@@ -48,6 +50,8 @@ class Absence:
 
     Attributes:
         limit_ms: the shortest silence that is told.
+        elder: the level that its version before held, until it is known whether the silence
+            reached a limit of its own.
     """
 
     __slots__ = (
@@ -62,6 +66,7 @@ class Absence:
         "_seen_good",
         "_settling_ms",
         "_spells",
+        "elder",
         "hazard",
         "limit_ms",
         "rank",
@@ -92,6 +97,7 @@ class Absence:
         # Good readings since it fell silent, near to each other: first, last, running time at
         # which the first of them came, and how long it had been silent then.
         self._spells: list[list[int]] = []
+        self.elder: Elder | None = None
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -146,7 +152,7 @@ class Absence:
         spells, waited_ms = self._spells, running_ms - self._mark
         if not spells or time_ms > spells[-1][1]:
             self._mark = running_ms
-        silent = spells or self.rank or self._said
+        silent = spells or self.rank or self._said or self.elder
         near = time_ms - self._last_ms <= self.limit_ms  # the common case, without a call
         if not silent and (near or not self._gap(time_ms, waited_ms)):
             self._last_ms = time_ms
@@ -210,13 +216,15 @@ class Absence:
     def dump(self) -> list[Any]:
         """Return the state as JSON values."""
         last = [self._last_ms, self._seen_good]
-        rest = [self._mark, self._kept, self._spells, self._said, self._in_force_ms]
+        rest = [self._mark, self._kept, self._spells, self._said, self._in_force_ms, self.elder]
         return [self.rank, last, *rest]
 
     def restore(self, saved: list[Any]) -> None:
         """Take a state that `dump` returned."""
         self.rank, last, self._mark, kept, back, said = saved[:6]
         self._in_force_ms = (saved[6:] or [NO_TIME])[0]  # an older state does not know it
+        elder = (saved[7:] or [None])[0]  # an older state has none
+        self.elder = None if elder is None else restored(elder)
         if isinstance(said, str):  # a state of one level: absent was 2, provisional 1
             self.rank, said = self.rank // 2, [said] if said else []
         self._said = list(said)
@@ -248,6 +256,9 @@ class Absence:
         while self.rank < len(self._levels) and self._was_silent(back_ms, waited_ms):
             self._settle(out)
         self._refute(Cause.NOT_CONFIRMED, out)
+        if self.elder is not None:
+            out += self.elder.after(self.rule, self.rank, self.levels)
+            self.elder = None
         if self.rank:
             limit_ms = self._levels[self.rank - 1][1]
             # A reading that came later than allowed ends the silence, and never before it began.

@@ -337,7 +337,8 @@ def _parts(subject: Channel | Gateway) -> Sequence[Detector | Absence]:
 
 def _lost(subject: Channel | Gateway, kept: set[str], now_ms: int) -> list[Elder]:
     """Return the levels on record that go out of force at a change."""
-    waiting = subject.warming.elders if isinstance(subject, Channel) else {}
+    waiting = dict(subject.warming.elders) if isinstance(subject, Channel) else {}
+    waiting |= {one.rule: one.elder for one in subject.absences if one.elder and not one.rank}
     return lost(_parts(subject), kept, waiting, now_ms)
 
 
@@ -351,7 +352,12 @@ def _succeed(
         if heir is None:
             out += elder.after()
         elif isinstance(heir, Absence):  # it knows already how long it has been silent
-            out += elder.after(heir.rule, heir.reached(running_ms), heir.levels)
+            reached = heir.reached(running_ms)
+            said = elder.after(heir.rule, reached, heir.levels)
+            out += said
+            # What it has reached a late reading may still refute.
+            left = elder._replace(rank=reached, levels=heir.levels) if said else elder
+            heir.elder = left if reached else None
         elif isinstance(subject, Channel):
             subject.warming.succeed(heir.rule, elder)
 

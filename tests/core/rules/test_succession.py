@@ -21,13 +21,12 @@ from rig.rulebook import (
     prompt,
     rain,
     reading,
-    silence,
     timeline,
 )
 
 from egret_core.rules.event import Change as Is
 from egret_core.rules.event import ConditionEvent, Phase, settled_hash
-from egret_core.rules.model import AbsenceLaw, Family
+from egret_core.rules.model import Family
 from egret_core.rules.step import Change, Fold, Receipt, Tick, step
 from egret_core.rules.succession import Elder, elder_of, id_of, restored
 
@@ -217,50 +216,6 @@ def test_rain_and_an_index_give_their_levels_up_as_well() -> None:
     assert {(one.change, one.reason) for one in said} == {(Is.RETURNED, "rule_withdrawn")}
 
 
-QUIET = [Tick(at(10 * n)) for n in range(1, 60)]
-SILENT = bound(silence(300), Family.ABSENCE, RIVER, gateways=(GATEWAY,))
-
-
-def silent() -> Fold:
-    """Return a fold in which a channel and its gateway have been silent for ten minutes."""
-    fold = fold_of((RIVER,), [SILENT])
-    step(fold, Receipt(GATEWAY, at(0), [reading(0, 1.0)]))
-    assert sorted(brief(play(fold, QUIET))) == [("raised", "fault", 300)] * 2
-    return fold
-
-
-def test_a_silence_that_nobody_judges_any_more_is_given_up() -> None:
-    said = changed(silent(), (), 600, (), RIVER)
-    assert sorted(one.subject for one in said) == ["gateway/GW-1", "st1/wl"]
-    assert {(one.change, one.reason) for one in said} == {(Is.RETURNED, "rule_withdrawn")}
-
-
-@pytest.mark.parametrize(
-    ("law", "first", "then"),
-    [
-        (AbsenceLaw("fault", 900_000), "returned", [("raised", "fault", 900)]),
-        (AbsenceLaw("fault", 120_000), "", [("raised", "fault", 120)]),
-        (
-            AbsenceLaw("notice", 120_000, (("fault", 800_000),)),
-            "eased",
-            [("raised", "notice", 120), ("upgraded", "fault", 800)],
-        ),
-    ],
-)
-def test_an_edited_silence_is_judged_by_how_long_it_has_lasted(
-    law: AbsenceLaw, first: str, then: list[tuple[str, str, float]]
-) -> None:
-    fold = silent()
-    new = replace(SILENT, law=law, version="v2")
-    said = [e for e in changed(fold, [new], 600, (), RIVER) if e.subject == RIVER.name]
-    assert [str(one.change) for one in said] == ([first] if first else [])
-    assert all(one.reason == "rule_withdrawn" for one in said)
-    later = play(fold, [Tick(at(600 + 10 * n)) for n in range(1, 60)])
-    own = [one for one in later if one.subject == RIVER.name]
-    assert brief(own) == then
-    assert {one.reason for one in own} == {"no_good_reading"}, "its elder has heard it"
-
-
 @pytest.mark.parametrize(
     "rules",
     [
@@ -351,28 +306,3 @@ def test_a_level_of_a_rule_that_was_put_back_is_said_anew() -> None:
     assert said.evidence["in_force_ms"] == at(CHANGE_S + 60)
     older = {k: v for k, v in said.evidence.items() if k not in ("held_before", "in_force_ms")}
     assert replace(said, evidence=older).id != said.id, "the ledger would ignore it as known"
-
-
-def test_a_silence_of_a_rule_that_was_put_back_is_said_anew() -> None:
-    fold = silent()
-    past = prompt([reading(0, 1.0)])
-    changed(fold, (), 600, past, RIVER)
-    changed(fold, [SILENT], 650, past, RIVER)
-    said = play(fold, [Tick(at(650 + 10 * n)) for n in range(1, 60)])
-    mine = [one for one in said if one.subject == RIVER.name and one.phase is Phase.SETTLED]
-    assert brief(mine) == [("raised", "fault", 300)]
-    assert mine[0].evidence["in_force_ms"] == at(650)
-
-
-def test_a_silence_that_begins_later_held_before_nothing() -> None:
-    fold = fold_of((RIVER,), [SILENT])
-    step(fold, Receipt(GATEWAY, at(0), [reading(0, 1.0)]))
-    assert all("held_before" not in one.evidence for one in play(fold, QUIET))
-
-
-def test_a_silence_saved_by_an_older_program_does_not_know_since_when_it_is_in_force() -> None:
-    fold = silent()
-    (absence,) = fold.channels["st1"]["wl"].absences
-    absence.restore(absence.dump()[:6])
-    assert absence.dump()[6] < at(0)
-    assert absence.rank == 1
