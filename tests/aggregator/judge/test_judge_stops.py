@@ -64,8 +64,9 @@ async def river(journal: Journal, first: int, count: int) -> None:
 
 
 async def caught_up(judge: Judge, journal: Journal) -> None:
+    """Wait until it has judged all there is, and by its catalogue: what comes then is judged."""
     async with asyncio.timeout(PATIENCE_S):
-        while judge.health()["position"] < journal.head:
+        while judge.health()["position"] < journal.head or not judge.catalogue:
             await asyncio.sleep(0)
 
 
