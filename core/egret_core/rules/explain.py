@@ -3,7 +3,8 @@
 Each names the rule as ``id@version``, the subject, the numbers with their units, the window, and
 the inequality that decided. Nothing is looked up: any event of any time can be explained from what
 stands in the ledger. What a rule adds to its evidence beyond what its template names is listed
-after it, so that nothing is left out. The tables are `egret_core.rules.explain_words`.
+after it, so that nothing is left out. The tables are `egret_core.rules.explain_words` and
+`egret_core.rules.explain_members`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from egret_core.instants import length, rfc3339
+from egret_core.rules import explain_members as members
 from egret_core.rules import explain_words as words
 from egret_core.rules.event import Phase
 from egret_core.rules.model import Cause
@@ -76,7 +78,7 @@ def _told(event: Mapping[str, Any], offset_min: int, language: int) -> str:
         at_ms = _number(evidence.get(key))
         if at_ms is not None:
             text += form[language].format(at=rfc3339(int(at_ms), offset_min))
-    more = [*_inputs(evidence, offset_min, language), *_more(evidence, offset_min)]
+    more = [*_inputs(evidence, offset_min, language), *_more(evidence, offset_min, language)]
     if more:
         text += words.MORE[language].format(list=words.BETWEEN[language].join(more))
     if event["phase"] == "provisional":
@@ -230,24 +232,41 @@ def _rows(evidence: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return [one for one in rows if isinstance(one, dict) and "subject" in one]
 
 
-def _more(evidence: Mapping[str, Any], offset_min: int) -> list[str]:
+def _more(evidence: Mapping[str, Any], offset_min: int, language: int) -> list[str]:
     """Return what a rule adds to its evidence, each with its unit."""
     told = _TOLD | {"also"} if _further(evidence) else _TOLD
     # An empty list says nothing; one of another form is told as it is.
     told |= {name for name in _LISTS if _rows(evidence, name) or evidence.get(name) in ([], ())}
     found = [key for key in evidence if key not in told][:MORE_MAX]
-    return [_member(key, evidence[key], offset_min) for key in found]
+    return [_member(key, evidence[key], offset_min, language) for key in found]
 
 
-def _member(key: str, value: object, offset_min: int) -> str:
-    if key.endswith("_ms") and isinstance(value, int) and _number(value) is not None:
-        return f"{key.removesuffix('_ms')} {rfc3339(value, offset_min)}"
-    if isinstance(value, bool | list | tuple | dict):
-        return f"{key} {json.dumps(value, ensure_ascii=False)}"[:TEXT_MAX]
-    ending = max((end for end in _UNITS if key.endswith(end)), key=len, default="")
+def _member(key: str, value: object, offset_min: int, language: int) -> str:
+    ending = max((end for end in ("_ms", *_UNITS) if key.endswith(end)), key=len, default="")
     number = _number(value)
-    if ending == "_s" and number is not None:
-        return f"{key.removesuffix(ending)} {length(number * 1000)}"
-    if ending and number is not None:
-        return f"{key.removesuffix(ending)} {_with(value, _UNITS[ending])}"
-    return f"{key} {_with(value, '')}"[:TEXT_MAX]
+    if number is None or (ending == "_ms" and not isinstance(value, int)):
+        ending = ""  # of another version: no quantity
+    name = key.removesuffix(ending)
+    if language:
+        name = members.NAMES.get(key, name)
+    if number is None:
+        return f"{name} {_word(value, language)}"[:TEXT_MAX]
+    if ending == "_ms":
+        return f"{name} {rfc3339(int(number), offset_min)}"
+    if ending == "_s":
+        return f"{name} {length(number * 1000)}"
+    return f"{name} {_with(value, _UNITS.get(ending, ''))}"
+
+
+def _word(value: object, language: int) -> str:
+    """Return a value that is no number."""
+    if isinstance(value, list | tuple) and language:
+        rows = [members.VALUES.get(one) if isinstance(one, str) else None for one in value]
+        known = [row for row in rows if row is not None]
+        if known and len(known) == len(rows):
+            return words.BETWEEN[language].join(known)
+    if isinstance(value, bool | str) and language:
+        return members.VALUES.get(value, str(value))
+    if isinstance(value, bool | list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return "-" if value is None else str(value)
