@@ -10,6 +10,7 @@ from egret_core.rules.index import Standing
 from egret_core.rules.storm import Storm
 
 CAINE = Curve(14.82, 0.39)
+GAP_READINGS = 3  # of the program: more readings than these since the last wet one end a storm
 PEAK_MS = 1_322_089_140_000  # 2011-11-23 22:59
 
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason=ABSENT)
@@ -48,6 +49,25 @@ def test_its_archive_was_written_afterwards() -> None:
     pairs = list(zip(hourly(), expected(), strict=True))
     assert sum(not hour.hundredths and row.duration_h > 0 for hour, row in pairs) == 281
     assert all(row.duration_h > 0 for hour, row in pairs if hour.hundredths)
+
+
+@pytest.mark.parametrize(("by_clock", "share"), [(True, 1.0), (False, 0.9994)])
+def test_the_archive_is_the_same_rule_read_backwards(*, by_clock: bool, share: float) -> None:
+    """Every hour from a storm's first wet one to its last, dry ones too; a new one after 3 dry."""
+    hours = list(hourly())
+    durations_h, began, last = [0] * len(hours), 0, -GAP_READINGS - 1
+    for at, hour in enumerate(hours):
+        if not hour.hundredths:
+            continue
+        began = began if at - last <= GAP_READINGS else at
+        for inside in range(max(last + 1, began), at + 1):
+            passed = (hours[inside].time_ms - hours[began].time_ms) / HOUR_MS
+            durations_h[inside] = 1 + (round(passed) if by_clock else inside - began)
+        last = at
+    pairs = list(zip(durations_h, expected(), strict=True))
+    assert len(pairs) == 12_521
+    same = sum(duration == row.duration_h for duration, row in pairs)
+    assert round(same / len(pairs), 4) == share
 
 
 def test_the_longest_storm() -> None:
