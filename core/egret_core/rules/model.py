@@ -234,7 +234,7 @@ class IndexLaw:
         name: word of the index, `index` in the evidence of its events.
         make: returns a fresh index.
         ladder: its levels, in the index's own unit.
-        span_ms: how much history warms it up.
+        span_ms: how much history warms up the equation; what the ladder waits for comes on top.
         of_total: it takes what fell between two readings of a rain total.
     """
 

@@ -120,8 +120,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         if not points[0][1] <= rung.raise_at <= points[-1][1]:
             remedy = f"write a discharge of the table, {points[0][1]:g} to {points[-1][1]:g} m3/s"
             raise ConfigError(file, f"{key}.levels[{rank}].raise", rung.raise_at, remedy)
-    span_ms = ladder.persistence_ms + ladder.hold_ms + ladder.gap_ms
-    return IndexLaw("discharge", partial(RatingCurve, points, offset_m, shift_m), ladder, span_ms)
+    return IndexLaw("discharge", partial(RatingCurve, points, offset_m, shift_m), ladder, span_ms=0)
 
 
 def _points(at: At, given: Mapping[str, Any], offset_m: float) -> Points:

@@ -170,5 +170,5 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
         if rung.raise_at > CRITICAL:
             remedy = "write at most 4: there is no higher stage"
             raise ConfigError(file, f"{key}.levels[{rank}].raise", rung.raise_at, remedy)
-    span_ms = history_ms(given) + ms(2 * given["window_s"] + given["fit_s"]) + ladder.hold_ms
+    span_ms = history_ms(given) + ms(2 * given["window_s"] + given["fit_s"])
     return IndexLaw("slope", partial(Slope, given), ladder, span_ms)

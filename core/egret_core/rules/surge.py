@@ -128,8 +128,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     )
     # The residual is a difference: the datum is in the mean, and the thresholds have none.
     ladder = ladder_of(given, rungs(at, given, metres), "m")
-    span_ms = ladder.persistence_ms + ladder.hold_ms + ladder.gap_ms
-    return IndexLaw("surge_residual", partial(Surge, tide), ladder, span_ms)
+    return IndexLaw("surge_residual", partial(Surge, tide), ladder, span_ms=0)
 
 
 def _constituents(at: At, table: object, unit: str, quantity: str) -> tuple[Constituent, ...]:

@@ -218,7 +218,7 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
             raise ConfigError(at[0], f"{at[1]}.levels[{rank}].raise", rung.raise_at, remedy)
     no_red(at, ladder)
     make = partial(_made, given)
-    return IndexLaw("tangent_angle", make, ladder, history_ms(given) + ladder.hold_ms)
+    return IndexLaw("tangent_angle", make, ladder, history_ms(given))
 
 
 def needs_floor(at: At, given: Mapping[str, Any]) -> None:

@@ -155,5 +155,4 @@ def law(at: At, given: Mapping[str, Any], places: Sequence[ChannelPlace]) -> Ind
     )
     window_ms = ms(given["window_s"])
     make = partial(Bands, window_ms, given["sigma_mm"], SIGNS[given["direction"]])
-    span_ms = window_ms + ladder.persistence_ms + ladder.hold_ms + ladder.gap_ms
-    return IndexLaw("velocity", make, replace(ladder, rungs=rungs), span_ms)
+    return IndexLaw("velocity", make, replace(ladder, rungs=rungs), window_ms)

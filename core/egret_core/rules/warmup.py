@@ -34,7 +34,7 @@ def span_ms(law: Law) -> int:
     if isinstance(law, AbsenceLaw):
         return max(limit_ms for _, limit_ms in law.levels)
     if isinstance(law, IndexLaw):
-        return law.span_ms + INDEX_SLACK_MS
+        return law.span_ms + longest_wait_ms(law.ladder) + law.ladder.gap_ms + INDEX_SLACK_MS
     if isinstance(law, JointLaw):
         return 0  # it takes the levels that hold already
     # A jump over a gap counts in a window that reaches over it: it began so much earlier.
