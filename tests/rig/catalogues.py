@@ -28,31 +28,45 @@ quantity = "rain_total"
 gateway = "GW-1"
 """
 STATIONS = STATION + LEVEL + GAUGE
-BLUE = '{ level = "blue", raise = 3.0, clear = 2.8 }'
-RED = '{ level = "red", raise = 5.0, clear = 4.8 }'
 
 
-def river(*levels: str) -> str:
-    """Return a rule over the level; its parameters end the text, so that more may follow."""
+def rung(level: str, raise_: float, clear: float | None = None) -> str:
+    off = "" if clear is None else f", clear = {clear}"
+    return f'{{ level = "{level}", raise = {raise_}{off} }}'
+
+
+def level_rule(
+    *rungs: str,
+    name: str = "river-level",
+    channel: str = "st0007/wl",
+    unit: str = "m",
+    datum: str = "Luoling",
+) -> str:
+    """Return a rule of a ladder; its parameters end the text, so that more may follow."""
     return f"""
 [[rule]]
-id = "river"
+id = "{name}"
 pack = "generic-level"
-channels = ["st1/wl"]
+channels = ["{channel}"]
 [rule.parameters]
-unit = "m"
-datum = "Local"
-hold_s = 0
-levels = [{", ".join(levels)}]
+unit = "{unit}"
+datum = "{datum}"
+levels = [{", ".join(rungs)}]
 """
 
 
+def rain_rule(channel: str, name: str = "storm") -> str:
+    return f'[[rule]]\nid = "{name}"\npack = "cn-rain-signals"\nchannels = ["{channel}"]\n'
+
+
+def river(*rungs: str) -> str:
+    """Return a rule over the level of that station, without a hold."""
+    return level_rule(*rungs, name="river", channel="st1/wl", datum="Local") + "hold_s = 0\n"
+
+
+BLUE, RED = rung("blue", 3.0, 2.8), rung("red", 5.0, 4.8)
 RIVER = river(BLUE, RED)
-STORM = """[[rule]]
-id = "storm"
-pack = "cn-rain-signals"
-channels = ["st1/rn"]
-"""
+STORM = rain_rule("st1/rn")
 SILENT = """[[rule]]
 id = "silent"
 pack = "absence"
