@@ -85,7 +85,7 @@ class City:
 
     async def listening(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            while not await _listens(self.port):
+            while not await docker.listens(self.port):
                 assert self.child is not None
                 assert self.child.poll() is None, self.log.read_text()
                 await asyncio.sleep(0.02)
@@ -120,16 +120,6 @@ async def broker(folder: Path) -> AsyncIterator[City]:
         yield city
     finally:
         city.stop()
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    await writer.wait_closed()
-    return True
 
 
 async def test_a_gateway_speaks_under_its_own_name_only(tmp_path: Path) -> None:
@@ -218,7 +208,7 @@ async def test_the_broker_waits_for_the_centres_files_and_ends_in_order(tmp_path
             await city.listening()
     finally:
         assert city.stop() == 0
-    assert not await _listens(city.port), "mosquitto has ended with its script"
+    assert not await docker.listens(city.port), "mosquitto has ended with its script"
 
 
 def mosquitto_below(pid: int) -> int:

@@ -61,7 +61,7 @@ async def front(folder: Path, centre: ApiCentre) -> AsyncIterator[Front]:
     child = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: ASYNC220  (outlives this call)
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not await _listens(port):
+            while not await docker.listens(port):
                 assert child.poll() is None, (folder / "nginx.log").read_text()
                 await asyncio.sleep(0.02)
         context = ssl.create_default_context(cafile=str(made / "ca/ca.pem"))
@@ -69,16 +69,6 @@ async def front(folder: Path, centre: ApiCentre) -> AsyncIterator[Front]:
     finally:
         child.terminate()
         child.wait(PATIENCE_S)
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    await writer.wait_closed()
-    return True
 
 
 @pytest.fixture

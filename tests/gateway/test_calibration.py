@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from rig.sheets import bench, calibrated, channel, logger
+from rig.sheets import STEINHART, bench, calibrated, channel, logger
 
 from egret_core.entries import meta_entry, read_metas
 from egret_core.errors import ConfigError
@@ -28,7 +28,6 @@ sheet = "no. 83807, 2026-05-04"
 temperature = { item = "thermistor", max_age_s = 600 }
 barometer = { channel = "st0007/baro", max_age_s = 1800 }
 """
-STEINHART = 'formula = "steinhart-hart"\na = 1.4051e-3\nb = 2.369e-4\nc = 1.019e-7\n'
 
 
 def piezometer(folder: Path, swap: tuple[str, str] = ("", "")) -> object:

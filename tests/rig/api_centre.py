@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from rig.catalogues import level_rule, rung
 
 from egret_aggregator.api.app import create_app
 from egret_aggregator.api.context import Context
@@ -80,22 +81,10 @@ id = "temp"
 quantity = "temperature"
 feed = "feeder1"
 """
-RULES = """
-[[rule]]
-id = "river-level"
-pack = "generic-level"
-channels = ["st0007/wl"]
-[rule.parameters]
-unit = "m"
-datum = "Luoling"
-levels = [
-  { level = "blue", raise = 3.0, clear = 2.8 },
-  { level = "red", raise = 4.0, clear = 3.8 },
-]
-persistence_s = 0
-hold_s = 0
-flap_s = 0
-"""
+RULES = (
+    level_rule(rung("blue", 3.0, 2.8), rung("red", 4.0, 3.8))
+    + "persistence_s = 0\nhold_s = 0\nflap_s = 0\n"
+)
 
 
 @dataclass

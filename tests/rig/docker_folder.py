@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -59,3 +60,14 @@ def prepared(folder: Path) -> Path:
         done = run(made / script)
         assert done.returncode == 0, done.stderr
     return made
+
+
+async def listens(port: int) -> bool:
+    """Tell whether somebody answers at a port of this machine."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True

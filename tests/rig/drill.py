@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from rig.broker import BROKERS
+from rig.catalogues import level_rule, rung
 from rig.influxd import running_influxd
 from rig.libmodbus import LibmodbusSlave
 from rig.line import BAUD, Centre, Field, station_toml, until
@@ -24,17 +25,7 @@ if TYPE_CHECKING:
 SERIALS_MAX = 60_000  # each is one u16; more than the longest drill serves
 PERIOD_S = 0.05
 SETTLE_S = 120  # a resend after a lost ack takes 10 s and more
-RULES = """
-[[rule]]
-id = "river-level"
-pack = "generic-level"
-channels = ["st1/wl"]
-[rule.parameters]
-unit = "m"
-datum = "gauge"
-levels = [ { level = "red", raise = 50.0, clear = 40.0 } ]
-hold_s = 0
-"""
+RULES = level_rule(rung("red", 50.0, 40.0), channel="st1/wl", datum="gauge") + "hold_s = 0\n"
 
 
 class Box:

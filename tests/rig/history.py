@@ -6,6 +6,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, NamedTuple
 
+from rig.catalogues import LIMIT, RIVER, SILENT, STATIONS, STORM
 from rig.centre_process import settings_file
 from rig.judging import fill, journal_in
 from rig.rulebook import START_MS, Arrival, at, shuffled, timeline
@@ -25,45 +26,7 @@ if TYPE_CHECKING:
 
 LIMIT_S = 60
 TOGETHER = 50  # entries of one commit
-STATIONS = """
-[[station]]
-id = "st1"
-name = "A"
-latitude = 1
-longitude = 2
-[[station.channel]]
-id = "wl"
-quantity = "water_level"
-datum = "Local"
-gateway = "GW-1"
-[[station.channel]]
-id = "rn"
-quantity = "rain_total"
-gateway = "GW-1"
-"""
-RIVER = """
-[[rule]]
-id = "river"
-pack = "generic-level"
-channels = ["st1/wl"]
-[rule.parameters]
-unit = "m"
-datum = "Local"
-hold_s = 0
-levels = [{ level = "blue", raise = 3.0, clear = 2.8 }, { level = "red", raise = 5.0, clear = 4.8 }]
-"""
-RULES = f"""{RIVER}
-[[rule]]
-id = "storm"
-pack = "cn-rain-signals"
-channels = ["st1/rn"]
-[[rule]]
-id = "silent"
-pack = "absence"
-channels = ["st1/*", "gateway/GW-1"]
-[rule.parameters]
-limit_s = 900
-"""
+RULES = f"{RIVER}{STORM}{SILENT}{LIMIT}"
 
 
 class Past(NamedTuple):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from egret_core.rules.step import Item
 
+TESTS = Path(__file__).parents[1]
 LOG = "1" * 32
 MB = 2**20
 
@@ -71,6 +72,25 @@ def events_in(folder: Path) -> dict[str, ConditionEvent]:
         event = ConditionEvent(**row)
         out.setdefault(event.id, event)
     return out
+
+
+async def until_killed(folder: Path, lines: int, last: int) -> bool:
+    """Run a judge, kill it after so many reads; tell whether it had reached the last entry."""
+    paths = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": paths.strip(os.pathsep)}
+    command = (sys.executable, "-m", "rig.judging", str(folder))
+    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=env)
+    assert child.stdout is not None
+    try:
+        position = 0
+        while lines and position < last:
+            line = await child.stdout.readline()
+            assert line, "the judge ended by itself"
+            position, lines = int(line), lines - 1
+        return position >= last
+    finally:
+        child.kill()
+        await child.wait()
 
 
 async def main(folder: Path) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any, Self
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from rig.demo_process import ended, ready
 
-STOP_S = 10  # a process that does not end by then is killed
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
 
 
 class PacedLine:
@@ -39,22 +38,11 @@ class PacedLine:
         self.unplug()
 
     def plug(self) -> None:
-        command = [sys.executable, "-m", "egret_demo.paced_bus", *self._arguments]
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
+        self._process = ready("paced_bus", *self._arguments)
 
     def unplug(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()
-        try:
-            out, _ = process.communicate(timeout=STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise
+        out = ended(process)
         self.report = json.loads(out) if out else {}

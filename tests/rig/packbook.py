@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from egret_core.rules.binding import bind
 from egret_core.rules.packs import parse_pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from egret_core.rules.event import ConditionEvent
     from egret_core.rules.model import BoundRule, ChannelPlace
@@ -23,11 +24,15 @@ PACKS = {p.stem: parse_pack(p.read_text(), p.name) for p in sorted(FOLDER.glob("
 RIVER, GAUGE = place(), place("rn", "rain_total")
 
 
+def bound_to(text: str, *places: ChannelPlace) -> tuple[BoundRule, ...]:
+    """Return the rules of a text over these channels."""
+    return bind(text, "rules.toml", PACKS, {(one.station, one.channel): one for one in places})
+
+
 def of_pack(pack: str, on: ChannelPlace, parameters: str = "") -> BoundRule:
     """Return the rule of a pack on one channel."""
     text = f'[[rule]]\nid = "r"\npack = "{pack}"\nchannels = ["{on.name}"]\n'
-    places = {(on.station, on.channel): on}
-    (rule,) = bind(f"{text}[rule.parameters]\n{parameters}", "rules.toml", PACKS, places)
+    (rule,) = bound_to(f"{text}[rule.parameters]\n{parameters}", on)
     return rule
 
 
@@ -38,6 +43,15 @@ def refused(pack: str, on: ChannelPlace, parameters: str) -> tuple[str, str]:
     assert caught.value.file == "rules.toml"
     assert caught.value.remedy
     return caught.value.key.removeprefix("rule[0].parameters."), caught.value.remedy
+
+
+@contextmanager
+def refusal(key: str, remedy: str) -> Iterator[None]:
+    """Within it a rule is refused, at a key of its parameters and with this in the remedy."""
+    with pytest.raises(ConfigError) as caught:
+        yield
+    assert caught.value.key == f"rule[0].parameters.{key}"
+    assert remedy in caught.value.remedy
 
 
 def judged(

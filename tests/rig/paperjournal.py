@@ -14,15 +14,19 @@ from egret_core.codec import encode_batch
 from egret_core.entries import entries_of, meta_entry
 from egret_core.messages import Batch, ClockStamp, Kind
 from egret_core.partition import ALL, partition_of
+from egret_core.rules.step import Receipt, Tick
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from egret_aggregator.judge import Judge
     from egret_core.messages import ChannelMeta
     from egret_core.reading import Reading
+    from egret_core.rules.step import Item
 
 LOG = "0" * 32
 CLOCK = ClockStamp("ntp", 0)
+LIMIT_S = 30  # generous: what is on paper takes no second
 
 
 class PaperJournal:
@@ -94,3 +98,24 @@ class PaperJournal:
             self.entries.append(Entry(at, partition, kind, gateway, log, at, now_ms, payload))
             self._committed.notify_all()
         return at
+
+
+async def written(journal: PaperJournal, items: Iterable[Item]) -> None:
+    """Commit readings and ticks in their order."""
+    for item in items:
+        if isinstance(item, Receipt):
+            await journal.readings(item.gateway, item.received_ms, item.readings)
+        else:
+            assert isinstance(item, Tick), item
+            await journal.tick(item.now_ms)
+
+
+async def run_to_end(judge: Judge, journal: PaperJournal) -> None:
+    """Run until every entry is judged, then stop it as a kill would."""
+    async with asyncio.timeout(LIMIT_S):
+        task = asyncio.create_task(judge.run())
+        while judge.health()["position"] < len(journal.entries) or not journal.entries:
+            await asyncio.sleep(0)
+            assert not task.done(), task.exception()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

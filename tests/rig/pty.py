@@ -9,12 +9,12 @@ import subprocess
 import termios
 import threading
 import tty
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 START_S = 10
 STOP_S = 10
@@ -25,40 +25,11 @@ def why_no_pair() -> str:
     return "" if shutil.which("socat") else "socat is not installed"
 
 
-class PtyPair:
-    """`with PtyPair(folder) as pair`: `pair.near` and `pair.far`, joined by socat."""
+class Socat:
+    """Two ends joined by socat, once it has told of them in these words."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.near = folder / "near"
-        self.far = folder / "far"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        ends = [f"PTY,raw,echo=0,link={link}" for link in (self.near, self.far)]
-        self._process = subprocess.Popen(
-            ["socat", "-d", "-d", *ends], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
-        )
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if b"starting data transfer loop" in line:
-                return self
-        raise RuntimeError("socat ended")
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        self._process.communicate(timeout=STOP_S)
-
-
-class Bridge:
-    """`with Bridge(port, tty)`: one TCP connection of loopback to a tty, as a serial server's."""
-
-    def __init__(self, number: int, path: Path) -> None:
-        self._ends = [
-            f"TCP-LISTEN:{number},bind=127.0.0.1,reuseaddr",
-            f"FILE:{path},raw,echo=0",
-        ]
+    def __init__(self, ends: Sequence[str], ready: bytes) -> None:
+        self._ends, self._ready = ends, ready
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -67,7 +38,7 @@ class Bridge:
         )
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            if b"listening on" in line:
+            if self._ready in line:
                 return self
         raise RuntimeError("socat ended")
 
@@ -75,6 +46,25 @@ class Bridge:
         assert self._process is not None
         self._process.terminate()
         self._process.communicate(timeout=STOP_S)
+
+
+class PtyPair(Socat):
+    """`with PtyPair(folder) as pair`: `pair.near` and `pair.far`, joined by socat."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.near = folder / "near"
+        self.far = folder / "far"
+        ends = [f"PTY,raw,echo=0,link={link}" for link in (self.near, self.far)]
+        super().__init__(ends, b"starting data transfer loop")
+
+
+class Bridge(Socat):
+    """`with Bridge(port, tty)`: one TCP connection of loopback to a tty, as a serial server's."""
+
+    def __init__(self, number: int, path: Path) -> None:
+        ends = [f"TCP-LISTEN:{number},bind=127.0.0.1,reuseaddr", f"FILE:{path},raw,echo=0"]
+        super().__init__(ends, b"listening on")
 
 
 class FarEnd:
@@ -127,3 +117,22 @@ class FarEnd:
                 back = self._answer(os.read(self._ours, 4096))
                 if back:
                     os.write(self._ours, back)
+
+
+@contextmanager
+def saying(data: bytes, every_s: float) -> Iterator[FarEnd]:
+    """Say the same again and again, from before the port is opened."""
+    stop = threading.Event()
+    with FarEnd(lambda _: b"") as far:
+
+        def talk() -> None:
+            while not stop.wait(every_s):
+                far.send(data)
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        try:
+            yield far
+        finally:
+            stop.set()
+            thread.join(STOP_S)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 from rig.broker import running_broker
+from rig.catalogues import level_rule, rung
 from rig.drill import PERIOD_S, SETTLE_S, Box
 from rig.gatewaylike import GatewayLike
 from rig.gauge import Gauge
@@ -24,17 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HAND = "gw2"  # a gateway played by hand: it owns st2
-RULES = """
-[[rule]]
-id = "river-level"
-pack = "generic-level"
-channels = ["st2/wl"]
-[rule.parameters]
-unit = "m"
-datum = "gauge"
-levels = [ { level = "red", raise = 3.0, clear = 2.8 } ]
-hold_s = 0
-"""
+RULES = level_rule(rung("red", 3.0, 2.8), channel="st2/wl", datum="gauge") + "hold_s = 0\n"
 
 
 @dataclass

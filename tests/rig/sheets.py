@@ -32,6 +32,18 @@ SHEET = """
 """
 
 
+WIRE = """formula = "vw-linear-r1-r0"
+quantity = "pore_pressure"
+unit = "kPa"
+g = -0.04
+r0 = 8900
+k = 0.05
+t0 = 20
+temperature = { item = "thermistor", max_age_s = 60 }
+"""
+STEINHART = 'formula = "steinhart-hart"\na = 1.4051e-3\nb = 2.369e-4\nc = 1.019e-7\n'
+
+
 def logger(*channels: str, unit: int = 7, period_s: float = 60) -> str:
     """Return the lines of one bench logger."""
     return HEAD.format(unit=unit, period_s=period_s) + "".join(channels)

@@ -45,6 +45,13 @@ def stage(
     return STAGE.format(profile=profile, unit=unit, channel=channel, period_s=period_s) + more
 
 
+def device_lines(profile: str, *channels: str, period_s: float) -> str:
+    """Return the lines of a device at unit 7 whose channels are named as its items."""
+    head = f'profile = "{profile}"\nunit = 7\nstation = "st0007"\nperiod_s = {period_s}\n'
+    named = "".join(f'[bus.device.channels.{one}]\nchannel = "{one}"\n' for one in channels)
+    return f"\n[[bus.device]]\n{head}{named}"
+
+
 def site(
     folder: Path,
     *,

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rig.catalogues import BLUE, RED, level_rule, rain_rule
 from rig.centre_half import free_port
 from rig.centre_process import PATIENCE_S, CentreProcess, settings_file
 from rig.gatewaylike import GatewayLike
@@ -29,24 +30,8 @@ SCALE = 60
 HOUR_MS = 3_600_000
 AWAY_MS = 14 * HOUR_MS
 GATEWAY = "XM-TA-0042"
-RULES = """
-[[rule]]
-id = "river-level"
-pack = "generic-level"
-channels = ["st0007/wl"]
-[rule.parameters]
-unit = "m"
-datum = "Luoling"
-hold_s = 0
-levels = [
-  { level = "blue", raise = 3.0, clear = 2.8 },
-  { level = "red", raise = 5.0, clear = 4.8 },
-]
-[[rule]]
-id = "storm"
-pack = "cn-rain-signals"
-channels = ["st0007/rain"]
-[[rule]]
+RULES = f"""{level_rule(BLUE, RED)}hold_s = 0
+{rain_rule("st0007/rain")}[[rule]]
 id = "silent"
 pack = "absence"
 channels = ["st0007/wl"]

@@ -7,14 +7,13 @@ read that runs over an undeclared register fails here as it would on a device.
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from rig import golden
 from rig.libmodbus import LibmodbusSlave, why_missing
-from rig.pty import FarEnd, PtyPair, why_no_pair
+from rig.pty import FarEnd, PtyPair, saying, why_no_pair
 from rig.sdi12_field import Sdi12Field
 from rig.site import site
 
@@ -99,20 +98,8 @@ def talking(reading: golden.Reading) -> Iterator[FarEnd]:
         with FarEnd(lambda data: said if data == reading.asked.encode() else b"") as far:
             yield far
         return
-    stop = threading.Event()
-    with FarEnd(lambda _: b"") as far:
-
-        def talk() -> None:
-            while not stop.wait(AGAIN_S):
-                far.send(said)
-
-        thread = threading.Thread(target=talk, daemon=True)
-        thread.start()
-        try:
-            yield far
-        finally:
-            stop.set()
-            thread.join(10)
+    with saying(said, AGAIN_S) as far:
+        yield far
 
 
 @pytest.mark.parametrize(("name", "reading"), readings(profiles.Nmea, profiles.Text))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.broker import running_broker
+from rig.catalogues import level_rule, rung
 from rig.console import CENTRE, typed
 from rig.gauge import Gauge
 from rig.line import Centre, Field, station_toml, until
@@ -43,19 +44,8 @@ SCALE = 20
 LIMIT_S = 90  # scaled, 4.5 s on the wall: a busy machine's pause is no silence
 PERIOD_S = 4.0  # scaled: five readings a second, of which the box keeps 64 at hand
 ABOVE_YELLOW, ABOVE_RED, LOW = 320, 530, 120  # hundredths of a foot
-RULES = f"""
-[[rule]]
-id = "river-level"
-pack = "generic-level"
-channels = ["st1/wl"]
-[rule.parameters]
-unit = "ft"
-datum = "gauge"
-levels = [
-  {{ level = "yellow", raise = 3.0, clear = 2.8 }},
-  {{ level = "red", raise = 5.0, clear = 4.8 }},
-]
-hold_s = 0
+LADDER = rung("yellow", 3.0, 2.8), rung("red", 5.0, 4.8)
+RULES = f"""{level_rule(*LADDER, channel="st1/wl", unit="ft", datum="gauge")}hold_s = 0
 [[rule]]
 id = "silent"
 pack = "absence"

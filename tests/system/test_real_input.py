@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rig.broker import Broker
+from rig.catalogues import level_rule, rung
 from rig.libmodbus import LibmodbusSlave, why_missing
 from rig.line import Centre, Field, station_toml, until
 from rig.paced import PacedLine
@@ -28,17 +29,10 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parents[3] / "shared/data/stream_plumtree_2016_2017/stage_5min.csv.gz"
 BAUD = 9600
 FLOOD_FROM, FLOOD_TO = "2017-08-18 20:00", "2017-08-19 06:00"
-RULES = """
-[[rule]]
-id = "river-level"
-pack = "generic-level"
-channels = ["st1/wl"]
-[rule.parameters]
-unit = "ft"
-datum = "gauge"
-levels = [ { level = "yellow", raise = 3.0, clear = 2.9 } ]
-hold_s = 0
-"""
+RULES = (
+    level_rule(rung("yellow", 3.0, 2.9), channel="st1/wl", unit="ft", datum="gauge")
+    + "hold_s = 0\n"
+)
 
 pytestmark = [
     pytest.mark.system,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.broker import running_broker
+from rig.catalogues import level_rule, rung
 from rig.console import GATEWAY, typed
 from rig.gauge import Gauge
 from rig.line import Centre, Field, station_toml, until
@@ -31,20 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.system
-RULES = """
-[[rule]]
-id = "river-level"
-pack = "generic-level"
-channels = ["st1/wl"]
-[rule.parameters]
-unit = "ft"
-datum = "gauge"
-levels = [
-  { level = "yellow", raise = 3.0, clear = 2.8 },
-  { level = "red", raise = 5.0, clear = 4.8 },
-]
-hold_s = 0
-"""
+LADDER = rung("yellow", 3.0, 2.8), rung("red", 5.0, 4.8)
+RULES = level_rule(*LADDER, channel="st1/wl", unit="ft", datum="gauge") + "hold_s = 0\n"
 CALM, LIFTED = 120, 610  # hundredths of a foot
 CALM_M, LIFTED_M = 1.2 * 0.3048, 6.1 * 0.3048
 

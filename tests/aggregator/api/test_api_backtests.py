@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rig.api_centre import api_centre
+from rig.catalogues import level_rule, rung
 from rig.events import event
 
 from egret_aggregator.backtest import request
@@ -29,16 +30,7 @@ ECHO = (
     "if asked['to_ms'] > asked['from_ms'] + 10**8: time.sleep(60)\n"
     "print(json.dumps({'result': asked}), flush=True)"
 )
-RULES = """
-[[rule]]
-id = "flow"
-pack = "generic-level"
-channels = ["st0008/wl"]
-[rule.parameters]
-unit = "m"
-datum = "Dam"
-levels = [{ level = "blue", raise = 3.0 }]
-"""
+RULES = level_rule(rung("blue", 3.0), name="flow", channel="st0008/wl", datum="Dam")
 
 
 @pytest.fixture

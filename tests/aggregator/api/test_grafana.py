@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rig.api_centre import FED, NOW_MS, STATIONS, ApiCentre, api_centre
+from rig.catalogues import level_rule, rain_rule, rung
 from rig.events import STORM_MS, event, forecast
 
 from egret_aggregator.api import warning_walk
@@ -307,23 +308,8 @@ async def test_figures_are_rows(centre: ApiCentre) -> None:
     assert await table(centre, "figures?name=egret_none") == []
 
 
-RULES = """
-[[rule]]
-id = "river-level"
-pack = "generic-level"
-channels = ["st0007/wl"]
-[rule.parameters]
-unit = "cm"
-datum = "Luoling"
-levels = [
-  { level = "blue", raise = 300, clear = 280 },
-  { level = "red", raise = 400, clear = 380 },
-]
-[[rule]]
-id = "rain"
-pack = "cn-rain-signals"
-channels = ["st0007/rain"]
-[[rule]]
+LADDER = level_rule(rung("blue", 300, 280), rung("red", 400, 380), unit="cm")
+RULES = f"""{LADDER}{rain_rule("st0007/rain", "rain")}[[rule]]
 id = "silence"
 pack = "absence"
 channels = ["st0008/wl", "gateway/XM-TA-0042"]

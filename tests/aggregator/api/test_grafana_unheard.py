@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from rig.catalogues import STATIONS
 from rig.events import STORM_MS, event, forecast
-from rig.history import STATIONS
 
 from egret_aggregator import catalogue
 from egret_aggregator.api import grafana_rows as rows

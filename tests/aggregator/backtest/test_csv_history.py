@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
-from rig.history import RULES, STATIONS, river
+from rig.catalogues import STATIONS
+from rig.history import RULES, river
 from rig.rulebook import START_MS, at
 
 from egret_aggregator import catalogue

@@ -8,7 +8,7 @@ import os
 import sys
 
 import pytest
-from rig.history import RIVER, STATIONS
+from rig.catalogues import RIVER, STATIONS
 
 from egret_aggregator import catalogue
 from egret_aggregator.backtest import Span, jobs, request

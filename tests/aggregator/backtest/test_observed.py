@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.history import STATIONS
+from rig.catalogues import STATIONS
 from rig.rulebook import bound, ladder, place, rain, silence
 
 from egret_aggregator import catalogue

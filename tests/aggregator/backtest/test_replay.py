@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rig.history import RIVER, STATIONS, Past, folder_of, lived
+from rig.catalogues import LEVEL, RIVER, STATION, STATIONS
+from rig.history import Past, folder_of, lived
 from rig.rulebook import START_MS, at
 
 from egret_aggregator import catalogue
@@ -198,35 +199,11 @@ async def test_channels_that_no_rule_judges_are_not_read() -> None:
     assert set(asked) == {"wl"}
 
 
-NEIGHBOURS = """
-[[station]]
-id = "st1"
-name = "A"
-latitude = 1
-longitude = 2
-[[station.channel]]
-id = "wl"
-quantity = "water_level"
-datum = "Local"
-gateway = "GW-1"
-[station.channel.screening]
+BESIDE = """[station.channel.screening]
 unit = "m"
 neighbours = { channels = ["st2/wl"], off_by = 1.0, least = 1 }
-[[station]]
-id = "st2"
-name = "B"
-latitude = 1
-longitude = 2
-[[station.channel]]
-id = "wl"
-quantity = "water_level"
-datum = "Local"
-gateway = "GW-1"
-[[station.channel]]
-id = "rn"
-quantity = "rain_total"
-gateway = "GW-1"
 """
+NEIGHBOURS = STATION + LEVEL + BESIDE + STATIONS.replace('"st1"', '"st2"').replace('"A"', '"B"')
 
 
 async def test_what_screening_asks_of_neighbours_is_read_too() -> None:

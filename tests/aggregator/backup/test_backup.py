@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig import databases
-from rig.backups import backed_up, put_back
+from rig.backups import backed_up, backed_up_at, put_back
 from rig.small_centre import SmallCentre
 
 from egret_aggregator import config, data_lock
@@ -67,10 +67,7 @@ async def test_what_happens_between_the_copies_is_in_it_once(
 @pytest.mark.usefixtures("engine")
 async def test_the_ledger_goes_on_with_a_line_that_says_so(tmp_path: Path) -> None:
     centre = SmallCentre(tmp_path)
-    async with centre.running():
-        await centre.levels(1, 4.5)
-        await centre.quiet()
-        manifest = await backed_up(centre, tmp_path / "backup")
+    manifest = await backed_up_at(4.5, centre, tmp_path / "backup")
     shutil.rmtree(centre.data)
     other = SmallCentre(tmp_path / "other")
     restored = await put_back(other, tmp_path / "backup")
@@ -150,10 +147,7 @@ async def test_a_restore_cut_short_is_seen_and_done_again(
 async def test_a_database_with_another_ledger_is_left_alone(tmp_path: Path, engine: str) -> None:
     centre, other = SmallCentre(tmp_path), SmallCentre(tmp_path / "other")
     for one, level in ((centre, 4.5), (other, 4.6)):
-        async with one.running():
-            await one.levels(1, level)
-            await one.quiet()
-            await backed_up(one, one.data.parent / "backup")
+        await backed_up_at(level, one, one.data.parent / "backup")
     shutil.rmtree(other.data)
     before = databases.rows(other.data / "egret.db", "SELECT * FROM ledger ORDER BY seq")
     with pytest.raises(BackupError, match="holds another ledger: restore into an empty"):
@@ -225,10 +219,7 @@ async def test_only_the_owner_may_read_it_and_secrets_come_when_asked_for(tmp_pa
 
 async def test_a_catalogue_that_is_there_stays_and_the_difference_is_named(tmp_path: Path) -> None:
     centre = SmallCentre(tmp_path)
-    async with centre.running():
-        await centre.levels(1, 1.0)
-        await centre.quiet()
-        await backed_up(centre, tmp_path / "backup")
+    await backed_up_at(1.0, centre, tmp_path / "backup")
     shutil.rmtree(centre.data)
     rules = centre.settings.catalogue / "rules.toml"
     rules.write_text(rules.read_text() + "# edited since\n")

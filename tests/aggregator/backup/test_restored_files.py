@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 import shutil
 import stat
@@ -14,13 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rig.backups import backed_up, put_back, quiet
+from rig.backups import backed_up, backed_up_at, put_back, told_of
 from rig.small_centre import SmallCentre
 
 from egret_aggregator import config, data_lock
 from egret_aggregator.backup import folder as place
 from egret_aggregator.backup import inventory
-from egret_aggregator.backup.manifest import PARTS, Copy, encode
+from egret_aggregator.backup.manifest import PARTS
 from egret_aggregator.errors import BackupError
 from egret_aggregator.journal.copying import JournalCopy
 
@@ -71,10 +70,7 @@ async def test_a_catalogue_half_put_back_is_put_back_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     centre = SmallCentre(tmp_path)
-    async with centre.running():
-        await centre.levels(1, 1.0)
-        await centre.quiet()
-        await backed_up(centre, tmp_path / "backup")
+    await backed_up_at(1.0, centre, tmp_path / "backup")
     shutil.rmtree(centre.data)
     rules = centre.settings.catalogue / "rules.toml"
     whole = rules.read_text()
@@ -127,12 +123,7 @@ async def test_a_database_store_without_its_file_or_with_another_is_said(tmp_pat
     shutil.copy(
         tmp_path / "backup" / "data" / "series.db", tmp_path / "torn" / "data" / "influx.db"
     )
-    manifest = place.checked(tmp_path / "torn", quiet)
-    more = next(file for file in manifest.files if file.path == "data/series.db")
-    files = (*manifest.files, dataclasses.replace(more, path="data/influx.db"))
-    (tmp_path / "torn" / "manifest.json").write_text(
-        encode(dataclasses.replace(manifest, files=files))
-    )
+    told_of(tmp_path / "torn", "data/influx.db")
     path = tmp_path / "centre.toml"
     path.write_text(path.read_text() + '[store]\nkind = "influx"\nurl = "http://127.0.0.1:1"\n')
     centre.settings = config.load(path)
@@ -168,18 +159,11 @@ async def test_a_disk_that_fills_under_the_journals_copy_is_said(
 
 async def test_what_the_settings_have_no_place_for_is_named(tmp_path: Path) -> None:
     centre = SmallCentre(tmp_path)
-    async with centre.running():
-        await centre.levels(1, 1.0)
-        await centre.quiet()
-        await backed_up(centre, tmp_path / "backup")
+    await backed_up_at(1.0, centre, tmp_path / "backup")
     own = tmp_path / "backup" / "enrolment" / "ca.pem"
     own.parent.mkdir()
     own.write_text("public")
-    manifest = place.checked(tmp_path / "backup", quiet)
-    ca = Copy("enrolment/ca.pem", 6, place.digest(own, "ca.pem", quiet))
-    (tmp_path / "backup" / "manifest.json").write_text(
-        encode(dataclasses.replace(manifest, files=(*manifest.files, ca)))
-    )
+    told_of(tmp_path / "backup", "enrolment/ca.pem")
     shutil.rmtree(centre.data)
     restored = await put_back(centre, tmp_path / "backup")
     assert restored.homeless == ["enrolment/ca.pem"]
@@ -195,10 +179,7 @@ def test_an_enrolment_goes_back_to_where_the_settings_name_it(tmp_path: Path, wh
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root works for another user")
 async def test_what_root_puts_back_belongs_to_the_folders_owner(tmp_path: Path) -> None:
     centre = SmallCentre(tmp_path)
-    async with centre.running():
-        await centre.levels(1, 4.5)
-        await centre.quiet()
-        await backed_up(centre, tmp_path / "backup")
+    await backed_up_at(4.5, centre, tmp_path / "backup")
     shutil.rmtree(centre.data)
     rules = centre.settings.catalogue / "rules.toml"
     rules.unlink()

@@ -7,7 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rig.history import RIVER, STATIONS, Past, folder_of, lived
+from rig.catalogues import RIVER, STATIONS
+from rig.history import Past, folder_of, lived
 from rig.rulebook import START_MS
 
 from egret_aggregator.api.times import rfc3339

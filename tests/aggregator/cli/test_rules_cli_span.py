@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rig.history import RIVER, folder_of
+from rig.catalogues import RIVER
+from rig.history import folder_of
 
 from egret_aggregator.cli import main
 

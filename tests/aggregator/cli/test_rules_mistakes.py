@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rig.history import RIVER, folder_of
+from rig.catalogues import RIVER
+from rig.history import folder_of
 
 from egret_aggregator.cli import main
 

@@ -6,10 +6,11 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rig.paperjournal import PaperJournal
+from rig.catalogues import LIMIT, RIVER, SILENT, STATIONS, STORM, catalogue_in
+from rig.history import river
+from rig.paperjournal import PaperJournal, run_to_end, written
 from rig.rulebook import GATEWAY, START_MS, at, prompt, shuffled, timeline
 
-from egret_aggregator.catalogue import Catalogue, load
 from egret_aggregator.judge import CONSUMER, Judge
 from egret_core.messages import ChannelMeta
 from egret_core.partition import ALL
@@ -19,46 +20,11 @@ from egret_core.rules.event import ConditionEvent, Phase, settled_hash
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from egret_aggregator.catalogue import Catalogue
+
 LIMIT_S = 30  # generous: nothing here takes a second
 
-STATIONS = """
-[[station]]
-id = "st1"
-name = "A"
-latitude = 1
-longitude = 2
-[[station.channel]]
-id = "wl"
-quantity = "water_level"
-datum = "Local"
-gateway = "GW-1"
-[[station.channel]]
-id = "rn"
-quantity = "rain_total"
-gateway = "GW-1"
-"""
-RULES = """
-[[rule]]
-id = "river"
-pack = "generic-level"
-channels = ["st1/wl"]
-[rule.parameters]
-unit = "m"
-datum = "Local"
-levels = [{ level = "blue", raise = 3.0, clear = 2.8 }, { level = "red", raise = 5.0, clear = 4.8 }]
-hold_s = 0
-flap_s = 0
-[[rule]]
-id = "storm"
-pack = "cn-rain-signals"
-channels = ["st1/rn"]
-[[rule]]
-id = "silent"
-pack = "absence"
-channels = ["st1/*", "gateway/GW-1"]
-[rule.parameters]
-limit_s = 900
-"""
+RULES = f"{RIVER}flap_s = 0\n{STORM}{SILENT}{LIMIT}"
 
 
 class Sink:
@@ -83,48 +49,12 @@ class Sink:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "stations.toml").write_text(STATIONS)
-    (tmp_path / "rules.toml").write_text(RULES)
-    return tmp_path
-
-
-@pytest.fixture
-def catalogue(folder: Path) -> Catalogue:
-    return load(folder)
-
-
-def river(steps: int = 400, seed: int = 3, silent: Any = (120, 160)) -> list[Reading]:
-    dice, level, out = random.Random(seed), 2.5, []
-    for n in range(steps):
-        level = max(0.5, level + dice.choice((-0.4, 0.0, 0.42)) + 0.02 * (3 - level))
-        if not silent[0] <= n < silent[1]:
-            out.append(Reading("st1", "wl", at(60 * n), round(level, 3)))
-            out.append(Reading("st1", "rn", at(60 * n + 5), round(100 + 0.31 * n, 3)))
-    return out
-
-
-async def written(journal: PaperJournal, items: Any) -> None:
-    for item in items:
-        if hasattr(item, "readings"):
-            await journal.readings(item.gateway, item.received_ms, item.readings)
-        else:
-            await journal.tick(item.now_ms)
+def catalogue(tmp_path: Path) -> Catalogue:
+    return catalogue_in(tmp_path, STATIONS, RULES)
 
 
 def judge_of(journal: PaperJournal, sink: Sink, catalogue: Catalogue) -> Judge:
     return Judge(journal, sink.take, catalogue, lambda: START_MS)
-
-
-async def run_to_end(judge: Judge, journal: PaperJournal) -> None:
-    """Run until every entry is judged, then stop it as a kill would."""
-    async with asyncio.timeout(LIMIT_S):
-        task = asyncio.create_task(judge.run())
-        while judge.health()["position"] < len(journal.entries) or not journal.entries:
-            await asyncio.sleep(0)
-            assert not task.done(), task.exception()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def judged(catalogue: Catalogue, items: Any) -> Any:
@@ -260,7 +190,7 @@ async def test_only_what_changed_is_saved(catalogue: Catalogue) -> None:
     assert set(seen) == {"channel/st1/wl", "gateway/GW-1"}
 
 
-async def test_a_change_takes_effect_at_its_entry(folder: Path, catalogue: Catalogue) -> None:
+async def test_a_change_takes_effect_at_its_entry(tmp_path: Path, catalogue: Catalogue) -> None:
     journal, sink = PaperJournal(), Sink()
     await run_to_end(judge_of(journal, sink, catalogue), journal)
     for second in (0, 60):
@@ -268,8 +198,7 @@ async def test_a_change_takes_effect_at_its_entry(folder: Path, catalogue: Catal
     # The centre stops here, its rules are edited, and it starts again: what was settled under the
     # old rules stays so; the reading at 60 s still waits and is settled under the new ones.
     edit = ("raise = 3.0, clear = 2.8", "raise = 2.0, clear = 1.8")
-    (folder / "rules.toml").write_text(RULES.replace(*edit))
-    edited = load(folder)
+    edited = catalogue_in(tmp_path, STATIONS, RULES.replace(*edit))
     second = judge_of(journal, sink, edited)
     await run_to_end(second, journal)
     assert sink.events == {}

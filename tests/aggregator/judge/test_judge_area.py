@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rig.catalogues import catalogue_in
 from rig.jointbook import PLACES, RAIN, RIVER, rivers_and_rain
-from rig.paperjournal import PaperJournal
+from rig.paperjournal import PaperJournal, run_to_end, written
 from rig.rulebook import GATEWAY, START_MS, at, prompt, reading, shuffled, timeline
 
 from egret_aggregator.catalogue import Catalogue, load
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-LIMIT_S = 30
 JOINT = """
 [[rule]]
 id = "agreed"
@@ -46,9 +45,7 @@ def stations() -> str:
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
-    (tmp_path / "stations.toml").write_text(stations())
-    (tmp_path / "rules.toml").write_text(RIVER + RAIN + JOINT)
-    return load(tmp_path)
+    return catalogue_in(tmp_path, stations(), RIVER + RAIN + JOINT)
 
 
 class Centre:
@@ -67,20 +64,9 @@ class Centre:
 
     async def run(self, catalogue: Catalogue, items: Sequence[Any] = ()) -> Judge:
         """Journal the items, judge to the end, and kill the judge."""
-        for item in items:
-            if hasattr(item, "readings"):
-                await self.journal.readings(item.gateway, item.received_ms, item.readings)
-            else:
-                await self.journal.tick(item.now_ms)
+        await written(self.journal, items)
         judge = Judge(self.journal, self.take, catalogue, lambda: START_MS)
-        async with asyncio.timeout(LIMIT_S):
-            task = asyncio.create_task(judge.run())
-            entries = self.journal.entries
-            while judge.health()["position"] < len(entries) or not entries:
-                await asyncio.sleep(0)
-                assert not task.done(), task.exception()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await run_to_end(judge, self.journal)
         return judge
 
 

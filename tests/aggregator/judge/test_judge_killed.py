@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import sys
 from pathlib import Path
 
 import pytest
-from rig.judging import events_in, fill, journal_in
+from rig.judging import events_in, fill, journal_in, until_killed
 from rig.rulebook import START_MS, river_and_storm, shuffled, timeline
 
 from egret_aggregator.catalogue import load
@@ -22,24 +20,6 @@ TESTS = Path(__file__).parents[2]
 CASE = TESTS / "scenarios" / "flood_wave"
 LIMIT_S = 120
 KILLS = 8
-
-
-async def until_killed(folder: Path, lines: int, last: int) -> bool:
-    """Run a judge, kill it after so many reads; tell whether it had reached the last entry."""
-    env = {**os.environ, "PYTHONPATH": str(TESTS)}
-    command = (sys.executable, "-m", "rig.judging", str(folder))
-    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=env)
-    assert child.stdout is not None
-    try:
-        position = 0
-        while lines and position < last:
-            line = await child.stdout.readline()
-            assert line, "the judge ended by itself"
-            position, lines = int(line), lines - 1
-        return position >= last
-    finally:
-        child.kill()
-        await child.wait()
 
 
 async def test_killed_again_and_again_it_says_what_an_unbroken_one_says(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rig.catalogues import LEVEL, RIVER, STATION, STORM, catalogue_in
 from rig.lookback import Watch, backlog, falls, live, past
 from rig.paperjournal import PaperJournal
 from rig.rulebook import START_MS, at, prompt, reading, timeline
 
 import egret_aggregator.retrospect as module
 from egret_aggregator import warmup
-from egret_aggregator.catalogue import Catalogue, load
 from egret_aggregator.errors import StoreError
 from egret_aggregator.judge import CONSUMER, Judge
 from egret_aggregator.store.memory import MemoryStore
@@ -26,36 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from egret_aggregator.catalogue import Catalogue
     from egret_aggregator.store import Page
     from egret_core.rules.step import Item
 
 LIMIT_S = 30
-STATIONS = """
-[[station]]
-id = "st1"
-name = "A"
-latitude = 1
-longitude = 2
-[[station.channel]]
-id = "wl"
-quantity = "water_level"
-datum = "Local"
-gateway = "GW-1"
-late_s = 30
-"""
+STATIONS = f"{STATION}{LEVEL}late_s = 30\n"
 GAUGE = (
     STATIONS.replace("wl", "rn").replace("water_level", "rain_total").replace('datum = "Local"', "")
 )
-RULES = """
-[[rule]]
-id = "river"
-pack = "generic-level"
-channels = ["st1/wl"]
-[rule.parameters]
-unit = "m"
-datum = "Local"
-hold_s = 0
-levels = [{ level = "blue", raise = 3.0, clear = 2.8 }, { level = "red", raise = 5.0, clear = 4.8 }]
+RULES = f"""{RIVER}
 [[rule]]
 id = "silent"
 pack = "absence"
@@ -159,9 +139,7 @@ class AwayStore(MemoryStore):
 
 @pytest.fixture
 async def house(tmp_path: Path) -> House:
-    (tmp_path / "stations.toml").write_text(STATIONS)
-    (tmp_path / "rules.toml").write_text(RULES)
-    made = House(load(tmp_path))
+    made = House(catalogue_in(tmp_path, STATIONS, RULES))
     await made.begin()
     return made
 
@@ -221,10 +199,8 @@ async def test_a_store_that_is_away_costs_no_wait_and_is_asked_again(house: Hous
 async def test_a_channel_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
     _, _, channel = STATIONS.partition("[[station.channel]]")
     second = "[[station.channel]]" + channel.replace("wl", "w2")
-    (tmp_path / "stations.toml").write_text(STATIONS + second)
     rules = RULES.partition('[[rule]]\nid = "silent"')[0].replace('"st1/wl"', '"st1/*"')
-    (tmp_path / "rules.toml").write_text(rules)
-    house = House(load(tmp_path))
+    house = House(catalogue_in(tmp_path, STATIONS + second, rules))
     await house.begin()
     house.store.broken = "wl"
     both = [
@@ -333,12 +309,11 @@ async def test_an_ended_judge_leaves_no_task_behind(house: House) -> None:
 
 
 async def test_an_index_is_brought_up_to_date_from_the_store(tmp_path: Path) -> None:
-    (tmp_path / "stations.toml").write_text(GAUGE)
-    (tmp_path / "rules.toml").write_text(
+    rules = (
         '[[rule]]\nid = "ground"\npack = "jma-soil-water"\nchannels = ["st1/rn"]\n'
         '[rule.parameters]\nlevels = [{ level = "red", raise = 60 }]\n'
     )
-    house = House(load(tmp_path))
+    house = House(catalogue_in(tmp_path, GAUGE, rules))
     await house.begin()
     rows = falls(*[0] * 5, *[30] * 40, *[0] * 40, step_s=600)
     heard = prompt([*rows[:5], *rows[45:]])
@@ -358,11 +333,7 @@ async def test_an_index_is_brought_up_to_date_from_the_store(tmp_path: Path) -> 
 @pytest.mark.parametrize("minutes", [0, 1, 30])
 async def test_a_storms_onset_is_no_matter_of_the_stores_pace(tmp_path: Path, minutes: int) -> None:
     """The store answers so late; the channel goes on meanwhile and is read on with from there."""
-    (tmp_path / "stations.toml").write_text(GAUGE)
-    (tmp_path / "rules.toml").write_text(
-        '[[rule]]\nid = "storm"\npack = "cn-rain-signals"\nchannels = ["st1/rn"]\n'
-    )
-    house = House(load(tmp_path))
+    house = House(catalogue_in(tmp_path, GAUGE, STORM))
     await house.begin()
     house.store.gate = asyncio.Event()
     rows = falls(*[0] * 800, *[10] * 100, *[0] * 60)  # away from minute 10 to 880

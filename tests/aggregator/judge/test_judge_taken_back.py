@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rig.history import RIVER, STATIONS
+from rig.catalogues import RIVER, STATIONS
 from rig.paperjournal import PaperJournal
 from rig.rulebook import GATEWAY, at
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rig.history import RIVER, STATIONS
+from rig.catalogues import RIVER, STATIONS
 from rig.paperjournal import PaperJournal
 from rig.rulebook import GATEWAY, at
 

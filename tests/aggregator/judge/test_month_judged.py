@@ -3,71 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.judging import events_in, fill, journal_in
+from rig.catalogues import GAUGE, LEVEL, RIVER, SILENT, STATION, STORM, catalogue_in
+from rig.judging import events_in, fill, journal_in, until_killed
 from rig.lookback import Watch, live, past
 from rig.month import DAY, FORTNIGHT, SEED, STEP_S, month
 from rig.rulebook import GATEWAY, START_MS, at
 
-from egret_aggregator.catalogue import Catalogue, load
 from egret_aggregator.recorder import Recorder
 from egret_aggregator.store import SqliteStore
 from egret_core.rules.event import settled_hash
 from egret_core.rules.step import Receipt, Tick
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from egret_aggregator.catalogue import Catalogue
     from egret_core.rules.step import Item
 
 pytestmark = pytest.mark.system
 
-TESTS = Path(__file__).parents[2]
 LIMIT_S = 120
 KILLS = 5
 DRY_END = (300, 1000, 2090, 4000)  # what is live again must not depend on the pace of a read
 BATCH = 200  # readings of one receipt, as a gateway cuts them
-STATIONS = """
-[[station]]
-id = "st1"
-name = "A"
-latitude = 1
-longitude = 2
-[[station.channel]]
-id = "wl"
-quantity = "water_level"
-datum = "Local"
-gateway = "GW-1"
-late_s = 30
-[[station.channel]]
-id = "rn"
-quantity = "rain_total"
-gateway = "GW-1"
-late_s = 30
-"""
-RULES = """
-[[rule]]
-id = "river"
-pack = "generic-level"
-channels = ["st1/wl"]
-[rule.parameters]
-unit = "m"
-datum = "Local"
-hold_s = 0
-levels = [{ level = "blue", raise = 3.0, clear = 2.8 }, { level = "red", raise = 5.0, clear = 4.8 }]
-[[rule]]
-id = "storm"
-pack = "cn-rain-signals"
-channels = ["st1/rn"]
-[[rule]]
-id = "silent"
-pack = "absence"
-channels = ["st1/*", "gateway/GW-1"]
-"""
+LATE = "late_s = 30\n"
+STATIONS = f"{STATION}{LEVEL}{LATE}{GAUGE}{LATE}"
 
 
 def items() -> list[Item]:
@@ -112,29 +76,8 @@ async def laid(folder: Path, catalogue: Catalogue, said: list[Item]) -> int:
     return last
 
 
-async def until_killed(folder: Path, lines: int, last: int) -> bool:
-    """Run a judge, kill it after so many reads; tell whether it had reached the last entry."""
-    paths = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-    env = {**os.environ, "PYTHONPATH": paths.strip(os.pathsep)}
-    command = (sys.executable, "-m", "rig.judging", str(folder))
-    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=env)
-    assert child.stdout is not None
-    try:
-        position = 0
-        while lines and position < last:
-            line = await child.stdout.readline()
-            assert line, "the judge ended by itself"
-            position, lines = int(line), lines - 1
-        return position >= last
-    finally:
-        child.kill()
-        await child.wait()
-
-
 async def test_killed_five_times_a_month_of_readings_says_the_same(tmp_path: Path) -> None:
-    (tmp_path / "stations.toml").write_text(STATIONS)
-    (tmp_path / "rules.toml").write_text(RULES)
-    catalogue, said = load(tmp_path), items()
+    catalogue, said = catalogue_in(tmp_path, STATIONS, RIVER + STORM + SILENT), items()
     expected = Watch(catalogue.places(), catalogue.rules).play(said)
     assert {event.hazard for event in past(expected)} == {"level", "rain"}
     assert {event.hazard for event in live(expected)} == {"level", "rain", "absence", "ticks"}

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rig.catalogues import STATIONS, catalogue_in
 from rig.judging import fill, journal_in
 from rig.rulebook import at, prompt, reading, shuffled, timeline
 from rig.rulebook import place as channel_place
 
 import egret_aggregator.warmup as module
-from egret_aggregator.catalogue import Catalogue, load
 from egret_aggregator.errors import StoreError
 from egret_aggregator.judge import Judge
 from egret_aggregator.recorder import Recorder
@@ -26,28 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from egret_aggregator.catalogue import Catalogue
     from egret_aggregator.journal import Journal
     from egret_aggregator.warmup import Past
     from egret_core.reading import Reading
 
 LIMIT_S = 60
 GAUGE = channel_place("rn", "rain_total")
-STATIONS = """
-[[station]]
-id = "st1"
-name = "A"
-latitude = 1
-longitude = 2
-[[station.channel]]
-id = "wl"
-quantity = "water_level"
-datum = "Local"
-gateway = "GW-1"
-[[station.channel]]
-id = "rn"
-quantity = "rain_total"
-gateway = "GW-1"
-"""
 OLD_RULES = '[[rule]]\nid = "silent"\npack = "absence"\nchannels = ["st1/*"]\n'
 NEW_RULES = """
 [[rule]]
@@ -105,9 +90,7 @@ class House:
 
     def catalogue(self, folder: Path, rules: str) -> Catalogue:
         folder.mkdir()
-        (folder / "stations.toml").write_text(STATIONS)
-        (folder / "rules.toml").write_text(rules)
-        return load(folder)
+        return catalogue_in(folder, STATIONS, rules)
 
     def judge(self, catalogue: Catalogue) -> Judge:
         return Judge(self.journal, self.sink.take, catalogue, lambda: 0, past=self.past)

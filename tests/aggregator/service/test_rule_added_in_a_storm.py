@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rig.catalogues import rain_rule
 from rig.centre_half import free_port
 from rig.centre_process import PATIENCE_S, CentreProcess, settings_file
 from rig.gatewaylike import GatewayLike
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 
-RAIN_RULE = """
-[[rule]]
-id = "storm"
-pack = "cn-rain-signals"
-channels = ["st0007/rain"]
-"""
 STEP_MS = 600_000
 STEPS = 6 * 13  # thirteen hours
 FALL_MM = 4.5  # a step: 81 mm in three hours, over the 50 mm of orange and under the 100 mm of red
@@ -57,7 +52,7 @@ async def test_a_rain_rule_added_in_a_storm_counts_what_has_fallen(tmp_path: Pat
         assert await standing(centre) == []
         assert (await centre.ended())[0] == 0
     rules = tmp_path / "catalogue" / "rules.toml"
-    rules.write_text(rules.read_text() + RAIN_RULE)
+    rules.write_text(rules.read_text() + rain_rule("st0007/rain"))
     async with CentreProcess(path) as centre:
         async with asyncio.timeout(PATIENCE_S):  # its word comes with the next tick
             while not (found := await standing(centre)):

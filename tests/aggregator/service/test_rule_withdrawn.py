@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rig.api_centre import RULES
+from rig.catalogues import level_rule, rung
 from rig.centre_half import free_port
 from rig.centre_process import PATIENCE_S, CentreProcess, settings_file
 from rig.gatewaylike import GatewayLike
@@ -20,16 +21,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 
-DAM = """
-[[rule]]
-id = "dam-level"
-pack = "generic-level"
-channels = ["st0008/wl"]
-[rule.parameters]
-unit = "m"
-datum = "Dam"
-levels = [{ level = "blue", raise = 3.0, clear = 2.8 }, { level = "red", raise = 4.0, clear = 3.8 }]
-"""
+DAM = level_rule(
+    rung("blue", 3.0, 2.8),
+    rung("red", 4.0, 3.8),
+    name="dam-level",
+    channel="st0008/wl",
+    datum="Dam",
+)
 BOTH = """
 [[rule]]
 id = "both"

@@ -7,22 +7,20 @@ import json
 import shutil
 import signal
 import sqlite3
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.api_centre import catalogue_folder
 from rig.batches import T0_MS, incoming
 from rig.centre_half import until
 from rig.centre_process import CentreProcess, settings_file
 from rig.gatewaylike import GatewayLike
+from rig.small_centre import GATEWAY, SmallCentre
 
 from egret_aggregator import witness as module
-from egret_aggregator.catalogue import load
 from egret_aggregator.database import Database
-from egret_aggregator.database.warning_rows import Query
 from egret_aggregator.journal import Journal
-from egret_aggregator.judge import CONSUMER, Judge
+from egret_aggregator.judge import CONSUMER
 from egret_aggregator.supervision import ended
 from egret_aggregator.warnings import Ledger
 from egret_aggregator.warnings.record import Kind
@@ -30,76 +28,22 @@ from egret_aggregator.witness import Witness
 from egret_core.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from egret_aggregator.warnings.state import WarningState
 
-GATEWAY = "XM-TA-0042"
-MINUTE_MS = 60_000
-
-
-class Centre:
-    """Journal, ledger and judge on one folder, opened in the order of the service."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.now_ms = T0_MS
-        self.behind = False
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[Centre]:
-        self.journal = Journal(self.folder / "journal.db", keep_ms=10**12, max_bytes=2**26)
-        database = Database(self.folder / "egret.db")
-        await database.open()
-        self.ledger = Ledger(database, lambda: self.now_ms)
-        await self.ledger.open()
-        await self.journal.open()
-        self.witness = Witness(self.journal, self.ledger)
-        self.behind = await self.witness.compare()
-        catalogue = load(catalogue_folder(self.folder / "catalogue"))
-        judge = Judge(self.journal, self.ledger.take, catalogue, lambda: self.now_ms)
-        tasks = [asyncio.create_task(judge.run())]
-        try:
-            await until(lambda: judge.health()["catalogue"] == catalogue.version)
-            self.judge = judge
-            yield self
-            await self.judged()
-            await self.witness.note()
-        finally:
-            await ended(tasks)
-            await judge.flush()
-            await self.journal.close()
-            await database.close()
-
-    async def levels(self, first_seq: int, *values: float) -> None:
-        """Take a level a minute, each in a batch of its own."""
-        for seq, value in enumerate(values, first_seq):
-            self.now_ms = T0_MS + seq * MINUTE_MS
-            reading = Reading("st0007", "wl", self.now_ms - 50, value)
-            await self.journal.append([incoming(seq, [reading], gateway=GATEWAY)], self.now_ms)
-            await self.journal.tick(self.now_ms)
-
-    async def judged(self) -> None:
-        await until(lambda: self.judge.health()["position"] >= self.journal.head)
-
-    async def standing(self) -> list[WarningState]:
-        await self.judged()
-        return await self.ledger.find(Query(limit=10))
-
-    def lose_ledger(self) -> None:
-        for file in self.folder.glob("egret.db*"):
-            file.unlink()
+def lose_ledger(centre: SmallCentre) -> None:
+    for file in centre.data.glob("egret.db*"):
+        file.unlink()
 
 
 async def test_a_ledger_that_is_gone_has_what_stands_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    centre = Centre(tmp_path)
+    centre = SmallCentre(tmp_path)
     async with centre.running():
         await centre.levels(1, 2.0, 4.5, 4.6)
         (before,) = await centre.standing()
-    centre.lose_ledger()
+    lose_ledger(centre)
     async with centre.running():
         assert centre.behind
         assert "event=ledger_behind_journal" in caplog.text
@@ -117,17 +61,17 @@ async def test_a_ledger_that_is_gone_has_what_stands_again(
 
 
 async def test_an_older_ledger_gets_what_followed_and_nothing_twice(tmp_path: Path) -> None:
-    centre, copy = Centre(tmp_path), tmp_path.with_name("copy.db")
+    centre, copy = SmallCentre(tmp_path), tmp_path.with_name("copy.db")
     async with centre.running():
         await centre.levels(1, 2.0, 3.5, 3.6)
-    shutil.copy(tmp_path / "egret.db", copy)
+    shutil.copy(centre.data / "egret.db", copy)
     async with centre.running():
         await centre.levels(4, 4.5, 2.0, 2.0)
         (whole,) = await centre.standing()
         lines = centre.ledger.head.seq
         assert (whole.level, whole.condition) == ("red", "returned")
-    centre.lose_ledger()
-    shutil.copy(copy, tmp_path / "egret.db")
+    lose_ledger(centre)
+    shutil.copy(copy, centre.data / "egret.db")
     async with centre.running():
         assert centre.behind
         (again,) = await centre.standing()
@@ -136,12 +80,12 @@ async def test_an_older_ledger_gets_what_followed_and_nothing_twice(tmp_path: Pa
 
 
 async def test_what_still_stands_is_raised_anew_where_its_rise_is_trimmed(tmp_path: Path) -> None:
-    centre = Centre(tmp_path)
+    centre = SmallCentre(tmp_path)
     async with centre.running():
         await centre.levels(1, 2.0, 4.5)
         await centre.standing()
-    centre.lose_ledger()
-    raw = sqlite3.connect(tmp_path / "journal.db")
+    lose_ledger(centre)
+    raw = sqlite3.connect(centre.data / "journal.db")
     with raw:
         raw.execute("DELETE FROM entry")
     raw.close()
@@ -153,7 +97,7 @@ async def test_what_still_stands_is_raised_anew_where_its_rise_is_trimmed(tmp_pa
 
 
 async def test_a_ledger_that_is_ahead_or_as_noted_leaves_the_judge_alone(tmp_path: Path) -> None:
-    centre = Centre(tmp_path)
+    centre = SmallCentre(tmp_path)
     async with centre.running():
         await centre.levels(1, 4.5)
         await centre.standing()
@@ -168,13 +112,13 @@ async def test_a_ledger_that_is_ahead_or_as_noted_leaves_the_judge_alone(tmp_pat
 
 
 async def test_another_ledger_of_the_same_length_is_no_proof(tmp_path: Path) -> None:
-    centre = Centre(tmp_path)
+    centre = SmallCentre(tmp_path)
     async with centre.running():
         await centre.levels(1, 4.5, 4.5)
         await centre.standing()
         lines = centre.ledger.head.seq
-    centre.lose_ledger()
-    database = Database(tmp_path / "egret.db")
+    lose_ledger(centre)
+    database = Database(centre.data / "egret.db")
     await database.open()
     other = Ledger(database, lambda: T0_MS)
     await other.open()
@@ -202,7 +146,7 @@ async def test_the_head_is_noted_as_it_moves_and_a_failure_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "LOOK_S", 0.01)
-    centre = Centre(tmp_path)
+    centre = SmallCentre(tmp_path)
     async with centre.running():
         while not (await centre.journal.load(CONSUMER))[0]:  # the judge's own first save
             await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rig.packbook import GAUGE, PACKS, RIVER
+from rig.packbook import GAUGE, RIVER, bound_to
 from rig.rulebook import (
     GATEWAY,
     START_MS,
@@ -27,7 +27,6 @@ from rig.rulebook import (
 
 from egret_core.quality import Reason
 from egret_core.reading import Reading
-from egret_core.rules.binding import bind
 from egret_core.rules.event import settled_hash
 from egret_core.rules.step import Fold, Receipt, step
 
@@ -80,7 +79,7 @@ pack = "absence"
 channels = ["st1/wl", "gateway/GW-1"]
 parameters = { limit_s = 600, alarm_s = 1500 }
 """
-RULES = bind(TEXT, "rules.toml", PACKS, {(one.station, one.channel): one for one in PLACES})
+RULES = bound_to(TEXT, *PLACES)
 SPELLS = st.lists(
     st.tuples(st.integers(0, 100), st.integers(15, 60)).map(lambda x: (x[0], x[0] + x[1])),
     max_size=2,

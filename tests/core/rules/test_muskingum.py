@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rig.rulebook import GATEWAY, HOUR_MS, START_MS, fold_of
+from rig.packbook import bound_to, refusal
+from rig.rulebook import GATEWAY, HOUR_MS, START_MS, fold_of, play, prompt, timeline
 
 from egret_core.errors import ConfigError
 from egret_core.reading import Reading
-from egret_core.rules.binding import bind
 from egret_core.rules.index import Standing
 from egret_core.rules.model import BoundRule, ChannelPlace
 from egret_core.rules.muskingum import AHEAD_MAX, Reach, Routing, routed
-from egret_core.rules.packs import parse_pack
-from egret_core.rules.step import Receipt, step
 
 if TYPE_CHECKING:
     from egret_core.rules.event import ConditionEvent
 
-PACK = Path(__file__).parents[3] / "core/egret_core/packs/muskingum-flow.toml"
 WORKED = Reach(12, 0.2, 1)
 HEAD = ChannelPlace("dam", "q", "discharge", "m3/s", "", GATEWAY, 30.0)
 RULE = """
@@ -41,8 +37,7 @@ RULE = """
 
 
 def bound(text: str = RULE, on: ChannelPlace = HEAD) -> BoundRule:
-    packs = {"muskingum-flow": parse_pack(PACK.read_text(), PACK.name)}
-    return bind(text, "rules.toml", packs, {("dam", "q"): on})[0]
+    return bound_to(text, on)[0]
 
 
 def test_the_worked_coefficients() -> None:
@@ -171,12 +166,9 @@ def test_any_finite_reading_and_a_restart_anywhere(rows: list[tuple[int, float]]
 
 
 def flood(rule: BoundRule) -> list[ConditionEvent]:
-    fold, out = fold_of([HEAD], [rule]), []
-    for n in range(120):
-        flow = 100.0 if n < 60 else 400.0
-        one = Reading("dam", "q", START_MS + n * 900_000, flow)
-        out += step(fold, Receipt(GATEWAY, one.time_ms + 500, [one]))[1]
-    return out
+    flows = [100.0] * 60 + [400.0] * 60
+    rows = [Reading("dam", "q", START_MS + n * 900_000, flow) for n, flow in enumerate(flows)]
+    return play(fold_of([HEAD], [rule]), timeline(prompt(rows), ticks=False))
 
 
 def test_the_town_is_warned_when_the_water_is_there_or_by_the_lead_before() -> None:
@@ -208,10 +200,8 @@ def test_the_town_is_warned_when_the_water_is_there_or_by_the_lead_before() -> N
 def test_bad_parameters_are_refused_by_key_with_a_remedy(
     change: tuple[str, str], key: str, remedy: str
 ) -> None:
-    with pytest.raises(ConfigError) as refused:
+    with refusal(key, remedy):
         bound(RULE.replace(*change))
-    assert refused.value.key == f"rule[0].parameters.{key}"
-    assert remedy in str(refused.value)
 
 
 def test_only_a_flow_is_routed() -> None:

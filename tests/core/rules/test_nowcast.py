@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rig.packbook import bound_to, refusal
 from rig.rulebook import GATEWAY, START_MS, fold_of, killed, place, play, prompt, thrice, timeline
 
 from egret_core.errors import ConfigError
 from egret_core.reading import Reading
-from egret_core.rules.binding import bind
 from egret_core.rules.event import Phase, settled_hash
 from egret_core.rules.index import Standing
 from egret_core.rules.model import ChannelPlace, IndexLaw
 from egret_core.rules.nowcast import FAR_M, FT, JUMP_M, LEAST, STEP_MS, Nowcast, Setting, terms
-from egret_core.rules.packs import parse_pack
 from egret_core.rules.step import Receipt, step
 from egret_core.rules.trail import TRAIL
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from egret_core.rules.model import BoundRule
 
-PACKS = Path(__file__).parents[3] / "core/egret_core/packs"
 RISE_M = 0.06  # a step, while a wave rises
 SETTING = Setting(lead=6, base_m=1.0)
 
@@ -259,18 +257,15 @@ RULES = """
 
 
 def bound(text: str = RULES, on: ChannelPlace | None = None) -> tuple[BoundRule, ...]:
-    packs = {
-        name: parse_pack((PACKS / f"{name}.toml").read_text(), name)
-        for name in ("river-nowcast", "generic-level")
-    }
-    return bind(text, "rules.toml", packs, {("st1", "wl"): on or place()})
+    return bound_to(text, on or place())
+
+
+def stages(levels: Sequence[float]) -> list[Reading]:
+    return [Reading("st1", "wl", START_MS + n * STEP_MS, level) for n, level in enumerate(levels)]
 
 
 def test_the_forecast_raises_first_and_the_level_itself_raises_its_own() -> None:
-    fold, out = fold_of([place()], bound()), []
-    for n, level in enumerate(LEARNED):
-        one = Reading("st1", "wl", START_MS + n * STEP_MS, level)
-        out += step(fold, Receipt(GATEWAY, one.time_ms + 500, [one]))[1]
+    out = play(fold_of([place()], bound()), timeline(prompt(stages(LEARNED)), ticks=False))
     raised = [e for e in out if e.phase is Phase.SETTLED and str(e.change) == "raised"]
     ahead = next(e for e in raised if e.rule.startswith("ahead@"))
     river = next(e for e in raised if e.rule.startswith("river@") and e.time_ms >= ahead.time_ms)
@@ -289,7 +284,7 @@ def test_the_forecast_raises_first_and_the_level_itself_raises_its_own() -> None
 
 def test_repeated_or_killed_the_same_settled_events() -> None:
     rules, on = bound(), [place()]
-    rows = [Reading("st1", "wl", START_MS + n * STEP_MS, level) for n, level in enumerate(LEARNED)]
+    rows = stages(LEARNED)
     items = timeline(prompt(rows), ticks=False)
     once = play(fold_of(on, rules), items)
     assert any(event.rule.startswith("ahead@") for event in once)
@@ -305,9 +300,7 @@ def test_what_it_cannot_judge_is_said_and_a_level_that_holds_stays() -> None:
     (channel,) = fold.channels["st1"].values()
     name = channel.detectors[0].rule
     rows = [*LEARNED, *waves([24])[: 14 + 22]]
-    for n, level in enumerate(rows):
-        one = Reading("st1", "wl", START_MS + n * STEP_MS, level)
-        step(fold, Receipt(GATEWAY, one.time_ms + 500, [one]))
+    play(fold, timeline(prompt(stages(rows)), ticks=False))
     assert (channel.detectors[0].rank, channel.standings()) == (1, {})
     later_ms = START_MS + (len(rows) + 50) * STEP_MS
     for n in range(5):
@@ -335,14 +328,12 @@ def test_what_it_cannot_judge_is_said_and_a_level_that_holds_stays() -> None:
 def test_bad_parameters_are_refused_by_key_with_a_remedy(
     change: tuple[str, str], key: str, remedy: str
 ) -> None:
-    with pytest.raises(ConfigError) as refused:
+    with refusal(key, remedy):
         bound(RULES.replace(*change, 1))
-    assert refused.value.key == f"rule[0].parameters.{key}"
-    assert remedy in str(refused.value)
 
 
 def test_the_example_of_the_page_is_a_rule() -> None:
-    page = (PACKS.parents[2] / "docs/operator/rules.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/operator/rules.md").read_text()
     (example,) = [
         text for text in page.split("```") if text.startswith("toml") and "river-nowcast" in text
     ]

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rig.packbook import bound_to
 from rig.rulebook import GATEWAY, fold_of
 
 from egret_core.reading import Reading
-from egret_core.rules.binding import bind
 from egret_core.rules.event import Phase
 from egret_core.rules.model import BoundRule, ChannelPlace
-from egret_core.rules.packs import parse_pack
 from egret_core.rules.step import Receipt, step
 from egret_core.units import convert
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT.parent / "shared" / "data" / "stream_plumtree_2016_2017"
-PACK = ROOT / "core" / "egret_core" / "packs" / "generic-level.toml"
 APART_MS = 3 * 3_600_000
 PLACE = ChannelPlace("plumtree", "wl", "water_level", "m", "Gauge", GATEWAY, None)
 
@@ -66,8 +64,7 @@ def rule_in_feet(hysteresis_ft: float, more: str = "") -> tuple[BoundRule, ...]:
         ]
         {more}
     """
-    packs = {"generic-level": parse_pack(PACK.read_text(), PACK.name)}
-    return bind(text, "rules.toml", packs, {("plumtree", "wl"): PLACE})
+    return bound_to(text, PLACE)
 
 
 def judged(stage: list[Reading], rules: tuple[BoundRule, ...]) -> list[ConditionEvent]:

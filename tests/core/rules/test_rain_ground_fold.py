@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rig.packbook import GAUGE, bound_to
 from rig.rulebook import (
     GATEWAY,
     HOUR_MS,
     START_MS,
     fold_of,
     killed,
-    place,
     play,
     prompt,
     reading,
@@ -22,18 +21,13 @@ from rig.rulebook import (
     timeline,
 )
 
-from egret_core.rules.binding import bind
 from egret_core.rules.event import settled_hash
-from egret_core.rules.packs import parse_pack
 from egret_core.rules.step import Change, Receipt, step
 
 if TYPE_CHECKING:
     from egret_core.reading import Reading
     from egret_core.rules.event import ConditionEvent
 
-FOLDER = Path(__file__).parents[3] / "core" / "egret_core" / "packs"
-PACKS = {path.stem: parse_pack(path.read_text(), path.name) for path in FOLDER.glob("*.toml")}
-GAUGE = place("rn", "rain_total")
 RULES_TOML = """
 [[rule]]
 id = "curve"
@@ -70,7 +64,7 @@ channels = ["st1/rn"]
 half_life_s = 5400
 levels = [{ level = "blue", raise = 10 }, { level = "red", raise = 25 }]
 """
-RULES = bind(RULES_TOML, "rules.toml", PACKS, {(GAUGE.station, GAUGE.channel): GAUGE})
+RULES = bound_to(RULES_TOML, GAUGE)
 
 
 def showers(seed: int, steps: int = 6 * 24 * 12, silent: range = range(0)) -> list[Reading]:

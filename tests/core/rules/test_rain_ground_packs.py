@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from rig.packbook import GAUGE, PACKS, RIVER, bound_to
 from rig.rulebook import GATEWAY, HOUR_MS, fold_of, reading
-from rig.rulebook import place as rulebook_place
 
 from egret_core.errors import ConfigError
-from egret_core.rules.binding import bind
 from egret_core.rules.model import BoundRule, IndexLaw
-from egret_core.rules.packs import parse_pack
 from egret_core.rules.step import Receipt, step
 
-FOLDER = Path(__file__).parents[3] / "core" / "egret_core" / "packs"
-PACKS = {path.stem: parse_pack(path.read_text(), path.name) for path in FOLDER.glob("*.toml")}
-GAUGE, RIVER = rulebook_place("rn", "rain_total"), rulebook_place()
-PLACES = {(one.station, one.channel): one for one in (GAUGE, RIVER)}
 LEVELS = 'levels = [{ level = "red", raise = 100 }]'
 OURS = 'source = "the region"\ndmin_h = 1\ndmax_h = 100\n'
 CURVES = OURS + 'curves = [{ level = "blue", a = 5, b = 0.5 }, { level = "red", a = 9, b = 0.5 }]'
@@ -25,7 +17,7 @@ CURVES = OURS + 'curves = [{ level = "blue", a = 5, b = 0.5 }, { level = "red", 
 
 def bound(pack: str, parameters: str = "", channel: str = "st1/rn") -> BoundRule:
     text = f'[[rule]]\nid = "x"\npack = "{pack}"\nchannels = ["{channel}"]\n'
-    (rule,) = bind(f"{text}[rule.parameters]\n{parameters}", "rules.toml", PACKS, PLACES)
+    (rule,) = bound_to(f"{text}[rule.parameters]\n{parameters}", GAUGE, RIVER)
     return rule
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given as given_by
 from hypothesis import strategies as st
-from rig.rulebook import at, bound, fold_of, place
+from rig.packbook import refusal
+from rig.rulebook import at, bound, fold_of, place, play, prompt, timeline
 from rig.slopes import given, reborn
 
 from egret_core.errors import ConfigError
@@ -16,7 +17,6 @@ from egret_core.reading import Reading
 from egret_core.rules.index import Standing
 from egret_core.rules.model import ChannelPlace, Family, IndexLaw
 from egret_core.rules.rating import RatingCurve, law
-from egret_core.rules.step import Receipt, step
 from egret_core.units import convert
 
 AT = ("rules.toml", "rule[0].parameters")
@@ -122,10 +122,9 @@ def test_a_power_law_is_found_between_its_points() -> None:
 
 
 def played(one: IndexLaw, stages: list[float]) -> list[tuple[str, float]]:
-    fold, out = fold_of([GAUGE], [bound(one, Family.RATING, GAUGE)]), []
-    for n, stage in enumerate(stages):
-        reading = Reading("st1", "wl", at(60 * n), stage)
-        out += step(fold, Receipt("GW-1", reading.time_ms + 500, [reading]))[1]
+    fold = fold_of([GAUGE], [bound(one, Family.RATING, GAUGE)])
+    rows = [Reading("st1", "wl", at(60 * n), stage) for n, stage in enumerate(stages)]
+    out = play(fold, timeline(prompt(rows), ticks=False))
     return [(event.level, event.evidence["value"]) for event in out]
 
 
@@ -176,10 +175,8 @@ TWICE = [{"stage": 1, "flow": 10}, {"stage": 1, "flow": 20}]
 def test_a_table_that_cannot_be_used_is_refused(
     more: dict[str, Any], key: str, remedy: str
 ) -> None:
-    with pytest.raises(ConfigError) as refused:
+    with refusal(key, remedy):
         law_of(**more)
-    assert refused.value.key == f"rule[0].parameters.{key}"
-    assert remedy in refused.value.remedy
 
 
 def test_a_channel_that_is_no_stage_is_refused() -> None:

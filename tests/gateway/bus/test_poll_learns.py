@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from rig.pty import FarEnd
+from rig.scripted import Slave
 from rig.sink import Sink
-from rig.site import FOLDERS, PATIENT, QUICK, site, stage
+from rig.site import FOLDERS, PATIENT, QUICK, device_lines, site, stage
 
 from egret_core.quality import Flag, Reason
 from egret_core.timescale import REAL
@@ -20,7 +21,7 @@ from egret_gateway.bus.line import Polled
 from egret_gateway.bus.poll import Bus
 from egret_gateway.config import load
 from egret_gateway.errors import AskError, PortError, PortFault
-from egret_gateway.protocols.modbus_rtu_slave import Request, exception, find_request, reply
+from egret_gateway.protocols.modbus_rtu_slave import Request, exception, reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,42 +30,21 @@ if TYPE_CHECKING:
     from egret_gateway.bus.line import Line
 
 FAST = 115200
-PAIR = """
-[[bus.device]]
-profile = "holed-quick"
-unit = 7
-station = "st0007"
-period_s = {period_s}
-[bus.device.channels.one]
-channel = "one"
-[bus.device.channels.two]
-channel = "two"
-"""
-RAIN = """
-[[bus.device]]
-profile = "clearing-quick"
-unit = 7
-station = "st0007"
-period_s = {period_s}
-[bus.device.channels.rain]
-channel = "rain"
-"""
 
 
-class Device:
+def pair(period_s: float) -> str:
+    return device_lines("holed-quick", "one", "two", period_s=period_s)
+
+
+class Device(Slave):
     """Answers by a function: registers, an exception code, or None for silence."""
 
     def __init__(self, answer: Callable[[Request], list[int] | int | None]) -> None:
+        super().__init__()
         self.answer = answer
         self.asked: list[Request] = []
-        self._pending = bytearray()
 
-    def __call__(self, data: bytes) -> bytes:
-        self._pending += data
-        request = find_request(bytes(self._pending), range(1, 256))
-        if request is None:
-            return b""
-        del self._pending[: request.end]
+    def answered(self, request: Request) -> bytes:
         self.asked.append(request)
         said = self.answer(request)
         if said is None:
@@ -97,7 +77,7 @@ def holed(request: Request) -> list[int] | int:
 
 
 async def test_a_refused_bridge_is_split_within_its_period_and_told(tmp_path: Path) -> None:
-    async with running(tmp_path, holed, PAIR.format(period_s=0.1)) as (bus, sink, device):
+    async with running(tmp_path, holed, pair(0.1)) as (bus, sink, device):
         await sink.until(lambda: len(sink.values("one")) >= 3 and len(sink.values("two")) >= 3)
         health = bus.health()["units"]["7"]
     assert (device.asked[0].address, device.asked[0].words) == (10, 3)
@@ -114,7 +94,7 @@ async def test_a_register_that_is_absent_leaves_its_neighbour_alone(tmp_path: Pa
         span = range(request.address, request.address + request.words)
         return 2 if 12 in span else [5] * request.words
 
-    async with running(tmp_path, answer, PAIR.format(period_s=0.05)) as (bus, sink, device):
+    async with running(tmp_path, answer, pair(0.05)) as (bus, sink, device):
         await sink.until(lambda: len(sink.values("one")) >= 30)
         told = bus.health()["units"]["7"]["suggestions"]
     refused = [s for s in sink.samples if s.channel == "two"]
@@ -128,7 +108,7 @@ async def test_a_read_that_rests_says_that_nothing_was_asked(tmp_path: Path) -> 
     def answer(request: Request) -> list[int] | int:
         return 2 if request.address + request.words > 12 else [5] * request.words
 
-    async with running(tmp_path, answer, PAIR.format(period_s=0.5)) as (bus, sink, _):
+    async with running(tmp_path, answer, pair(0.5)) as (bus, sink, _):
         await sink.until(lambda: len(sink.values("one")) >= 1)
         async with asyncio.timeout(10):
             polled = Polled(Fault.NONE, 0.0)
@@ -164,7 +144,8 @@ async def test_a_lost_answer_of_a_clearing_register_is_not_asked_again_and_told(
         count += 1
         return None if count in mute else [2]
 
-    async with running(tmp_path, answer, RAIN.format(period_s=2.0)) as (_, sink, device):
+    rain = device_lines("clearing-quick", "rain", period_s=2.0)
+    async with running(tmp_path, answer, rain) as (_, sink, device):
         await sink.until(lambda: len(sink.values("rain")) >= 5)
     good = [s for s in sink.samples if s.value is not None]
     assert [s.value for s in good[:5]] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0])

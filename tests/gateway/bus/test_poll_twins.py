@@ -8,48 +8,37 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.pty import FarEnd
+from rig.scripted import Slave
 from rig.sink import Sink
-from rig.site import FOLDERS, site
+from rig.site import FOLDERS, device_lines, site
 
 from egret_core.quality import Reason
 from egret_core.timescale import REAL
 from egret_gateway.bus.poll import Bus
 from egret_gateway.config import load
 from egret_gateway.protocols.modbus_rtu import sealed
-from egret_gateway.protocols.modbus_rtu_slave import find_request, reply
+from egret_gateway.protocols.modbus_rtu_slave import Request, reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TWINS = """
-[[bus.device]]
-profile = "twins-quick"
-unit = 7
-station = "st0007"
-period_s = {period_s}
-[bus.device.channels.one]
-channel = "one"
-[bus.device.channels.two]
-channel = "two"
-"""
 LATE_S = 0.25  # after the killed process has gone
 
 
-class Truthful:
+def twins(period_s: float) -> str:
+    return device_lines("twins-quick", "one", "two", period_s=period_s)
+
+
+class Truthful(Slave):
     """Answers every register with its own address; some answers are held back."""
 
     def __init__(self) -> None:
+        super().__init__((7,))
         self.asked: list[int] = []
         self.dumb = False
         self.skip = 0
-        self._pending = bytearray()
 
-    def __call__(self, data: bytes) -> bytes:
-        self._pending += data
-        request = find_request(bytes(self._pending), (7,))
-        if request is None:
-            return b""
-        del self._pending[: request.end]
+    def answered(self, request: Request) -> bytes:
         self.asked.append(request.address)
         if len(self.asked) <= self.skip:
             return b""
@@ -79,7 +68,7 @@ async def test_the_late_answer_to_a_killed_process_is_not_our_first_value(tmp_pa
     device = Truthful()
     device.skip = 1  # our own first question is pending when the stranger's answer comes
     with FarEnd(device) as far:
-        path = site(tmp_path, port=far.path, baud=115200, devices=TWINS.format(period_s=0.2))
+        path = site(tmp_path, port=far.path, baud=115200, devices=twins(0.2))
         timer = late(far, 500)
         sink = await polled(path)
         timer.join()
@@ -91,7 +80,7 @@ async def test_the_late_answer_to_a_killed_process_is_not_our_first_value(tmp_pa
 async def test_a_timeout_of_one_twin_never_gives_its_value_to_the_other(tmp_path: Path) -> None:
     device = Truthful()
     with FarEnd(device) as far:
-        path = site(tmp_path, port=far.path, baud=115200, devices=TWINS.format(period_s=0.5))
+        path = site(tmp_path, port=far.path, baud=115200, devices=twins(0.5))
         sink = Sink()
         bus = Bus(load(path, FOLDERS).buses[0], REAL, sink.emit, {}, lambda: False)
         task = asyncio.create_task(bus.run())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.pty import FarEnd
+from rig.scripted import Slave
 from rig.sink import Sink
 from rig.site import FOLDERS, site, stage
 
@@ -17,7 +18,7 @@ from egret_gateway.bus.shed import IN_A_ROW, BatterySettings, Step
 from egret_gateway.bus.shedding import Shedding
 from egret_gateway.config import load
 from egret_gateway.protocols.modbus_pdu import COIL_ON, WRITE_COIL, WRITE_COILS
-from egret_gateway.protocols.modbus_rtu_slave import exception, find_request, reply
+from egret_gateway.protocols.modbus_rtu_slave import Request, exception, reply
 from egret_gateway.sample import Sample
 
 if TYPE_CHECKING:
@@ -27,22 +28,17 @@ RELAY, GAUGE, COIL = 20, 7, 3
 FEED = f"supply = {{ unit = {RELAY}, coil = {COIL} }}\nwarmup_s = 0.2\n"
 
 
-class Cabinet:
+class Cabinet(Slave):
     """The relay module with one coil, and the gauge behind it: dark while that is open."""
 
     def __init__(self, *, lists: bool) -> None:
+        super().__init__()
         self.lists = lists
         self.on = True  # as a former process left it
         self.story: list[str] = []
         self.refuses = False
-        self._pending = bytearray()
 
-    def __call__(self, data: bytes) -> bytes:
-        self._pending += data
-        request = find_request(bytes(self._pending), range(1, 256))
-        if request is None:
-            return b""
-        del self._pending[: request.end]
+    def answered(self, request: Request) -> bytes:
         if request.unit == RELAY:
             if request.fc == WRITE_COILS and not self.lists:
                 return exception(request, 1)

@@ -8,43 +8,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.pty import FarEnd
-from rig.sheets import channel, logger
+from rig.scripted import Slave
+from rig.sheets import STEINHART, WIRE, channel, logger
 from rig.site import FOLDERS, site
 
 from egret_gateway import profiles
 from egret_gateway.cli import main
 from egret_gateway.protocols.modbus_pdu import WRITE_COILS
-from egret_gateway.protocols.modbus_rtu_slave import find_request, reply
+from egret_gateway.protocols.modbus_rtu_slave import Request, reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-WIRE = """formula = "vw-linear-r1-r0"
-quantity = "pore_pressure"
-unit = "kPa"
-g = -0.04
-r0 = 8900
-k = 0.05
-t0 = 20
-temperature = { item = "thermistor", max_age_s = 60 }
-"""
-STEINHART = 'formula = "steinhart-hart"\na = 1.4051e-3\nb = 2.369e-4\nc = 1.019e-7\n'
 
-
-class Logger:
+class Logger(Slave):
     """8400 digits and 5.781 kohm, while it is fed."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.story: list[str] = []
         self.fed = False
-        self._pending = bytearray()
 
-    def __call__(self, data: bytes) -> bytes:
-        self._pending += data
-        request = find_request(bytes(self._pending), range(1, 256))
-        if request is None:
-            return b""
-        del self._pending[: request.end]
+    def answered(self, request: Request) -> bytes:
         if request.fc == WRITE_COILS:
             self.fed = request.data == b"\x01"
             self.story.append(f"{request.unit} {'on' if self.fed else 'off'}")

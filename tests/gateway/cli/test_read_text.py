@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.pty import FarEnd
+from rig.pty import FarEnd, saying
 from rig.site import site
 
 from egret_demo.talker import depth, gnss, sentence
@@ -18,7 +16,6 @@ from egret_gateway.cli import main
 from egret_gateway.protocols.text_line import CRC16, checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SOUNDER = """
@@ -51,25 +48,6 @@ datum = "Luoling"
 NMEA = 'protocol = "nmea-0183"'
 
 
-@contextmanager
-def saying(data: bytes) -> Iterator[FarEnd]:
-    """Say the same again and again, from before the port is opened."""
-    stop = threading.Event()
-    with FarEnd(lambda _: b"") as far:
-
-        def talk() -> None:
-            while not stop.wait(0.05):
-                far.send(data)
-
-        thread = threading.Thread(target=talk, daemon=True)
-        thread.start()
-        try:
-            yield far
-        finally:
-            stop.set()
-            thread.join(10)
-
-
 def run(folder: Path, far: FarEnd, bus: str, devices: str, *more: str) -> int:
     path = site(folder, port=far.path, baud=115200, bus=bus, devices=devices)
     return main(["read", str(path), *more])
@@ -79,7 +57,7 @@ def test_a_talker_s_lines_are_shown_and_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     strange = sentence("SDMTW,18.0,C") + depth(240).replace(b"2.40", b"7.40") + b"\xff\r\n"
-    with saying(strange + depth(240)) as far:
+    with saying(strange + depth(240), 0.05) as far:
         assert run(tmp_path, far, NMEA, SOUNDER) == 0
     out = capsys.readouterr().out
     assert "unit nmea-echo-sounder nmea-echo-sounder@1" in out
@@ -91,7 +69,7 @@ def test_a_talker_s_lines_are_shown_and_read(
 
 
 def test_json_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with saying(gnss(4)) as far:
+    with saying(gnss(4), 0.05) as far:
         assert run(tmp_path, far, NMEA, ROVER, "--json", "--unit", "nmea-gnss-rtk") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["unit"] == "nmea-gnss-rtk"
@@ -148,7 +126,7 @@ def test_a_talker_that_is_not_heard_says_what_to_look_at(
     advice: str,
 ) -> None:
     monkeypatch.setattr("egret_gateway.cli.read_text.LISTEN_S", 0.5)
-    with saying(said) as far:
+    with saying(said, 0.05) as far:
         assert run(tmp_path, far, NMEA, SOUNDER) == 3
     assert advice in capsys.readouterr().out
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.sheets import bench, channel, logger
+from rig.sheets import STEINHART, bench, channel, logger
+from rig.sheets import WIRE as THERMAL
 
 from egret_core.quality import Flag, Reason
 from egret_core.timescale import Timescale
@@ -122,18 +123,6 @@ def test_ages_are_scaled_seconds(tmp_path: Path) -> None:
     field.barometer(HPA_1013, 100)
     assert field.pressure(100.9).flag == Flag.GOOD
     assert field.pressure(101.1).reasons == STALE
-
-
-THERMAL = """formula = "vw-linear-r1-r0"
-quantity = "pore_pressure"
-unit = "kPa"
-g = -0.04
-r0 = 8900
-k = 0.05
-t0 = 20
-temperature = { item = "thermistor", max_age_s = 60 }
-"""
-STEINHART = 'formula = "steinhart-hart"\na = 1.4051e-3\nb = 2.369e-4\nc = 1.019e-7\n'
 
 
 def three(folder: Path) -> tuple[ChannelSettings, ...]:
