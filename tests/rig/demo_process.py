@@ -11,7 +11,7 @@ STOP_S = 10  # a process that does not end by then is killed
 def ready(module: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a program and return when it says that it is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", f"egret_demo.{module}", *arguments],
+        [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,

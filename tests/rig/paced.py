@@ -38,7 +38,7 @@ class PacedLine:
         self.unplug()
 
     def plug(self) -> None:
-        self._process = ready("paced_bus", *self._arguments)
+        self._process = ready("egret_demo.paced_bus", *self._arguments)
 
     def unplug(self) -> None:
         process, self._process = self._process, None

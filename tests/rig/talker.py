@@ -21,7 +21,7 @@ class TalkerProcess:
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        self._process = ready("talker", *self._arguments)
+        self._process = ready("egret_demo.talker", *self._arguments)
         return self
 
     def __exit__(self, *_: object) -> None:
