@@ -6,8 +6,8 @@ import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
+from rig.secured import two_clients
 
-from egret_aggregator.enrolment.authority import Authority
 from egret_core.errors import ConfigError
 from egret_gateway.broker import BrokerSettings, read_broker
 from egret_gateway.table import Table
@@ -20,12 +20,7 @@ NOW_MS = 1_795_340_000_000
 
 @pytest.fixture
 def pki(tmp_path: Path) -> Path:
-    authority = Authority.made(tmp_path, "city", NOW_MS)
-    for name in ("one", "two"):
-        pair = authority.client(name, NOW_MS, 30)
-        (tmp_path / f"{name}.pem").write_text(pair.certificate)
-        (tmp_path / f"{name}.key").write_text(pair.key)
-    (tmp_path / "junk").write_text("nothing of that kind")
+    two_clients(tmp_path, NOW_MS)
     (tmp_path / "password").write_text("hush-hush\n")
     return tmp_path
 

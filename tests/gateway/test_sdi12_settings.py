@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rig.sdi12_line import PROBE
 
 from egret_core.errors import ConfigError
 from egret_gateway import profiles
@@ -42,16 +43,7 @@ datum = "Luoling"
 [bus.device.channels.temperature]
 channel = "t"
 """
-PROFILE = """\
-[profile]
-name = "probe"
-version = 1
-title = "probe"
-tier = "drafted"
-tier_date = "2026-11-29"
-evidence = "a test"
-sources = ["https://example.org"]
-[line]
+PROFILE = f"""{PROBE}[line]
 address = "A"
 [sdi12]
 crc = true

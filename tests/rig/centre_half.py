@@ -8,6 +8,8 @@ import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from rig.gatewaylike import GatewayLike
+
 from egret_aggregator.clock import Clock
 from egret_aggregator.config import BrokerSettings
 from egret_aggregator.intake import BrokerChild, Intake
@@ -80,3 +82,14 @@ async def until(true: Callable[[], object], patience_s: float = PATIENCE_S) -> N
     async with asyncio.timeout(patience_s):
         while not true():
             await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def joined(folder: Path) -> AsyncIterator[tuple[CentreHalf, GatewayLike]]:
+    """A centre's half and a gateway, joined by a broker."""
+    async with (
+        broker(folder / "broker") as port,
+        CentreHalf(folder, port).running() as centre,
+        GatewayLike(port) as gateway,
+    ):
+        yield centre, gateway

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from rig.rulebook import at, place
+from rig.rulebook import at, fold_of, place
 
 from egret_core.rules.step import Change, Fold, step
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from egret_core.reading import Reading
     from egret_core.rules.event import ConditionEvent
     from egret_core.rules.model import BoundRule, ChannelPlace
+    from egret_core.rules.step import Item
 
 RIVER, GAUGE = place(), place("rn", "rain_total")
 
@@ -63,3 +64,23 @@ def again(fold: Fold, rules: Sequence[BoundRule], *on: ChannelPlace) -> Fold:
         {key: json.dumps(json.loads(body)).encode() for key, body in saved.items() if body}
     )
     return other
+
+
+def lived(
+    places: Sequence[ChannelPlace],
+    rules: Sequence[BoundRule],
+    items: Sequence[Item],
+    past: Sequence[Arrival],
+    kill_at: int,
+) -> list[ConditionEvent]:
+    """Return what is said over items with changes among them; the fold is killed before one."""
+    fold, now = fold_of(places, rules), rules
+    out: list[ConditionEvent] = []
+    for index, item in enumerate(items):
+        if index == kill_at:
+            fold = again(fold, now, *places)
+        out += step(fold, item)[1]
+        if isinstance(item, Change):
+            now = item.rules
+            warmed(fold, past, item.now_ms)
+    return out

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from egret_core.rules.event import Change, ConditionEvent, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LEVELS = ("", "blue", "yellow", "orange", "red")
 STORM_MS = 1_503_014_400_000  # 18 August 2017, 00:00 UTC
@@ -33,6 +37,22 @@ def event(
         reason="at_or_above" if rank else "below_clear",
         evidence={"value": 3.0 + rank / 10, "threshold": 3.0, "unit": "m", "datum": "Luoling"},
         provisional_id="" if names is None else names.id,
+    )
+
+
+def bare(level: str, rank: int, evidence: Mapping[str, object]) -> ConditionEvent:
+    """Return the first event of a rule of which nothing else is known."""
+    return ConditionEvent(
+        rule="r@1",
+        subject="st1/wl",
+        hazard="level",
+        change=Change.RAISED,
+        phase=Phase.SETTLED,
+        level=level,
+        rank=rank,
+        time_ms=1,
+        reason="at_or_above",
+        evidence=evidence,
     )
 
 

@@ -17,11 +17,12 @@ from egret_core.partition import ALL, partition_of
 from egret_core.rules.step import Receipt, Tick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from egret_aggregator.judge import Judge
     from egret_core.messages import ChannelMeta
     from egret_core.reading import Reading
+    from egret_core.rules.event import ConditionEvent
     from egret_core.rules.step import Item
 
 LOG = "0" * 32
@@ -98,6 +99,25 @@ class PaperJournal:
             self.entries.append(Entry(at, partition, kind, gateway, log, at, now_ms, payload))
             self._committed.notify_all()
         return at
+
+
+class PaperLedger:
+    """Takes events as the ledger does: inserted, or ignored by their id.
+
+    Attributes:
+        dies: whether its centre is killed when the ledger has events that are `fatal`.
+    """
+
+    def __init__(self, fatal: Callable[[ConditionEvent], bool] = lambda _: False) -> None:
+        self.events: dict[str, ConditionEvent] = {}
+        self.dies = False
+        self._fatal = fatal
+
+    async def take(self, events: Sequence[ConditionEvent]) -> None:
+        for event in events:
+            self.events.setdefault(event.id, event)
+        if self.dies and any(self._fatal(event) for event in events):
+            raise ConnectionError("killed after the ledger had it, before the position was saved")
 
 
 async def written(journal: PaperJournal, items: Iterable[Item]) -> None:

@@ -19,7 +19,7 @@ from egret_core.rules.model import (
 from egret_core.rules.step import Change, Fold, Item, Receipt, Tick, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from egret_core.rules.event import ConditionEvent
     from egret_core.rules.model import Law
@@ -149,12 +149,12 @@ def play(fold: Fold, items: Iterable[Item]) -> list[ConditionEvent]:
     return [event for item in items for event in step(fold, item)[1]]
 
 
-def killed(
+def outlived(
     places: Sequence[ChannelPlace],
     rules: Sequence[BoundRule],
     items: Sequence[Item],
-    cuts: set[int],
-) -> list[ConditionEvent]:
+    cuts: Container[int],
+) -> tuple[list[ConditionEvent], Fold]:
     """Play with a fold that is thrown away at every cut and read back from its saved state."""
     fold = fold_of(places, rules)
     disk: dict[str, bytes | None] = {}
@@ -166,7 +166,17 @@ def killed(
             fold = Fold()
             step(fold, Change(places, rules, 0))
             fold.restore({key: body for key, body in disk.items() if body is not None})
-    return out
+    return out, fold
+
+
+def killed(
+    places: Sequence[ChannelPlace],
+    rules: Sequence[BoundRule],
+    items: Sequence[Item],
+    cuts: set[int],
+) -> list[ConditionEvent]:
+    """Return what is said by a fold that is killed at every cut."""
+    return outlived(places, rules, items, cuts)[0]
 
 
 def river_and_storm(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from egret_gateway.protocols.modbus_rtu_slave import Request, exception, find_request, reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Collection
 
 
 class Slave:
     """Finds whole requests in what comes; what it says to one is told by its heir."""
 
-    def __init__(self, units: Container[int] = range(1, 256)) -> None:
+    def __init__(self, units: Collection[int] = range(1, 256)) -> None:
         self._units = units
         self._pending = bytearray()
 

@@ -13,6 +13,17 @@ if TYPE_CHECKING:
 
     from egret_demo.sdi12_sensor import Sensor
 
+PROBE = """
+[profile]
+name = "probe"
+version = 1
+title = "probe"
+tier = "drafted"
+tier_date = "2026-11-29"
+evidence = "a test"
+sources = ["https://example.org"]
+"""
+
 
 class VirtualWire:
     """A `WirePort`; nothing is heard that was not sent after a break where `needs_break`.

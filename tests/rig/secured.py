@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import ssl
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from rig.broker import LOG, Broker, mosquitto, nats_server
 
 from egret_aggregator.config import BrokerSettings
 from egret_aggregator.enrolment.accounts import Account, hashed, new_secret
+from egret_aggregator.enrolment.authority import Authority, Pair
 from egret_aggregator.enrolment.folder import BrokerFolder
 from egret_aggregator.enrolment.render import configuration
 from egret_aggregator.enrolment.settings import EnrolmentSettings, Kind, Program
@@ -102,3 +105,32 @@ async def running_secured(
         yield broker
     finally:
         broker.stop()
+
+
+def two_clients(folder: Path, made_ms: int) -> Path:
+    """Make a CA, clients `one` and `two` of it, and a file that is neither key nor certificate."""
+    authority = Authority.made(folder, "city", made_ms)
+    for name in ("one", "two"):
+        pair = authority.client(name, made_ms, 30)
+        (folder / f"{name}.pem").write_text(pair.certificate)
+        (folder / f"{name}.key").write_text(pair.key)
+    (folder / "junk").write_text("nothing of that kind")
+    return folder
+
+
+@asynccontextmanager
+async def mute_server(folder: Path, pair: Pair) -> AsyncIterator[int]:
+    """Serve TLS with a certificate, and say nothing; give the port."""
+    (folder / "server.pem").write_text(pair.certificate + pair.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()

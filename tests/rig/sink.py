@@ -1,13 +1,17 @@
-"""Where a bus's samples go in a test, and how to wait for them without a clock."""
+"""A bus that runs in a test, where its samples go, and how to wait for them without a clock."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from egret_gateway.bus.poll import Bus
     from egret_gateway.sample import Sample
 
 LIMIT_S = 30.0  # generous: a loaded machine is no failure
@@ -36,3 +40,15 @@ class Sink:
             while not enough():
                 self._news.clear()
                 await self._news.wait()
+
+
+@asynccontextmanager
+async def polling(bus: Bus) -> AsyncIterator[None]:
+    """Run a bus; it must not end by itself before the block does."""
+    task = asyncio.create_task(bus.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

@@ -6,8 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import pytest
-from rig.sink import LIMIT_S, Sink
+from rig.sink import LIMIT_S, Sink, polling
 
 from egret_core.timescale import REAL, Timescale
 from egret_core.units import convert
@@ -65,13 +64,8 @@ async def talking(
     """Run the bus; yield it, its port open, and where its samples go."""
     sink = Sink()
     running = Bus(settings, timescale, sink.emit, {}, maintenance)
-    task = asyncio.create_task(running.run())
-    try:
+    async with polling(running):
         async with asyncio.timeout(LIMIT_S):
             while running.health()["fault"]:
                 await asyncio.sleep(0.01)
         yield running, sink
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rig.console import GATEWAY, typed
 from rig.sdi12_field import Sdi12Field, config
-from rig.sink import Sink
+from rig.sink import Sink, polling
 
 from egret_core.quality import Reason
 from egret_core.timescale import REAL
@@ -43,13 +43,8 @@ ADAPTERS = ("native", "transparent")
 async def running(path: Path) -> AsyncIterator[tuple[Bus, Sink]]:
     sink = Sink()
     bus = Bus(load(path).buses[0], REAL, sink.emit, {}, lambda: False)
-    task = asyncio.create_task(bus.run())
-    try:
+    async with polling(bus):
         yield bus, sink
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rig.api_centre import NOW_MS
-from rig.events import event
+from rig.events import bare, event
 from rig.prometheus import families
 from rig.sse import StreamClient
 
 from egret_aggregator.metrics import exposition
-from egret_core.rules.event import Change, ConditionEvent, Phase
 
 if TYPE_CHECKING:
     from rig.api_centre import ApiCentre
@@ -56,18 +55,7 @@ def test_large_counts_are_exact() -> None:
 
 
 async def test_a_label_of_a_pack_cannot_break_the_page(centre: ApiCentre) -> None:
-    odd = ConditionEvent(
-        rule="r@1",
-        subject="st1/wl",
-        hazard="level",
-        change=Change.RAISED,
-        phase=Phase.SETTLED,
-        level='准备"\\\n# TYPE x counter',
-        rank=1,
-        time_ms=1,
-        reason="at_or_above",
-        evidence={},
-    )
+    odd = bare('准备"\\\n# TYPE x counter', 1, {})
     await centre.ledger.take([odd])
     found = families((await centre.ask("GET", "/metrics")).text)
     (labels,) = found["egret_warnings"].samples

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.secured import DAY_MS, now_ms
+from rig.secured import DAY_MS, mute_server, now_ms, two_clients
 
 from egret_aggregator.config import BrokerSettings, load
 from egret_aggregator.enrolment.authority import Authority
@@ -18,7 +17,6 @@ from egret_aggregator.intake.tls import context
 from egret_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 NOW = now_ms()
@@ -26,13 +24,7 @@ NOW = now_ms()
 
 @pytest.fixture
 def pki(tmp_path: Path) -> Path:
-    authority = Authority.made(tmp_path, "city", NOW)
-    for name in ("one", "two"):
-        pair = authority.client(name, NOW, 30)
-        (tmp_path / f"{name}.pem").write_text(pair.certificate)
-        (tmp_path / f"{name}.key").write_text(pair.key)
-    (tmp_path / "junk").write_text("nothing of that kind")
-    return tmp_path
+    return two_clients(tmp_path, NOW)
 
 
 def settings(pki: Path, ca: str, cert: str | None = None, key: str | None = None) -> BrokerSettings:
@@ -72,25 +64,6 @@ def test_a_wrong_file_is_named(
     assert caught.value.remedy
 
 
-@asynccontextmanager
-async def served(folder: Path, *, made_ms: int, name: str = "localhost") -> AsyncIterator[int]:
-    """Serve TLS with a certificate of the CA in a folder; give the port."""
-    pair = Authority.load(folder).server([name], made_ms, 30)
-    (folder / "server.pem").write_text(pair.certificate + pair.key)
-    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_side.load_cert_chain(folder / "server.pem")
-
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(mute, "127.0.0.1", 0, ssl=server_side)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
 @pytest.mark.parametrize(
     ("made_days", "name", "trusts", "words"),
     [
@@ -104,7 +77,8 @@ async def test_a_broker_that_cannot_be_believed_is_told_in_health(
     pki: Path, made_days: int, name: str, trusts: str, words: str
 ) -> None:
     Authority.made(pki / "other", "elsewhere", NOW)
-    async with served(pki, made_ms=NOW + made_days * DAY_MS, name=name) as port:
+    pair = Authority.load(pki).server([name], NOW + made_days * DAY_MS, 30)
+    async with mute_server(pki, pair) as port:
 
         async def never() -> None:
             raise AssertionError("it was believed")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig import batches
-from rig.centre_half import CentreHalf, broker, until
+from rig.centre_half import CentreHalf, broker, joined, until
 from rig.gatewaylike import GatewayLike
 
 from egret_aggregator.database import sqlite
@@ -45,11 +45,7 @@ async def test_a_full_disk_is_told_to_the_gateways_and_ends_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = Disk(monkeypatch)
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.cut(1)
         await gateway.send(1)
         await gateway.until(lambda: gateway.settled == {1})
@@ -91,11 +87,7 @@ async def test_nothing_is_asked_for_while_there_is_no_room_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = Disk(monkeypatch)
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         disk.spare_b = 0
         await looked_at(centre)
         await gateway.until(
@@ -118,11 +110,7 @@ async def test_nothing_is_asked_for_while_there_is_no_room_for_it(
 async def test_a_journal_that_cannot_write_acknowledges_nobody_until_it_can(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         centre.journal._db.execute("PRAGMA query_only=ON")
         gateway.cut(1)
         await gateway.send(1)

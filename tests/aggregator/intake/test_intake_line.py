@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig import batches
-from rig.centre_half import CentreHalf, broker, until
+from rig.centre_half import CentreHalf, broker, joined, until
 from rig.gatewaylike import GatewayLike
 
 from egret_core.codec import payload_hash
@@ -23,11 +23,7 @@ pytestmark = pytest.mark.system
 
 
 async def test_a_batch_is_settled_and_stored(tmp_path: Path) -> None:
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.cut(1, batches.series(5))
         await gateway.send(1)
         await gateway.until(lambda: gateway.settled == {1})
@@ -38,11 +34,7 @@ async def test_a_batch_is_settled_and_stored(tmp_path: Path) -> None:
 
 
 async def test_a_lost_ack_is_cured_by_the_resend_which_is_stored_once(tmp_path: Path) -> None:
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.cut(1)
         await gateway.send(1, 1, 1)
         await gateway.until(lambda: sum(len(ack.got) for ack in gateway.acks) == 3)
@@ -79,11 +71,7 @@ async def test_bad_bodies_are_refused_by_name_at_every_resend_and_cost_nothing_e
         batches.payload(8, batches.series(1)).replace(b'"gw1"', b'"g/1"'): "malformed",
         batches.payload(9, batches.series(1)).replace(b'"gw1"', b'"g+1"'): "malformed",
     }
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.cut(1)
         gateway.cut(2)
         await gateway.send(1)
@@ -109,11 +97,7 @@ async def test_bad_entries_are_set_aside_and_their_neighbours_stored(tmp_path: P
         {"s": "st1", "c": "wl", "t": 5, "v": 2.0},
     ]
     body = batches.payload(1, entries=entries).replace(b'"NaN"', b"NaN")
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.outbox[1] = body
         await gateway.send(1)
         await gateway.until(lambda: gateway.settled == {1})
@@ -131,11 +115,7 @@ async def test_bad_entries_are_set_aside_and_their_neighbours_stored(tmp_path: P
 
 async def test_a_reading_of_1970_and_one_of_2100_are_stored_and_named(tmp_path: Path) -> None:
     far = 4_102_444_800_000
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.cut(1, [Reading("st1", "wl", 0, 1.0), Reading("st1", "wl", far, 2.0)])
         await gateway.send(1)
         await gateway.until(lambda: gateway.settled == {1})
@@ -147,11 +127,7 @@ async def test_a_reading_of_1970_and_one_of_2100_are_stored_and_named(tmp_path: 
 async def test_the_same_identity_with_other_content_is_kept_aside_and_rejected(
     tmp_path: Path,
 ) -> None:
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.cut(1, [Reading("st1", "wl", batches.T0_MS, 1.0)])
         await gateway.send(1)
         await gateway.until(lambda: gateway.settled == {1})
@@ -211,11 +187,7 @@ async def test_an_older_copy_put_back_heals_and_no_entry_is_skipped(tmp_path: Pa
 
 
 async def test_what_a_gateway_no_longer_has_is_recorded_as_lost(tmp_path: Path) -> None:
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.obey = False
         gateway.cut(1)
         gateway.cut(2)
@@ -239,11 +211,7 @@ async def test_a_loss_record_closes_the_gap_in_the_same_commit(tmp_path: Path) -
         "count": 9,
         "why": "space",
     }
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.outbox[10] = batches.payload(10, kind=Kind.LOSS, entries=[loss])
         await gateway.send(10)
         await gateway.until(lambda: gateway.settled == {10})
@@ -253,11 +221,7 @@ async def test_a_loss_record_closes_the_gap_in_the_same_commit(tmp_path: Path) -
 
 
 async def test_a_kind_of_a_later_version_is_acknowledged_and_shown(tmp_path: Path) -> None:
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.cut(1, kind="pictures", entries=[{"anything": 1}])
         await gateway.send(1)
         await gateway.until(lambda: gateway.settled == {1})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import aiomqtt
 import pytest
 from rig import batches
-from rig.centre_half import CentreHalf, broker, until
+from rig.centre_half import CentreHalf, broker, joined, until
 from rig.gatewaylike import GatewayLike
 
 from egret_core.messages import TIME_MAX_MS, Kind
@@ -86,11 +86,7 @@ async def test_spoilt_entries_of_every_kind_are_shown_and_their_batches_settled(
         3: _payload(3, Kind.READINGS, spoilt),
         4: _payload(4, Kind.LOSS, [{**loss, "count": 1, "why": "\ud800"}]),
     }
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         gateway.outbox |= bodies
         gateway.cut(5)
         await gateway.send(1, 2, 3, 4, 5)
@@ -109,11 +105,7 @@ async def test_spoilt_entries_of_every_kind_are_shown_and_their_batches_settled(
 async def test_a_reading_that_has_no_date_is_shown_and_one_of_9998_is_stored(
     tmp_path: Path,
 ) -> None:
-    async with (
-        broker(tmp_path / "broker") as port,
-        CentreHalf(tmp_path, port).running() as centre,
-        GatewayLike(port) as gateway,
-    ):
+    async with joined(tmp_path) as (centre, gateway):
         far = TIME_MAX_MS + 1
         gateway.cut(1, [Reading("st1", "wl", far, 2.0), Reading("st1", "wl", TIME_MAX_MS, 3.0)])
         await gateway.send(1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rig.catalogues import catalogue_in
 from rig.jointbook import PLACES, RAIN, RIVER, rivers_and_rain
-from rig.paperjournal import PaperJournal, run_to_end, written
+from rig.paperjournal import PaperJournal, PaperLedger, run_to_end, written
 from rig.rulebook import GATEWAY, START_MS, at, prompt, reading, shuffled, timeline
 
 from egret_aggregator.catalogue import Catalogue, load
@@ -48,16 +48,12 @@ def catalogue(tmp_path: Path) -> Catalogue:
     return catalogue_in(tmp_path, stations(), RIVER + RAIN + JOINT)
 
 
-class Centre:
-    """A journal, a judge that can be killed, and what was taken: inserted or ignored by id."""
+class Centre(PaperLedger):
+    """A journal, a judge that can be killed, and what was taken of it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.journal = PaperJournal()
-        self.events: dict[str, ConditionEvent] = {}
-
-    async def take(self, events: Sequence[ConditionEvent]) -> None:
-        for event in events:
-            self.events.setdefault(event.id, event)
 
     def of(self, rule: str) -> list[ConditionEvent]:
         return [e for e in self.events.values() if e.rule.partition("@")[0] == rule]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rig.catalogues import LEVEL, RIVER, STATION, STORM, catalogue_in
 from rig.lookback import Watch, backlog, falls, live, past
-from rig.paperjournal import PaperJournal
+from rig.paperjournal import PaperJournal, PaperLedger
 from rig.rulebook import START_MS, at, prompt, reading, timeline
 
 import egret_aggregator.retrospect as module
@@ -49,16 +49,9 @@ ROWS = sorted([*CALM, *AFTER, *LATE], key=lambda one: one.received_ms)
 FOUND = [("raised", "blue"), ("upgraded", "red"), ("eased", "blue"), ("returned", "")]
 
 
-class Sink:
+class Sink(PaperLedger):
     def __init__(self) -> None:
-        self.events: dict[str, ConditionEvent] = {}
-        self.dies = False
-
-    async def take(self, events: Sequence[ConditionEvent]) -> None:
-        for event in events:
-            self.events.setdefault(event.id, event)
-        if self.dies and past(events):
-            raise ConnectionError("killed after the ledger had it, before the position was saved")
+        super().__init__(lambda event: event.retrospective)
 
     def past(self) -> list[tuple[str, str]]:
         return [(str(event.change), event.level) for event in past(self.events.values())]

@@ -182,14 +182,19 @@ class Slow(Record):
         await super().take(events)
 
 
+async def begun(folder: Path, journal: Journal, judge: Judge) -> asyncio.Task[None]:
+    """Have half an hour of the river in the journal before the judge starts."""
+    await journal.change(load(catalogue_folder(folder / "catalogue")).payload(), T0_MS)
+    await river(journal, 1, 28)
+    return asyncio.create_task(judge.run())
+
+
 async def test_events_of_one_read_share_a_commit_and_show_as_judged_after_it(
     tmp_path: Path,
 ) -> None:
     journal, record = await opened(tmp_path), Slow()
     judge = made(tmp_path, journal, record)
-    await journal.change(load(catalogue_folder(tmp_path / "catalogue")).payload(), T0_MS)
-    await river(journal, 1, 28)
-    task = asyncio.create_task(judge.run())
+    task = await begun(tmp_path, journal, judge)
     async with asyncio.timeout(PATIENCE_S):
         await record.asked.wait()
     # It is judged, and not on record yet: then it is not shown as judged, nor may it be saved.
@@ -214,9 +219,7 @@ async def test_while_more_is_there_to_judge_events_of_many_reads_share_a_commit(
     journal, record = await opened(tmp_path), Slow()
     record.let.set()
     judge = made(tmp_path, journal, record)
-    await journal.change(load(catalogue_folder(tmp_path / "catalogue")).payload(), T0_MS)
-    await river(journal, 1, 28)
-    task = asyncio.create_task(judge.run())
+    task = await begun(tmp_path, journal, judge)
     await caught_up(judge, journal)
     assert record.told == judge.health()["events"] > 10
     assert record.commits == 1
@@ -237,9 +240,7 @@ async def test_a_save_that_is_due_waits_for_no_company_either(
     journal, record = await opened(tmp_path), Slow()
     record.let.set()
     judge = made(tmp_path, journal, record)
-    await journal.change(load(catalogue_folder(tmp_path / "catalogue")).payload(), T0_MS)
-    await river(journal, 1, 28)
-    task = asyncio.create_task(judge.run())
+    task = await begun(tmp_path, journal, judge)
     await caught_up(judge, journal)
     assert record.commits > 3
     await stopped(task)

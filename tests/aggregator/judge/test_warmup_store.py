@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rig.catalogues import STATIONS, catalogue_in
 from rig.judging import fill, journal_in
+from rig.paperjournal import PaperLedger
 from rig.rulebook import at, prompt, reading, shuffled, timeline
 from rig.rulebook import place as channel_place
 
@@ -19,7 +20,7 @@ from egret_aggregator.recorder import Recorder
 from egret_aggregator.store import MetaFact, Note, SqliteStore, StoredReading
 from egret_aggregator.warmup import StoredPast
 from egret_core.messages import ChannelMeta
-from egret_core.rules.event import ConditionEvent, Phase, settled_hash
+from egret_core.rules.event import Phase, settled_hash
 from egret_core.rules.step import Receipt
 
 if TYPE_CHECKING:
@@ -59,16 +60,9 @@ STORM: list[Reading] = [
 ]
 
 
-class Sink:
+class Sink(PaperLedger):
     def __init__(self) -> None:
-        self.events: dict[str, ConditionEvent] = {}
-        self.dies = False
-
-    async def take(self, events: Sequence[ConditionEvent]) -> None:
-        for event in events:
-            self.events.setdefault(event.id, event)
-        if self.dies and any(event.rule.startswith("river") for event in events):
-            raise ConnectionError("killed after the ledger had it, before the position was saved")
+        super().__init__(lambda event: event.rule.startswith("river"))
 
     def said(self, rule: str) -> list[tuple[str, str, int]]:
         return [
@@ -128,6 +122,16 @@ class House:
         await self.judged(self.old)
         await self.journal.change(self.new.payload(), at(CHANGE_S))
         await self.record()
+
+    async def without_journal(self, datum: str) -> Judge:
+        """Judge the new rules where the store holds the storm and the journal nothing of it."""
+        rows = [StoredReading(*one, 0, 500) for one in STORM]
+        meta = ChannelMeta("st1", "wl", "water_level", "m", datum=datum)
+        await self.store.write(rows, metas=[MetaFact(meta, "GW-1", "v", at(0))])
+        await self.journal.change(self.new.payload(), at(CHANGE_S))
+        await self.record()
+        await self.tick()
+        return await self.judged(self.new)
 
     async def tick(self, second: float = CHANGE_S + 10) -> None:
         await self.journal.tick(at(second))
@@ -346,25 +350,13 @@ async def test_a_history_longer_than_its_limit_leaves_the_rule_cold(
 async def test_an_empty_journal_over_an_old_store_warms_up_too(tmp_path: Path) -> None:
     """A centre whose journal was lost: every rule is new, the store is not."""
     async with opened(tmp_path) as house:
-        rows = [StoredReading(*one, 0, 500) for one in STORM]
-        meta = ChannelMeta("st1", "wl", "water_level", "m", datum="Local")
-        await house.store.write(rows, metas=[MetaFact(meta, "GW-1", "v", at(0))])
-        await house.journal.change(house.new.payload(), at(CHANGE_S))
-        await house.record()
-        await house.tick()
-        await house.judged(house.new)
+        await house.without_journal("Local")
         assert house.sink.said("storm") == RAIN_SAID
 
 
 async def test_facts_of_another_datum_keep_the_history_out(tmp_path: Path) -> None:
     async with opened(tmp_path) as house:
-        rows = [StoredReading(*one, 0, 500) for one in STORM]
-        meta = ChannelMeta("st1", "wl", "water_level", "m", datum="Elsewhere")
-        await house.store.write(rows, metas=[MetaFact(meta, "GW-1", "v", at(0))])
-        await house.journal.change(house.new.payload(), at(CHANGE_S))
-        await house.record()
-        await house.tick()
-        judge = await house.judged(house.new)
+        judge = await house.without_journal("Elsewhere")
         assert house.sink.said("river") == []
         assert "Elsewhere" in judge.health()["misfits"]["st1/wl"]
 

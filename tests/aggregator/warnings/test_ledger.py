@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.databases import change, rows
-from rig.events import event, guess
+from rig.events import bare, event, guess
 from rig.ledgers import opened
 
 from egret_aggregator.database.warning_rows import Query
 from egret_aggregator.warnings import audit
 from egret_aggregator.warnings.acts import Act, ActRefusedError, Refusal
 from egret_aggregator.warnings.record import Kind, Record, canonical, is_sealed
-from egret_core.rules.event import Change, ConditionEvent, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,18 +155,7 @@ async def test_many_subjects_in_one_call(tmp_path: Path) -> None:
 
 
 async def test_a_number_that_json_cannot_write_stops_no_warning(tmp_path: Path) -> None:
-    broken = ConditionEvent(
-        rule="r@1",
-        subject="st1/wl",
-        hazard="level",
-        change=Change.RAISED,
-        phase=Phase.SETTLED,
-        level="red",
-        rank=4,
-        time_ms=1,
-        reason="at_or_above",
-        evidence={"value": float("nan"), "sums": (1.0, float("inf"))},
-    )
+    broken = bare("red", 4, {"value": float("nan"), "sums": (1.0, float("inf"))})
     async with opened(tmp_path / "egret.db") as (ledger, database):
         await ledger.take([broken])
         (line,) = await ledger.history(broken.id)

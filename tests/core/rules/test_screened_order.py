@@ -17,6 +17,7 @@ from rig.rulebook import (
     bound,
     fold_of,
     ladder,
+    outlived,
     place,
     play,
     prompt,
@@ -31,7 +32,7 @@ from rig.rulebook import (
 
 from egret_core.rules.event import Phase, settled_hash
 from egret_core.rules.model import Family
-from egret_core.rules.step import Change, Fold, Tick, step
+from egret_core.rules.step import Fold, Tick
 from egret_core.screening.flat_line import Stillness
 from egret_core.screening.law import NeighbourLaw, ScreeningLaw
 from egret_core.screening.range import Span
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from egret_core.reading import Reading
-    from egret_core.rules.event import ConditionEvent
     from egret_core.rules.model import ChannelPlace
     from egret_core.rules.step import Item
 
@@ -95,15 +95,7 @@ def facts(fold: Fold) -> list[object]:
 
 def told(items: Sequence[Item], cuts: frozenset[int] = frozenset()) -> tuple[str, object]:
     """Play, with a fold thrown away at every cut; return the settled hash and all flags."""
-    fold, disk = fold_of(PLACES, RULES), {}
-    out: list[ConditionEvent] = []
-    for index, item in enumerate(items):
-        out += step(fold, item)[1]
-        if index in cuts:
-            disk.update(fold.changed())
-            fold = Fold()
-            step(fold, Change(PLACES, RULES, 0))
-            fold.restore({key: body for key, body in disk.items() if body is not None})
+    out, fold = outlived(PLACES, RULES, items, cuts)
     return settled_hash(out), facts(fold)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.changebook import warmed
+from rig.changebook import lived, warmed
 from rig.jointbook import NESTED, PLACES, QUIET, RAIN, RIVER, RIVERS, VOTE, VOTED, of, rules, scene
 from rig.rulebook import Arrival, at, fold_of, play
 
@@ -195,32 +195,13 @@ def test_a_second_edit_after_it_has_gone_on_ends_the_level_of_the_newer_version(
     ids=["withdrawn", "holds nothing", "holds less", "untouched"],
 )
 def test_a_restart_at_any_step_says_the_same_once(new: Sequence[BoundRule]) -> None:
-    def lived(kill_at: int) -> list[ConditionEvent]:
-        fold, now, out = fold_of(PLACES, VOTED), VOTED, []
-        items = [*ITEMS, Change(PLACES, new, at(CHANGE_S)), *AFTER]
-        for index, item in enumerate(items):
-            if index == kill_at:
-                fold = restarted(fold, now)
-            out += step(fold, item)[1]
-            if isinstance(item, Change):
-                now = tuple(new)
-                warmed(fold, PAST, at(CHANGE_S))
-        return out
-
-    whole = lived(-1)
+    items = [*ITEMS, Change(PLACES, new, at(CHANGE_S)), *AFTER]
+    whole = lived(PLACES, VOTED, items, PAST, -1)
     assert len({one.id for one in whole}) == len(whole)
     for kill_at in range(len(ITEMS) - 2, len(ITEMS) + len(AFTER) + 1):
-        other = lived(kill_at)
+        other = lived(PLACES, VOTED, items, PAST, kill_at)
         assert [one.id for one in other] == [one.id for one in whole]
         assert settled_hash(other) == settled_hash(whole)
-
-
-def restarted(fold: Fold, now: Sequence[BoundRule]) -> Fold:
-    """Return the fold as it is after its state was saved as JSON and read back."""
-    other = Fold()
-    step(other, Change(PLACES, now, 0))
-    other.restore({key: body for key, body in fold.changed().items() if body is not None})
-    return other
 
 
 def test_state_from_before_there_were_elders_has_none() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.changebook import GAUGE, RIVER, again, changed, warmed
+from rig.changebook import GAUGE, RIVER, changed, lived
 from rig.packbook import of_pack, totals
 from rig.rulebook import (
     FOUR,
@@ -227,25 +227,15 @@ def test_rain_and_an_index_give_their_levels_up_as_well() -> None:
     ids=["withdrawn", "goes on", "holds less", "holds nothing"],
 )
 def test_a_restart_at_any_step_of_a_change_says_the_same_once(rules: Sequence[BoundRule]) -> None:
-    def lived(kill_at: int) -> list[ConditionEvent]:
-        fold, now, out = fold_of((RIVER, GAUGE), [LEVEL]), (LEVEL,), []
-        for index, item in enumerate(
-            [*BEFORE, Change((RIVER, GAUGE), rules, at(CHANGE_S)), *AFTER]
-        ):
-            if index == kill_at:
-                fold = again(fold, now)
-            out += step(fold, item)[1]
-            if isinstance(item, Change):
-                now = tuple(rules)
-                warmed(fold, PAST, at(CHANGE_S))
-        return out
-
-    whole = lived(-1)
+    places = (RIVER, GAUGE)
+    items = [*BEFORE, Change(places, rules, at(CHANGE_S)), *AFTER]
+    whole = lived(places, [LEVEL], items, PAST, -1)
     last = len(BEFORE) + len(AFTER)
     assert len({one.id for one in whole}) == len(whole)
     for kill_at in range(last + 1):
-        assert [one.id for one in lived(kill_at)] == [one.id for one in whole]
-        assert settled_hash(lived(kill_at)) == settled_hash(whole)
+        other = lived(places, [LEVEL], items, PAST, kill_at)
+        assert [one.id for one in other] == [one.id for one in whole]
+        assert settled_hash(other) == settled_hash(whole)
 
 
 def elder(level: str, levels: Sequence[str] = COLOURS) -> Elder:

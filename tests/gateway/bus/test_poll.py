@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rig.pty import FarEnd
 from rig.scripted import ScriptedDevice as Device
-from rig.sink import Sink
+from rig.sink import Sink, polling
 from rig.site import FOLDERS, PATIENT, QUICK, site, stage
 
 from egret_core.quality import Flag, Reason
@@ -41,13 +40,8 @@ async def running(
 ) -> AsyncIterator[tuple[Bus, Sink]]:
     sink = Sink()
     bus = Bus(quick(path), timescale, sink.emit, memory or {}, maintenance)
-    task = asyncio.create_task(bus.run())
-    try:
+    async with polling(bus):
         yield bus, sink
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 async def test_values_come_converted_with_their_raw(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from rig.pty import FarEnd
 from rig.scripted import Slave
-from rig.sink import Sink
+from rig.sink import Sink, polling
 from rig.site import FOLDERS, PATIENT, QUICK, device_lines, site, stage
 
 from egret_core.quality import Flag, Reason
@@ -62,13 +62,8 @@ async def running(
         path.write_text(path.read_text().replace(PATIENT, QUICK))
         sink = Sink()
         bus = Bus(load(path, FOLDERS).buses[0], REAL, sink.emit, {}, lambda: False)
-        task = asyncio.create_task(bus.run())
-        try:
+        async with polling(bus):
             yield bus, sink, device
-        finally:
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
 
 
 def holed(request: Request) -> list[int] | int:

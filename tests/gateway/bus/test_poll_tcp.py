@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.sink import Sink
+from rig.sink import Sink, polling
 from rig.site import FOLDERS, QUICK, site, stage
 from rig.tcp_device import Peer, modbus_tcp, serial_server
 
@@ -42,13 +42,8 @@ def settings(folder: Path, port: str, devices: str, *, tcp: bool) -> BusSettings
 async def running(bus_settings: BusSettings) -> AsyncIterator[tuple[Bus, Sink]]:
     sink = Sink()
     bus = Bus(bus_settings, REAL, sink.emit, {}, lambda: False)
-    task = asyncio.create_task(bus.run())
-    try:
+    async with polling(bus):
         yield bus, sink
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
 
 
 WAYS = pytest.mark.parametrize(

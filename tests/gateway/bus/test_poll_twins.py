@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rig.pty import FarEnd
 from rig.scripted import Slave
-from rig.sink import Sink
+from rig.sink import Sink, polling
 from rig.site import FOLDERS, device_lines, site
 
 from egret_core.quality import Reason
@@ -56,11 +56,8 @@ def late(far: FarEnd, address: int) -> threading.Timer:
 async def polled(path: Path) -> Sink:
     sink = Sink()
     bus = Bus(load(path, FOLDERS).buses[0], REAL, sink.emit, {}, lambda: False)
-    task = asyncio.create_task(bus.run())
-    await sink.until(lambda: len(sink.values("one")) > 0 and len(sink.values("two")) > 0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    async with polling(bus):
+        await sink.until(lambda: len(sink.values("one")) > 0 and len(sink.values("two")) > 0)
     return sink
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.pty import FarEnd
-from rig.sink import Sink
+from rig.sink import Sink, polling
 from rig.site import FOLDERS, site
 
 from egret_core.quality import Flag, Reason
@@ -71,13 +71,8 @@ async def running(
         path = site(folder, port=far.path, baud=115200, devices=devices)
         sink = Sink()
         bus = Bus(load(path, FOLDERS).buses[0], REAL, sink.emit, {}, lambda: False)
-        task = asyncio.create_task(bus.run())
-        try:
+        async with polling(bus):
             yield sink
-        finally:
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
 
 
 async def test_decimals_unit_and_bits_become_values(tmp_path: Path) -> None:

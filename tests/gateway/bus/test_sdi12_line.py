@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.sdi12_line import VirtualWire
+from rig.sdi12_line import PROBE, VirtualWire
 
 from egret_demo.sdi12_sensor import Measurement, Sensor
 from egret_gateway.bus.fault import Fault
@@ -21,16 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAD = '[gateway]\nid = "gw"\ndata = "data"\n[[bus]]\nname = "sdi0"\nprotocol = "sdi-12"\n'
-PROFILE = """
-[profile]
-name = "probe"
-version = 1
-title = "probe"
-tier = "drafted"
-tier_date = "2026-11-29"
-evidence = "a test"
-sources = ["https://example.org"]
-[sdi12]
+PROFILE = (
+    PROBE
+    + """[sdi12]
 crc = {crc}
 ready_max_s = {ready_max_s}
 [item.level]
@@ -39,6 +32,7 @@ value = {value}
 quantity = "temperature"
 unit = "degC"
 """
+)
 SECOND = '[item.other]\ncommand = "C1"\nvalue = 1\nquantity = "temperature"\nunit = "degC"\n'
 
 

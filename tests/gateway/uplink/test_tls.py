@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from rig.secured import DAY_MS, now_ms
+from rig.secured import DAY_MS, mute_server, now_ms
 
 from egret_aggregator.enrolment.authority import Authority
 from egret_gateway.clock import FLOOR_MS, Clock, Hands, Vouched
@@ -36,19 +36,8 @@ async def broker(
     """Serve TLS with a certificate of these dates; give the port."""
     authority = Authority.made(folder, "city", ca_ms)
     pair = authority.server([name], made_ms, days)
-    (folder / "server.pem").write_text(pair.certificate + pair.key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-
-    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(hold, "127.0.0.1", 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
+    async with mute_server(folder, pair) as port:
+        yield port
 
 
 async def shake(folder: Path, port: int, known: Vouched, host: str = "localhost") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import aiomqtt
@@ -24,7 +25,12 @@ from egret_gateway.uplink import mqtt, uplink, window
 from egret_gateway.uplink.mqtt import Will, connect
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from rig.centre import Centre
+    from rig.field_box import Box
+    from rig.proxy import Proxy
 
 KNOWN = Vouched(None, 0, own=False)
 
@@ -37,15 +43,22 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uplink, "BACKOFF_MAX_S", 0.2)
 
 
+@asynccontextmanager
+async def linked(folder: Path, delay_s: float = 0.0) -> AsyncIterator[tuple[Centre, Proxy, Box]]:
+    """A centre and a box on one broker; the box reaches it through a link that a test harms."""
+    async with (
+        running_broker(folder / "broker") as broker,
+        running_centre(broker.host, broker.port, GATEWAY) as centre,
+        running_proxy(broker.host, broker.port, delay_s) as link,
+        running_box(folder / "box", link.host, link.port) as box,
+    ):
+        yield centre, link, box
+
+
 async def test_a_link_that_drops_again_and_again_loses_and_doubles_nothing(
     tmp_path: Path,
 ) -> None:
-    async with (
-        running_broker(tmp_path / "broker") as broker,
-        running_centre(broker.host, broker.port, GATEWAY) as centre,
-        running_proxy(broker.host, broker.port, 0.005) as link,
-        running_box(tmp_path / "box", link.host, link.port) as box,
-    ):
+    async with linked(tmp_path, 0.005) as (centre, link, box):
         for round_ in range(8):
             box.feed(150)
             await centre.until(lambda wanted=round_: len(centre.values()) > wanted * 150)
@@ -57,12 +70,7 @@ async def test_a_link_that_drops_again_and_again_loses_and_doubles_nothing(
 
 
 async def test_a_frozen_link_holds_everything_until_it_thaws(tmp_path: Path) -> None:
-    async with (
-        running_broker(tmp_path / "broker") as broker,
-        running_centre(broker.host, broker.port, GATEWAY) as centre,
-        running_proxy(broker.host, broker.port) as link,
-        running_box(tmp_path / "box", link.host, link.port) as box,
-    ):
+    async with linked(tmp_path) as (centre, link, box):
         await box.settled()
         link.freeze()
         box.feed(50)
@@ -79,12 +87,7 @@ async def test_silence_of_the_centre_gives_the_connection_up(
 ) -> None:
     monkeypatch.setattr("egret_gateway.uplink.window.SILENCE_MS", 300)
     monkeypatch.setattr(uplink, "SILENCE_MS", 300)
-    async with (
-        running_broker(tmp_path / "broker") as broker,
-        running_centre(broker.host, broker.port, GATEWAY) as centre,
-        running_proxy(broker.host, broker.port) as link,
-        running_box(tmp_path / "box", link.host, link.port) as box,
-    ):
+    async with linked(tmp_path) as (centre, link, box):
         await box.settled()
         before = link.connections
         centre.mute = True
