@@ -117,13 +117,16 @@ def test_a_file_of_which_nothing_is_in_the_span_is_named_with_what_it_holds(
     assert "--from and --to" in body["remedy"]
 
 
-def test_a_file_without_a_good_line_is_told_by_its_lines(
+def test_a_file_without_a_good_line_is_refused_by_its_first_bad_one(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     past = config.parent / "past.csv"
     past.write_text(HEAD + "st1,wll,2026-07-12T00:00:00Z,2,m,Local\n")
     code = main(["backtest", str(config), "--from", FROM, "--to", TO, "--csv", str(past)])
-    assert (code, f"{past}: line 2: " in capsys.readouterr().out) == (1, True)
+    said = capsys.readouterr()
+    assert (code, said.out) == (1, "")
+    assert "past.csv" in said.err
+    assert "1 bad lines and no good one: line 2: unknown_channel" in said.err
 
 
 @pytest.mark.parametrize(
