@@ -26,6 +26,7 @@ PASSED_OVER = ("notes", "lag_ms")  # an export's own words of how it was receive
 LINE_MAX = 4096  # characters of one line; longer is no reading
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
 _SPACED = re.compile(r"(\d{4}-\d\d-\d\d) ", re.ASCII)  # RFC 3339, 5.6: for readability
+_UNSIGNED = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+ \d\d:\d\d", re.ASCII)
 _COMMA = re.compile(r"-?\d+,\d+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -134,8 +135,11 @@ def _flag(text: str) -> int:
 
 def _time(text: str, zone: ZoneInfo | None) -> str:
     """Return an instant as the API takes it."""
+    joined = _SPACED.sub(r"\1T", text, count=1)
+    if _UNSIGNED.fullmatch(joined):  # the API forgives it: in a query a plus arrives as a blank
+        raise RowError("bad_time", f"time {text[:40]!r}: write the offset with its sign")
     try:
-        return rfc3339(parsed(_SPACED.sub(r"\1T", text, count=1)))
+        return rfc3339(parsed(joined))
     except ValueError as error:
         if _LOCAL.fullmatch(text) is None:
             raise RowError("bad_time", f"time {text[:40]!r}: {error}") from None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from egret_core.rules.warmup import Warmup
 
 PAGE_ROWS = 4096  # rows of one read: tens of milliseconds
-ROWS_MAX = 200_000  # rows of one channel: two days at one a second
+ROWS_MAX = 500_000  # rows of one channel: nearly six days at one a second
 BUDGET_S = 30.0  # longest that judgement stands still at a change, real time
 RECORDED_MAX_S = 5.0  # part of it: a store this far behind is down, and may be so for hours
 _POLL_S = 0.02

@@ -71,6 +71,8 @@ def test_empty_lines_are_passed_over_and_lines_keep_their_numbers() -> None:
         ("a,b,2026-13-02T00:00:00Z,1,m", "bad_time", "no such time"),
         ("a,b,02.01.2026 00:00,1,m", "bad_time", "RFC 3339"),
         ("a,b,yesterday,1,m", "bad_time", "RFC 3339"),
+        ("a,b,2026-01-02T00:00:00 08:00,1,m", "bad_time", "with its sign"),
+        ("a,b,2026-01-02 00:00:00 08:00,1,m", "bad_time", "with its sign"),
         ("a,b,,1,m", "bad_time", "RFC 3339"),
         ("a" * LINE_MAX + ",b,2026-01-02T00:00:00Z,1,m", "bad_line", "longer"),
     ],

@@ -136,10 +136,16 @@ class Absence:
         self._seen_good = other._seen_good or bool(spells)
         self._mark, self._kept = other._mark, list(other._kept)
 
-    def known(self, time_ms: int) -> None:
-        """Take the last good reading before the rule; the count goes on from where it is."""
+    def known(self, time_ms: int, kept_ms: Iterable[int] = ()) -> None:
+        """Take the last good reading before the rule; the count goes on from where it is.
+
+        Args:
+            time_ms: of that reading.
+            kept_ms: of the readings of maintenance after it, in order.
+        """
         if not self._seen_good or time_ms > self._last_ms:
             self._last_ms, self._seen_good = time_ms, True
+            self._kept = list(kept_ms)[-KEPT_MAX:]
 
     def good(
         self, time_ms: int, received_ms: int, running_ms: int, out: list[ConditionEvent]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("en", "zh")
 INPUTS_MAX = 8  # inputs of a joint rule that are told
-MORE_MAX = 12  # further members of the evidence that are told
+MORE_MAX = 18  # further members of the evidence that are told
 DIGITS = 7  # of a number: below any sensor's noise
 NUMBER_MAX = 1e300  # a larger one is no measurement, and none is NaN
 TEXT_MAX = 160  # characters of a member that is a list or a table
@@ -37,6 +37,7 @@ _TOLD = frozenset(
     )
 )
 _LISTS = ("inputs", "missing")
+_DOUBTS = frozenset(("unconfirmed", "screening", "retrospective", "basis"))  # never left out
 _BELOW = frozenset(("below_clear", "sum_below_and_dry"))
 # Endings of evidence keys that are no instant, and the unit they stand for.
 _UNITS = {
@@ -237,7 +238,10 @@ def _more(evidence: Mapping[str, Any], offset_min: int, language: int) -> list[s
     told = _TOLD | {"also"} if _further(evidence) else _TOLD
     # An empty list says nothing; one of another form is told as it is.
     told |= {name for name in _LISTS if _rows(evidence, name) or evidence.get(name) in ([], ())}
-    found = [key for key in evidence if key not in told][:MORE_MAX]
+    found = [key for key in evidence if key not in told]
+    room = MORE_MAX - sum(key in _DOUBTS for key in found)
+    rest = set([key for key in found if key not in _DOUBTS][:room])
+    found = [key for key in found if key in rest or key in _DOUBTS]
     return [_member(key, evidence[key], offset_min, language) for key in found]
 
 
@@ -250,7 +254,7 @@ def _member(key: str, value: object, offset_min: int, language: int) -> str:
     if language:
         name = members.NAMES.get(key, name)
     if number is None:
-        return f"{name} {_word(value, language)}"[:TEXT_MAX]
+        return f"{name} {_word(value, language)}".rstrip()[:TEXT_MAX]
     if ending == "_ms":
         return f"{name} {rfc3339(int(number), offset_min)}"
     if ending == "_s":
@@ -259,14 +263,18 @@ def _member(key: str, value: object, offset_min: int, language: int) -> str:
 
 
 def _word(value: object, language: int) -> str:
-    """Return a value that is no number."""
-    if isinstance(value, list | tuple) and language:
-        rows = [members.VALUES.get(one) if isinstance(one, str) else None for one in value]
-        known = [row for row in rows if row is not None]
-        if known and len(known) == len(rows):
-            return words.BETWEEN[language].join(known)
-    if isinstance(value, bool | str) and language:
-        return members.VALUES.get(value, str(value))
+    """Return a value that is no number; in Chinese by its word where that is known."""
+    if language and isinstance(value, bool | str):
+        return members.VALUES.get(value, _level(value, language))
+    if language and isinstance(value, list | tuple) and value:
+        known = [members.VALUES.get(one) for one in value if isinstance(one, str)]
+        if None not in known and len(known) == len(value):
+            return words.BETWEEN[language].join(str(one) for one in known)
+    if language and isinstance(value, dict) and value:
+        numbers = {key: _number(one) for key, one in value.items()}
+        if None not in numbers.values():
+            rows = [f"{_level(key, language)} {one:.{DIGITS}g}" for key, one in numbers.items()]
+            return words.BETWEEN[language].join(rows)
     if isinstance(value, bool | list | tuple | dict):
         return json.dumps(value, ensure_ascii=False)
     return "-" if value is None else str(value)

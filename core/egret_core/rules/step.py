@@ -337,8 +337,12 @@ def _parts(subject: Channel | Gateway) -> Sequence[Detector | Absence]:
 
 def _lost(subject: Channel | Gateway, kept: set[str], now_ms: int) -> list[Elder]:
     """Return the levels on record that go out of force at a change."""
-    waiting = dict(subject.warming.elders) if isinstance(subject, Channel) else {}
-    waiting |= {one.rule: one.elder for one in subject.absences if one.elder and not one.rank}
+    waiting: dict[str, Elder | None] = {}
+    if isinstance(subject, Channel):
+        waiting |= subject.warming.elders
+    for one in subject.absences:
+        if one.elder is not None and not one.rank:  # a second word on it has a time of its own
+            waiting[one.rule] = one.elder._replace(until_ms=now_ms)
     return lost(_parts(subject), kept, waiting, now_ms)
 
 

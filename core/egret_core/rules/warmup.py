@@ -8,10 +8,12 @@ state, so that a replay says the same.
 
 from __future__ import annotations
 
+from collections import deque
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from egret_core.quality import counts, is_base, is_good
+from egret_core.quality import Reason, counts, is_base, is_good
+from egret_core.rules.absence import KEPT_MAX
 from egret_core.rules.model import AHEAD_MS, AbsenceLaw, IndexLaw, JointLaw, LadderLaw
 from egret_core.rules.windows import reach_ms
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from egret_core.rules.model import BoundRule, ChannelPlace, Law
 
 INDEX_SLACK_MS = 86_400_000  # the first reading of a span may be a day into it
+_MAINTENANCE = int(Reason.MAINTENANCE)
 LAST_GOOD_MS = 86_400_000  # how far back a silent channel's last good reading is looked for: a day
 
 
@@ -70,6 +73,7 @@ class Warmup:
         self._cold = [part for part in channel.detectors if part.rule in names]
         self._absences = [part for part in channel.absences if part.rule in names]
         self._good_ms: int | None = None
+        self._kept_ms: deque[int] = deque(maxlen=KEPT_MAX)  # of maintenance since then
         self._until_ms = at[0]
         self._blank = deepcopy(channel.dump())
 
@@ -106,6 +110,9 @@ class Warmup:
         for _, _, time_ms, value, _, flag, reasons in readings:
             if is_good(flag, reasons):
                 self._good_ms = time_ms
+                self._kept_ms.clear()
+            elif reasons & _MAINTENANCE:
+                self._kept_ms.append(time_ms)
             if self._fresh:
                 channel.recall(time_ms)
             base = is_base(flag, reasons)
@@ -129,7 +136,7 @@ class Warmup:
         """All history is in: let the silence count from the last good reading."""
         if self._good_ms is not None:
             for absence in self._absences:
-                absence.known(min(self._good_ms, self._change_ms))
+                absence.known(min(self._good_ms, self._change_ms), self._kept_ms)
 
     def abandon(self) -> None:
         """Go on cold: part of a history is worse than none."""

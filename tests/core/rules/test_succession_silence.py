@@ -83,6 +83,36 @@ def test_a_silence_that_ended_between_the_old_limit_and_the_new_holds_no_more(
         assert (own[-1].change, own[-1].level) == (Is.RETURNED, "")
 
 
+@pytest.mark.parametrize(("limit_s", "told"), [(120, 0), (595, 1), (900, 1)])
+def test_the_level_of_an_edited_silence_is_given_up_once_at_most(limit_s: int, told: int) -> None:
+    fold = silent()
+    new = replace(SILENT, law=AbsenceLaw("fault", limit_s * 1000), version="v2")
+    said = changed(fold, [new], 600, (), RIVER)
+    for heard_s, second in ((611, 590), (700, 699), (2000, 1999)):
+        said += step(fold, Receipt(GATEWAY, at(heard_s), [reading(second, 1.0)]))[1]
+        said += play(fold, [Tick(at(heard_s + 9 + 10 * n)) for n in range(8)])
+    old = [e for e in said if e.rule == SILENT.name and e.subject == RIVER.name]
+    assert len(old) == told
+    assert all(e.evidence["successor"] == new.name for e in old)
+
+
+def test_each_word_on_a_silence_edited_twice_is_one_of_its_own() -> None:
+    """The second edit ranks the word anew: a ledger that took it for a copy would not know."""
+    fold = silent()
+    laws = (
+        AbsenceLaw("notice", 120_000, (("fault", 5_000_000),)),
+        AbsenceLaw("watch", 100_000, (("notice", 125_000), ("fault", 5_000_000))),
+    )
+    first, second = (replace(SILENT, law=law, version=f"v{n}") for n, law in enumerate(laws, 2))
+    said = [*changed(fold, [first], 600, (), RIVER), *changed(fold, [second], 605, (), RIVER)]
+    own = [e for e in said if e.subject == RIVER.name]
+    assert [(e.change, e.level, e.rank) for e in own] == [
+        (Is.EASED, "notice", 1),
+        (Is.EASED, "notice", 2),
+    ]
+    assert len({e.id for e in said}) == len(said)
+
+
 def test_a_silence_edited_twice_before_anybody_spoke_is_not_forgotten() -> None:
     fold = silent()
     first, second = (replace(SILENT, law=EDITED[0], version=v) for v in ("v2", "v3"))

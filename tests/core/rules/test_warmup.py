@@ -31,7 +31,7 @@ from egret_core.messages import ChannelMeta
 from egret_core.quality import Reason
 from egret_core.rules.event import settled_hash
 from egret_core.rules.model import Family
-from egret_core.rules.step import Change, Facts, Tick, step
+from egret_core.rules.step import Change, Facts, Receipt, Tick, step
 from egret_core.rules.warmup import LAST_GOOD_MS, span_ms
 
 if TYPE_CHECKING:
@@ -292,3 +292,16 @@ def test_spans_reach_as_far_as_a_law_can_look() -> None:
     assert span_ms(rain(*SIGNALS)) == (12 + 12.6 + 1) * HOUR_MS
     assert span_ms(silence(900)) == 900_000
     assert LAST_GOOD_MS == DAY_S * 1000
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_copy_of_maintenance_before_the_rule_does_not_move_its_count(*, copied: bool) -> None:
+    work = reading(160, 1.0, reasons=int(Reason.MAINTENANCE))
+    past = prompt([reading(0, 1.0), work])
+    fold = fold_of((RIVER,), ())
+    play(fold, timeline(past, tail_s=0))
+    changed(fold, [bound(silence(300), Family.ABSENCE, RIVER)], 180, past, RIVER)
+    if copied:
+        step(fold, Receipt(GATEWAY, at(185), [work]))
+    first_ms = next(ms for ms in range(at(190), at(900), 10_000) if step(fold, Tick(ms))[1])
+    assert first_ms == at(480), "five minutes after the change, by the centre's own time"

@@ -26,6 +26,9 @@ def test_history_reaches_back_over_what_the_ladder_waits_for(pack: str) -> None:
     assert ladder.gap_ms > 0
     waits_ms = 5 * DAY_S * 1000 + ladder.gap_ms
     assert span_ms(law) == law.span_ms + waits_ms + INDEX_SLACK_MS
+    bare = rule_of(pack).law
+    assert isinstance(bare, IndexLaw)
+    assert law.span_ms == bare.span_ms, "the equation's own need, whatever the ladder waits for"
 
 
 def test_a_rise_that_has_held_for_days_is_said_at_the_change() -> None:
