@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from egret_core.rules.horizon import Horizon
-    from egret_core.rules.joint import Input
+    from egret_core.rules.joint import Input, Joint
     from egret_core.rules.model import BoundRule, JointLaw
     from egret_core.rules.succession import Elder
 
@@ -89,6 +89,8 @@ class Verdict:
         "_held",
         "_joint",
         "_law",
+        "_observed",
+        "_observed_rank",
         "_sources",
         "_told",
         "_unseen",
@@ -112,6 +114,9 @@ class Verdict:
         self._bound = bound
         self._law = law
         self._joint = law.make()
+        # The same law by what was observed alone, from the first forecast on: it has a memory too.
+        self._observed: Joint | None = None
+        self._observed_rank = 0
         self._sources = tuple(sources)
         self._told = [Told()] * len(self.inputs)
         self._held = [Held()] * len(self.inputs)
@@ -238,6 +243,7 @@ class Verdict:
             "inputs": self._told,
             "facts": self._facts,
             "law": self._joint.dump(),
+            "observed": [self._observed.dump(), self._observed_rank] if self._observed else None,
             "unseen": sorted(self._unseen),
             "in_force": self.in_force_ms,
             "elder": self.elder,
@@ -252,6 +258,10 @@ class Verdict:
         self._told = [Told(*row) for row in saved["inputs"]]
         self._facts = [Fact(*row) for row in saved["facts"]]
         self._joint.restore(saved["law"])
+        if (observed := saved.get("observed")) is not None:  # an older state has none
+            self._observed = self._law.make()
+            self._observed.restore(observed[0])
+            self._observed_rank = observed[1]
         self._unseen = set(saved.get("unseen", self._unseen))  # an older state has none
         self.in_force_ms = saved.get("in_force", NO_TIME)
         elder = saved.get("elder")
@@ -277,11 +287,12 @@ class Verdict:
         if self._joint.looks:
             self._held = self._hold(at_ms)
             self._unseen = {index for index in self._unseen if not self._held[index].seen}
+        self._observe(at_ms)
         rank = self._joint.judge(at_ms, self._held)
         if rank is None or rank == self.rank:
             return
         self._held = self._hold(at_ms)
-        self.forecast = rank > 0 and self._by_forecast(at_ms, rank)
+        self.forecast = self._observed is not None and self._observed_rank < rank
         out.append(self._event(at_ms, rank))
         self.rank = rank
 
@@ -294,12 +305,17 @@ class Verdict:
             held.append(Held(told.rank, told.since_ms, missing, seen, told.forecast))
         return held
 
-    def _by_forecast(self, at_ms: int, rank: int) -> bool:
-        """Tell whether a level would not hold now by what was observed alone."""
-        if not any(held.forecast and held.rank for held in self._held):
-            return False
+    def _observe(self, at_ms: int) -> None:
+        """Judge by what was observed alone, to know whether a level holds without forecasts."""
+        if self._observed is None:
+            if not any(held.forecast and held.rank for held in self._held):
+                return
+            self._observed = self._law.make()
+            self._observed.restore(self._joint.dump())
+            self._observed_rank = 0 if self.forecast else self.rank
         seen = [held._replace(rank=0) if held.forecast else held for held in self._held]
-        return (self._law.make().judge(at_ms, seen) or 0) < rank
+        rank = self._observed.judge(at_ms, seen)
+        self._observed_rank = self._observed_rank if rank is None else rank
 
     def _event(self, at_ms: int, rank: int) -> ConditionEvent:
         rises = rank > self.rank
