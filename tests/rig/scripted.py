@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from egret_gateway.protocols.modbus_rtu_slave import Request, exception, find_request, reply
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 
-class Slave:
+class Slave(ABC):
     """Finds whole requests in what comes; what it says to one is told by its heir."""
 
     def __init__(self, units: Collection[int] = range(1, 256)) -> None:
@@ -25,8 +26,9 @@ class Slave:
         del self._pending[: request.end]
         return self.answered(request)
 
+    @abstractmethod
     def answered(self, request: Request) -> bytes:
-        raise NotImplementedError
+        """Return what is said to a request."""
 
 
 class ScriptedDevice(Slave):

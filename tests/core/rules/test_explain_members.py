@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rig.events import bare
 from rig.rulebook import START_MS
 
 import egret_aggregator
 from egret_core.quality import Reason, bit_names
 from egret_core.rules import explain, explain_members
-from egret_core.rules.event import Change, ConditionEvent, Phase
 from egret_core.rules.explain import sentence
 from egret_core.rules.screened import REASONS
 
@@ -60,19 +60,8 @@ def key_of(given: ast.expr | None) -> str:
 
 
 def said(**evidence: Any) -> str:
-    one = ConditionEvent(
-        rule="slide@1",
-        subject="st1/gnss",
-        hazard="slope",
-        change=Change.RAISED,
-        phase=Phase.SETTLED,
-        level="orange",
-        rank=2,
-        time_ms=START_MS,
-        reason="at_or_above",
-        evidence={"index": "slope", "value": 3.0, "threshold": 3.0, "unit": "", **evidence},
-    )
-    return sentence(one, EAST)["zh"]
+    told = {"index": "slope", "value": 3.0, "threshold": 3.0, "unit": "", **evidence}
+    return sentence(bare("orange", 2, told), EAST)["zh"]
 
 
 def test_every_member_has_a_name_in_chinese() -> None:
